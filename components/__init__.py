@@ -1,0 +1,1 @@
+"""Pulumi components of one Istio mesh across many Kubernetes clusters."""

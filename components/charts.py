@@ -1,0 +1,71 @@
+"""Istio's Helm charts, installed in one of two ways behind one function.
+
+`rendered` (helm.v4.Chart) makes every object a resource of the stack: each is seen in the preview.
+`release` (helm.v3.Release) makes one Helm release a chart: `helm list` and `helm rollback` know it.
+Both wait until the chart's workloads are ready, so depending on what `install` returns is enough.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pulumi
+from pulumi_kubernetes.helm import v3, v4
+
+Method = Literal["rendered", "release"]
+
+
+@dataclass(frozen=True)
+class ChartSource:
+    """Where Istio's charts come from."""
+
+    location: str
+    """A directory with `base`, `istiod` and `gateway`, a Helm repository, or an `oci://` prefix."""
+    version: str
+    """Chart version, which for Istio is also the version of the images."""
+    method: Method
+
+
+def install(
+    name: str,
+    chart: Literal["base", "istiod", "gateway"],
+    source: ChartSource,
+    *,
+    release: str,
+    namespace: pulumi.Input[str],
+    values: pulumi.Input[Mapping[str, Any]],
+    opts: pulumi.ResourceOptions,
+) -> pulumi.Resource:
+    """Install one chart.
+
+    Args:
+        name: Pulumi name of the resource, unique in the stack.
+        release: Helm release name, the one that Istio's documents use.
+        values: values of the chart; unknown ones are allowed in a preview.
+    """
+    is_repository = source.location.startswith(("http://", "https://"))
+    path = chart if is_repository else f"{source.location.rstrip('/')}/{chart}"
+    repository = source.location if is_repository else None
+    # A directory has no versions to choose from; stacks/preflight.py has compared it already.
+    version = source.version if "://" in source.location else None
+    if source.method == "rendered":
+        return v4.Chart(
+            name,
+            name=release,
+            namespace=namespace,
+            chart=path,
+            version=version,
+            repository_opts=v4.RepositoryOptsArgs(repo=repository) if repository else None,
+            values=values,
+            opts=opts,
+        )
+    return v3.Release(
+        name,
+        name=release,
+        namespace=namespace,
+        chart=path,
+        version=version,
+        repository_opts=v3.RepositoryOptsArgs(repo=repository) if repository else None,
+        values=values,
+        opts=opts,
+    )

@@ -1,0 +1,119 @@
+"""What every cluster of the mesh needs before a control plane can serve it."""
+
+from collections.abc import Mapping
+from typing import Any, NotRequired, TypedDict
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+from pulumi_kubernetes.helm import v3
+
+from components import charts, values
+from components.shared_ca import IntermediateCA
+
+READER = "istio-reader-service-account"
+"""Service account that other clusters' istiods use; the base chart makes it (chart `base`)."""
+_BASE_RELEASE = "istio-base"
+
+
+class MeshMemberArgs(TypedDict):
+    """A cluster's identity in the mesh and its part of the common trust."""
+
+    network: pulumi.Input[str]
+    """Name of the network that the cluster's pods are on."""
+    namespace: str
+    """Istio's namespace; the same in all clusters."""
+    primary: NotRequired[pulumi.Input[str]]
+    """For a remote, the cluster whose istiod leads here."""
+    intermediate_ca: IntermediateCA
+    """Signs the certificates of the cluster's workloads."""
+    is_read: bool
+    """Whether some other cluster's istiod watches this one; makes the reader's token."""
+    source: charts.ChartSource
+    """Istio's charts."""
+    base_values: Mapping[str, Any]
+    """The user's own values for the chart `base`."""
+
+
+class MeshMember(pulumi.ComponentResource):
+    """Namespace, `cacerts`, CRDs and reader account of one cluster.
+
+    The Secret `cacerts` stands before istiod starts, which would otherwise sign with a root of its
+    own without a word (istio/istio#53961). Everything else in the cluster depends on this
+    component, so that it is removed last, and with it what Istio itself leaves behind.
+    """
+
+    namespace: pulumi.Output[str]
+    """Istio's namespace, known when it exists with its labels."""
+    reader_token: pulumi.Output[Mapping[str, str]] | None
+    """Data of the reader's token Secret (`token`, `ca.crt`, base64): a secret. None if unread."""
+
+    def __init__(
+        self, name: str, args: MeshMemberArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("isthmus:index:MeshMember", name, {}, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        primary = args.get("primary")
+        namespace = kubernetes.core.v1.Namespace(
+            f"{name}-namespace",
+            metadata={
+                "name": args["namespace"],
+                # istiod gives endpoints of this cluster this network (istio/istio#28381).
+                "labels": {"topology.istio.io/network": args["network"]},
+                # Read once, when istiod meets the cluster: it has to stand before the remote
+                # secret (pilot/pkg/serviceregistry/kube/controller/multicluster.go).
+                "annotations": {"topology.istio.io/controlPlaneClusters": primary}
+                if primary is not None
+                else {},
+            },
+            opts=child,
+        )
+        self.namespace = namespace.metadata.name
+        trust = kubernetes.core.v1.Secret(
+            f"{name}-cacerts",
+            metadata={"name": "cacerts", "namespace": self.namespace},
+            string_data=args["intermediate_ca"].files,
+            opts=child,
+        )
+        leave_nothing = v3.Release(
+            f"{name}-leave-nothing",
+            name="leave-nothing",
+            namespace=self.namespace,
+            chart="./components/leave-nothing",
+            values={"crdsOf": _BASE_RELEASE},
+            opts=child,
+        )
+        base = charts.install(
+            f"{name}-base",
+            "base",
+            args["source"],
+            release=_BASE_RELEASE,
+            namespace=self.namespace,
+            values=values.merged(
+                args["base_values"],
+                values.base(namespace=args["namespace"], is_remote=primary is not None),
+            ),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[trust, leave_nothing]),
+        )
+        self.reader_token = self._make_reader_token(name, base) if args["is_read"] else None
+        self.register_outputs({"namespace": self.namespace})
+
+    def _make_reader_token(
+        self, name: str, base: pulumi.Resource
+    ) -> pulumi.Output[Mapping[str, str]]:
+        """A token that does not end: Kubernetes makes none by itself since 1.24 (istio#38246)."""
+        secret = kubernetes.core.v1.Secret(
+            f"{name}-reader-token",
+            metadata={
+                "name": f"{READER}-istio-remote-secret-token",
+                "namespace": self.namespace,
+                "annotations": {
+                    "kubernetes.io/service-account.name": READER,
+                    "pulumi.com/waitFor": "jsonpath={.data.token}",
+                },
+            },
+            type="kubernetes.io/service-account-token",
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=[base], additional_secret_outputs=["data"]
+            ),
+        )
+        return pulumi.Output.secret(secret.data)

@@ -1,0 +1,59 @@
+"""A cluster that a primary in another cluster serves."""
+
+from collections.abc import Mapping
+from typing import Any, TypedDict
+
+import pulumi
+
+from components import charts, values
+
+
+class RemoteClusterArgs(TypedDict):
+    """Identity of the cluster and where its control plane is."""
+
+    cluster: str
+    """Istio's cluster ID, equal to the key of its remote secret."""
+    network: str
+    """Network of the cluster's pods."""
+    mesh_id: str
+    """ID that all clusters of the mesh share."""
+    namespace: str
+    """Istio's namespace."""
+    discovery_address: pulumi.Input[str]
+    """IP address of the primary's control plane, ports 15012 and 15017 (`remotePilotAddress`)."""
+    source: charts.ChartSource
+    """Istio's charts."""
+    istiod_values: Mapping[str, Any]
+    """The user's own values for the chart `istiod`."""
+
+
+class RemoteCluster(pulumi.ComponentResource):
+    """The remote profile of the istiod chart: webhooks and a Service that leads to the primary.
+
+    It has no istiod of its own. The reader's ClusterRole is in this chart, so the remote secret
+    comes after it, and goes before it.
+    """
+
+    def __init__(
+        self, name: str, args: RemoteClusterArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("isthmus:index:RemoteCluster", name, {}, opts)
+        charts.install(
+            f"{name}-istiod",
+            "istiod",
+            args["source"],
+            release="istiod",
+            namespace=args["namespace"],
+            values=values.merged(
+                args["istiod_values"],
+                values.remote(
+                    namespace=args["namespace"],
+                    mesh_id=args["mesh_id"],
+                    cluster=args["cluster"],
+                    network=args["network"],
+                    discovery_address=args["discovery_address"],
+                ),
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.register_outputs({})

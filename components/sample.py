@@ -1,0 +1,109 @@
+"""Istio's own sample: a version of `helloworld` and a client in each cluster."""
+
+from collections.abc import Mapping
+from typing import TypedDict
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+from pulumi_kubernetes.core.v1 import ContainerArgsDict
+
+NAMESPACE = "sample"
+PORT = 5000
+CLIENT_IMAGE = "docker.io/curlimages/curl:8.17.0"
+_SERVER_IMAGE = "docker.io/istio/examples-helloworld-v1:1.0"
+
+
+class SampleArgs(TypedDict):
+    """What the cluster's `helloworld` says of itself."""
+
+    version: str
+    """Version label and answer of this cluster's `helloworld`: `v1` in the first cluster, …"""
+    demand_mtls: bool
+    """Refuse plain text to the sample. Set where the mesh's configuration is read: a primary."""
+
+
+class Sample(pulumi.ComponentResource):
+    """Namespace `sample` with Service `helloworld`, one version of it, and `sleep`.
+
+    The Service is in every cluster, because a caller resolves its name in its own
+    (istio/istio#31760). Objects are those of samples/helloworld and samples/sleep in istio/istio.
+    """
+
+    def __init__(
+        self, name: str, args: SampleArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("isthmus:index:Sample", name, {}, opts)
+        namespace = kubernetes.core.v1.Namespace(
+            f"{name}-namespace",
+            metadata={"name": NAMESPACE, "labels": {"istio-injection": "enabled"}},
+            opts=pulumi.ResourceOptions(parent=self),
+        ).metadata.name
+        child = pulumi.ResourceOptions(parent=self)
+        if args["demand_mtls"]:
+            kubernetes.apiextensions.CustomResource(
+                f"{name}-strict",
+                api_version="security.istio.io/v1",
+                kind="PeerAuthentication",
+                metadata={"name": "default", "namespace": namespace},
+                spec={"mtls": {"mode": "STRICT"}},
+                opts=child,
+            )
+        kubernetes.core.v1.Service(
+            f"{name}-helloworld",
+            metadata={
+                "name": "helloworld",
+                "namespace": namespace,
+                "labels": {"app": "helloworld", "service": "helloworld"},
+                # A cluster whose version is down must still resolve the name.
+                "annotations": {"pulumi.com/skipAwait": "true"},
+            },
+            spec={"selector": {"app": "helloworld"}, "ports": [{"name": "http", "port": PORT}]},
+            opts=child,
+        )
+        version = args["version"]
+        _deployment(
+            f"{name}-helloworld-{version}",
+            f"helloworld-{version}",
+            namespace,
+            {"app": "helloworld", "version": version},
+            {
+                "name": "helloworld",
+                "image": _SERVER_IMAGE,
+                "env": [{"name": "SERVICE_VERSION", "value": version}],
+                "ports": [{"container_port": PORT}],
+                "resources": {"requests": {"cpu": "100m"}},
+            },
+            child,
+        )
+        _deployment(
+            f"{name}-sleep",
+            "sleep",
+            namespace,
+            {"app": "sleep"},
+            {"name": "sleep", "image": CLIENT_IMAGE, "command": ["/bin/sleep", "infinity"]},
+            child,
+        )
+        self.register_outputs({})
+
+
+def _deployment(
+    name: str,
+    kubernetes_name: str,
+    namespace: pulumi.Input[str],
+    labels: Mapping[str, pulumi.Input[str]],
+    container: ContainerArgsDict,
+    opts: pulumi.ResourceOptions,
+) -> None:
+    kubernetes.apps.v1.Deployment(
+        name,
+        metadata={"name": kubernetes_name, "namespace": namespace, "labels": labels},
+        spec={
+            "selector": {"match_labels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                # `sleep` ignores SIGTERM as process 1; the grace would only delay its end.
+                "spec": {"containers": [container], "termination_grace_period_seconds": 2},
+            },
+        },
+        opts=opts,
+    )

@@ -1,0 +1,166 @@
+"""The common root of trust, and an intermediate CA for every cluster under it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, NotRequired, TypedDict
+
+import pulumi
+import pulumi_tls as tls
+
+Algorithm = Literal["ECDSA-P256", "RSA-4096", "RSA-2048"]
+
+# Istio's own tool (tools/certs/common.mk) marks its CAs so. Envoy refuses a CA without certSign.
+_CA_USES = ("digital_signature", "cert_signing", "crl_signing")
+
+
+class RootArgs(TypedDict):
+    """A root CA that the user brings."""
+
+    certificate: pulumi.Input[str]
+    """PEM text of a certificate that may sign CAs (pathlen of 1 or more, or none)."""
+    key: pulumi.Input[str]
+    """PEM text of its private key: PKCS#1, SEC1 or PKCS#8, not encrypted."""
+
+
+class SharedCAArgs(TypedDict):
+    """What the common CA is made of."""
+
+    mesh_id: pulumi.Input[str]
+    """Organization of every subject, so that a certificate tells its mesh."""
+    clusters: Sequence[str]
+    """Names of the clusters; each gets an intermediate of its own."""
+    namespace: pulumi.Input[str]
+    """Istio's namespace, for the DNS name in the intermediates that Istio's tool sets too."""
+    algorithm: Algorithm
+    """Of every key made here."""
+    root_days: int
+    """Lifetime of the root, in days."""
+    intermediate_days: int
+    """Lifetime of an intermediate, in days."""
+    renew_before_days: int
+    """An update this many days before an intermediate's end issues a new one, root unchanged."""
+    root: NotRequired[RootArgs]
+    """Sign with this root instead of making one."""
+
+
+@dataclass(frozen=True)
+class IntermediateCA:
+    """What the Secret `cacerts` of one cluster holds."""
+
+    certificate: pulumi.Output[str]
+    key: pulumi.Output[str]
+    root_certificate: pulumi.Output[str]
+
+    @property
+    def files(self) -> pulumi.Output[Mapping[str, str]]:
+        """Data of the Secret, a Pulumi secret, under the names that istiod reads.
+
+        Source: security/pkg/pki/ca/ca.go in istio/istio. All four are needed: istiod refuses to
+        start with a part of them.
+        """
+
+        def name_files(parts: Sequence[str]) -> Mapping[str, str]:
+            certificate, key, root = parts
+            return {
+                "ca-cert.pem": certificate,
+                "ca-key.pem": key,
+                "root-cert.pem": root,
+                "cert-chain.pem": certificate + root,
+            }
+
+        return pulumi.Output.secret(
+            pulumi.Output.all(self.certificate, self.key, self.root_certificate).apply(name_files)
+        )
+
+
+class SharedCA(pulumi.ComponentResource):
+    """Root CA and intermediates. Private keys are secrets from the moment they exist.
+
+    Where the `cacerts` Secrets go is the concern of MeshMember. A root's change is not handled
+    here: replacing it makes every proxy distrust every other until all have restarted.
+    """
+
+    root_certificate: pulumi.Output[str]
+    """PEM text of the root that every cluster trusts."""
+    intermediates: Mapping[str, IntermediateCA]
+    """By cluster name."""
+
+    def __init__(
+        self, name: str, args: SharedCAArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("isthmus:index:SharedCA", name, {}, opts)
+        root = args.get("root")
+        if root is None:
+            certificate, root_key = self._make_root(name, args)
+        else:
+            certificate = pulumi.Output.from_input(root["certificate"])
+            root_key = pulumi.Output.secret(root["key"])
+        self.root_certificate = certificate.apply(_with_newline)
+        self.intermediates = {
+            cluster: self._make_intermediate(f"{name}-{cluster}", cluster, root_key, args)
+            for cluster in args["clusters"]
+        }
+        self.register_outputs({"rootCertificate": self.root_certificate})
+
+    def _make_root(
+        self, name: str, args: SharedCAArgs
+    ) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
+        key = self._make_key(f"{name}-root", args["algorithm"])
+        certificate = tls.SelfSignedCert(
+            f"{name}-root",
+            private_key_pem=key.private_key_pem,
+            subject={"organization": args["mesh_id"], "common_name": "Root CA"},
+            is_ca_certificate=True,
+            set_subject_key_id=True,
+            allowed_uses=list(_CA_USES),
+            validity_period_hours=args["root_days"] * 24,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        return certificate.cert_pem, key.private_key_pem
+
+    def _make_key(self, name: str, algorithm: Algorithm) -> tls.PrivateKey:
+        opts = pulumi.ResourceOptions(parent=self)
+        if algorithm == "ECDSA-P256":
+            return tls.PrivateKey(name, algorithm="ECDSA", ecdsa_curve="P256", opts=opts)
+        bits = int(algorithm.removeprefix("RSA-"))
+        return tls.PrivateKey(name, algorithm="RSA", rsa_bits=bits, opts=opts)
+
+    def _make_intermediate(
+        self, name: str, cluster: str, root_key: pulumi.Output[str], args: SharedCAArgs
+    ) -> IntermediateCA:
+        opts = pulumi.ResourceOptions(parent=self)
+        key = self._make_key(name, args["algorithm"])
+        request = tls.CertRequest(
+            name,
+            private_key_pem=key.private_key_pem,
+            subject={
+                "organization": args["mesh_id"],
+                "common_name": "Intermediate CA",
+                "locality": cluster,
+            },
+            dns_names=[pulumi.Output.concat("istiod.", args["namespace"], ".svc")],
+            opts=opts,
+        )
+        certificate = tls.LocallySignedCert(
+            name,
+            cert_request_pem=request.cert_request_pem,
+            ca_cert_pem=self.root_certificate,
+            ca_private_key_pem=root_key,
+            is_ca_certificate=True,
+            max_path_length=0,
+            set_subject_key_id=True,
+            allowed_uses=list(_CA_USES),
+            validity_period_hours=args["intermediate_days"] * 24,
+            early_renewal_hours=args["renew_before_days"] * 24,
+            opts=opts,
+        )
+        return IntermediateCA(
+            certificate=certificate.cert_pem.apply(_with_newline),
+            key=key.private_key_pem,
+            root_certificate=self.root_certificate,
+        )
+
+
+def _with_newline(pem: str) -> str:
+    """PEM blocks are joined to a chain, where a missing last newline would glue two lines."""
+    return pem if pem.endswith("\n") else pem + "\n"

@@ -1,0 +1,164 @@
+"""Configuration text → validated spec. Every problem is found before the first is told."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, cast
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from stacks.problems import MISSING, MeshRefusedError, Problem
+from stacks.spec import Cluster, MeshSpec
+
+_SECRET_KEYS = {"kubeconfig", "key"}
+_CURES: Mapping[str, str] = {
+    "missing": "add it to Pulumi.<stack>.yaml",
+    "extra_forbidden": "remove it; docs/configuration.md lists the keys that exist",
+}
+_CHART_KEYS_DERIVED: Mapping[str, tuple[str, ...]] = {
+    "base": ("profile",),
+    "istiod": (
+        "profile",
+        "revision",
+        "global.meshID",
+        "global.multiCluster.clusterName",
+        "global.network",
+        "global.externalIstiod",
+        "global.configCluster",
+        "global.remotePilotAddress",
+        "global.istioNamespace",
+        "istiodRemote.injectionPath",
+    ),
+    "gateway": ("name", "networkGateway", "revision", "service.type"),
+}
+
+
+def parse(config: Mapping[str, Any]) -> MeshSpec:
+    """Make the spec of the configuration `{"mesh": …, "clusters": […], "sample": …}`.
+
+    Raises:
+        MeshRefusedError: with every problem that the text or the mesh it describes has.
+    """
+    try:
+        spec = TypeAdapter(MeshSpec).validate_python(dict(config))
+    except ValidationError as error:
+        raise MeshRefusedError([_from_pydantic(e) for e in error.errors()]) from None
+    problems = [p for rule in _RULES for p in rule(spec)]
+    if problems:
+        raise MeshRefusedError(problems)
+    return spec
+
+
+def config_path(location: tuple[int | str, ...]) -> str:
+    """The path as the `pulumi config` command takes it: ("clusters", 1, "name") → isthmus:…"""
+    head, *rest = location or ("",)
+    return f"isthmus:{head}" + "".join(f"[{x}]" if isinstance(x, int) else f".{x}" for x in rest)
+
+
+def _from_pydantic(error: ErrorDetails) -> Problem:
+    missing = error["type"] == "missing"
+    secret = bool(error["loc"]) and error["loc"][-1] in _SECRET_KEYS
+    return Problem(
+        path=config_path(error["loc"]),
+        rule="is required" if missing else error["msg"],
+        reason="the program reads this key and would guess otherwise"
+        if missing
+        else "a value that is misread here would build another mesh than the one meant",
+        cure=_CURES.get(error["type"], "write a value that the rule allows"),
+        value=MISSING if missing or secret else error["input"],
+    )
+
+
+def _names_are_unique(spec: MeshSpec) -> Iterator[Problem]:
+    first: dict[str, int] = {}
+    for i, cluster in enumerate(spec.clusters):
+        if cluster.name in first:
+            yield Problem(
+                f"isthmus:clusters[{i}].name",
+                f"must be unique; clusters[{first[cluster.name]}] has the same name",
+                "istiod ignores the second cluster of one name without a word",
+                "give one of the two another name",
+                cluster.name,
+            )
+        first.setdefault(cluster.name, i)
+
+
+def _primaries_exist(spec: MeshSpec) -> Iterator[Problem]:
+    by_name = {c.name: c for c in spec.clusters}
+    primaries = ", ".join(c.name for c in spec.primaries) or "none"
+    for i, cluster in enumerate(spec.clusters):
+        if cluster.primary is None:
+            continue
+        path = f"isthmus:clusters[{i}].primary"
+        if cluster.primary == cluster.name:
+            rule, cure = "must name another cluster", "remove it to make this cluster a primary"
+        elif cluster.primary not in by_name:
+            rule, cure = "must name a cluster of this mesh", f"name one of: {primaries}"
+        elif by_name[cluster.primary].is_remote:
+            rule = "must name a primary, and that cluster is itself a remote"
+            cure = f"name one of: {primaries}"
+        else:
+            continue
+        yield Problem(path, rule, "a remote has no control plane of its own", cure, cluster.primary)
+
+
+def _control_planes_are_of_primaries(spec: MeshSpec) -> Iterator[Problem]:
+    for i, cluster in enumerate(spec.clusters):
+        if cluster.is_remote and cluster.control_plane is not None:
+            yield Problem(
+                f"isthmus:clusters[{i}].controlPlane",
+                f"is only for a primary, and {cluster.name} is a remote of {cluster.primary}",
+                "a remote uses the control plane of its primary",
+                "remove controlPlane, or remove primary",
+            )
+
+
+def _names_are_not_istios_default(spec: MeshSpec) -> Iterator[Problem]:
+    for i, cluster in enumerate(spec.clusters):
+        if cluster.name == "kubernetes":
+            yield Problem(
+                f"isthmus:clusters[{i}].name",
+                "must not be Istio's default cluster ID",
+                "a proxy without a cluster ID would be taken for one of this cluster",
+                "name the cluster after its place or purpose",
+                cluster.name,
+            )
+
+
+def _values_do_not_contradict(spec: MeshSpec) -> Iterator[Problem]:
+    values = spec.mesh.istio.values
+    for chart, derived in _CHART_KEYS_DERIVED.items():
+        for key in derived:
+            if _reaches(getattr(values, chart), key):
+                yield Problem(
+                    f"isthmus:mesh.istio.values.{chart}.{key}",
+                    "is derived from the clusters and cannot be set",
+                    "written twice, the two would disagree one day and the mesh break silently",
+                    "remove it; names, networks and roles stand in isthmus:clusters",
+                )
+
+
+def _reaches(values: Mapping[str, Any], key: str) -> bool:
+    """Whether the nested mapping has the dotted key; `pilot.x` is Helm's old name for `x`."""
+    for root in (values, values.get("pilot")):
+        here: Any = root
+        for part in key.split("."):
+            if not isinstance(here, Mapping) or part not in here:
+                break
+            here = cast("Mapping[str, Any]", here)[part]
+        else:
+            return True
+    return False
+
+
+_RULES: tuple[Callable[[MeshSpec], Iterator[Problem]], ...] = (
+    _names_are_unique,
+    _names_are_not_istios_default,
+    _primaries_exist,
+    _control_planes_are_of_primaries,
+    _values_do_not_contradict,
+)
+
+
+def index_of(spec: MeshSpec, cluster: Cluster) -> int:
+    """The cluster's place in `isthmus:clusters`, for the paths of messages."""
+    return spec.clusters.index(cluster)

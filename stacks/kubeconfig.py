@@ -1,0 +1,120 @@
+"""Kubeconfigs: one cluster's credentials out of a file that may hold many.
+
+A provider is given the content of one context only, with files folded in, so that it holds no
+other cluster's credentials and does not depend on where the program runs.
+"""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+
+_FILES = ("certificate-authority", "client-certificate", "client-key")
+
+
+@dataclass(frozen=True)
+class ClusterAccess:
+    """How one cluster's API server is reached."""
+
+    kubeconfig: str
+    """A whole kubeconfig with this one context. Holds credentials: a secret."""
+    server: str
+    """URL of the API server."""
+    certificate_authority: str | None
+    """PEM text of the CA that signed the API server's certificate."""
+
+
+class KubeconfigError(Exception):
+    """What is wrong with a kubeconfig, without its content."""
+
+    def __init__(self, rule: str, cure: str) -> None:
+        super().__init__(rule)
+        self.rule, self.cure = rule, cure
+
+
+def read(kubeconfig: str, context: str | None) -> ClusterAccess:
+    """Read one context of a kubeconfig, given as a path or as its content.
+
+    Raises:
+        KubeconfigError: the file, the context, its cluster or its user is not there.
+    """
+    text, folder = _load(kubeconfig)
+    try:
+        document: Any = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" (line {mark.line + 1})" if mark else ""
+        raise KubeconfigError(f"must be YAML{where}", "write the kubeconfig again") from None
+    if not isinstance(document, Mapping):
+        raise KubeconfigError("must be a kubeconfig", "name a file that kubectl can use")
+    config = cast("Mapping[str, Any]", document)
+    name = context or config.get("current-context")
+    if not name:
+        raise KubeconfigError(
+            "has no current context", f"set context to one of: {_names(config, 'contexts')}"
+        )
+    entry = _pick(config, "contexts", str(name))["context"]
+    cluster = dict(_pick(config, "clusters", entry["cluster"])["cluster"])
+    user = dict(_pick(config, "users", entry["user"])["user"]) if entry.get("user") else {}
+    for part in (cluster, user):
+        _fold_in_files(part, folder)
+    one: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": name, "cluster": cluster}],
+        "users": [{"name": name, "user": user}],
+        "contexts": [{"name": name, "context": {**entry, "cluster": name, "user": name}}],
+        "current-context": name,
+    }
+    authority = cluster.get("certificate-authority-data")
+    return ClusterAccess(
+        kubeconfig=yaml.safe_dump(one, sort_keys=True),
+        server=cluster["server"],
+        certificate_authority=base64.b64decode(authority).decode() if authority else None,
+    )
+
+
+def _load(kubeconfig: str) -> tuple[str, Path]:
+    if "\n" in kubeconfig:
+        return kubeconfig, Path.cwd()
+    path = Path(kubeconfig).expanduser()
+    try:
+        return path.read_text(), path.parent
+    except OSError as error:
+        raise KubeconfigError(
+            f"must name a file that can be read ({error.strerror}: {path})",
+            "write the path relative to the folder of Pulumi.yaml; for the lab run `make up` first",
+        ) from None
+
+
+def _entries(config: Mapping[str, Any], kind: str) -> Sequence[Mapping[str, Any]]:
+    return cast("Sequence[Mapping[str, Any]]", config.get(kind) or [])
+
+
+def _names(config: Mapping[str, Any], kind: str) -> str:
+    return ", ".join(sorted(str(x["name"]) for x in _entries(config, kind))) or "none"
+
+
+def _pick(config: Mapping[str, Any], kind: str, name: str) -> Mapping[str, Any]:
+    for entry in _entries(config, kind):
+        if entry["name"] == name:
+            return entry
+    raise KubeconfigError(
+        f"has no entry {name!r} under {kind}", f"name one of: {_names(config, kind)}"
+    )
+
+
+def _fold_in_files(part: dict[str, Any], folder: Path) -> None:
+    for key in _FILES:
+        if key in part:
+            path = folder / Path(part.pop(key)).expanduser()
+            try:
+                part[f"{key}-data"] = base64.b64encode(path.read_bytes()).decode()
+            except OSError as error:
+                raise KubeconfigError(
+                    f"names a file for {key} that cannot be read ({error.strerror}: {path})",
+                    "write the kubeconfig again, or fold it with `kubectl config view --flatten`",
+                ) from None

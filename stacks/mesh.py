@@ -1,0 +1,242 @@
+"""The spec, made into components. Outputs feed inputs, and so drive the order."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+import pulumi_tls as tls
+
+from components import charts
+from components.cluster_aware_gateway import ClusterAwareGateway
+from components.mesh_member import MeshMember, MeshMemberArgs
+from components.primary_cluster import PrimaryCluster
+from components.remote_cluster import RemoteCluster
+from components.remote_secret import RemoteSecret
+from components.sample import Sample
+from components.shared_ca import SharedCA, SharedCAArgs
+from components.verification import Verification
+from components.webhooks import Webhooks
+from stacks.preflight import ClusterFacts
+from stacks.spec import Cluster, MeshSpec
+
+
+class MeshBuilder:
+    """Builds one mesh, cluster by cluster; what one step makes, later steps take by name."""
+
+    def __init__(self, spec: MeshSpec, facts: Mapping[str, ClusterFacts]) -> None:
+        self.spec, self.facts = spec, facts
+        self.istio = spec.mesh.istio
+        self.source = charts.ChartSource(self.istio.charts, self.istio.version, self.istio.install)
+        self.providers = {c.name: self._provider(c) for c in spec.clusters}
+        self.members: dict[str, MeshMember] = {}
+        self.webhooks: dict[str, Webhooks] = {}
+        self.gateways: dict[str, ClusterAwareGateway] = {}
+        self.samples: dict[str, Sample] = {}
+        self.versions = {f"v{i}": c.name for i, c in enumerate(spec.clusters, 1)}
+
+    def build(self) -> dict[str, Any]:
+        """Make every resource of the mesh; returns the stack's outputs."""
+        ca = self._shared_ca()
+        for cluster in self.spec.clusters:
+            self.members[cluster.name] = self._member(cluster, ca)
+        # Primaries first: a remote's inputs are outputs of its primary's gateway.
+        for cluster in (*self.spec.primaries, *self.spec.remotes):
+            self._control_plane(cluster)
+            if self.spec.has_gateway(cluster):
+                self.gateways[cluster.name] = self._gateway(cluster)
+        if self.spec.sample.enabled:
+            for version, name in self.versions.items():
+                self.samples[name] = self._sample(name, version)
+            fingerprint = self._fingerprint(ca)
+            for cluster in self.spec.clusters:
+                self._verification(cluster, fingerprint)
+        return self._outputs()
+
+    def _provider(self, cluster: Cluster) -> kubernetes.Provider:
+        return kubernetes.Provider(
+            cluster.name,
+            kubeconfig=pulumi.Output.secret(self.facts[cluster.name].access.kubeconfig),
+            # New credentials or a new address of the same cluster must not replace what is in it
+            # (pulumi/pulumi-kubernetes#1148).
+            cluster_identifier=cluster.name,
+            enable_server_side_apply=True,
+            # A changed Secret is changed in place: istiod must never see cacerts vanish.
+            enable_secret_mutable=True,
+        )
+
+    def _in(self, cluster: str, *depends_on: pulumi.Resource | None) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(
+            provider=self.providers[cluster],
+            depends_on=[x for x in depends_on if x is not None],
+        )
+
+    def _shared_ca(self) -> SharedCA:
+        ca = self.spec.mesh.ca
+        args: SharedCAArgs = {
+            "mesh_id": self.spec.mesh.id,
+            "clusters": [c.name for c in self.spec.clusters],
+            "namespace": self.istio.namespace,
+            "algorithm": ca.algorithm,
+            "root_days": ca.root_days,
+            "intermediate_days": ca.intermediate_days,
+            "renew_before_days": ca.renew_before_days,
+        }
+        if ca.root is not None:
+            args["root"] = {
+                "certificate": ca.root.certificate,
+                "key": pulumi.Output.secret(ca.root.key),
+            }
+        provider = tls.Provider("tls")
+        return SharedCA(self.spec.mesh.id, args, pulumi.ResourceOptions(provider=provider))
+
+    def _member(self, cluster: Cluster, ca: SharedCA) -> MeshMember:
+        args: MeshMemberArgs = {
+            "network": cluster.network,
+            "namespace": self.istio.namespace,
+            "intermediate_ca": ca.intermediates[cluster.name],
+            "is_read": bool(self.spec.readers_of(cluster)),
+            "source": self.source,
+            "base_values": self.istio.values.base,
+        }
+        if cluster.primary is not None:
+            args["primary"] = cluster.primary
+        return MeshMember(cluster.name, args, self._in(cluster.name))
+
+    def _control_plane(self, cluster: Cluster) -> None:
+        """istiod or the way to it, the remote secrets for it, and its webhooks alive."""
+        member = self.members[cluster.name]
+        if cluster.primary is None:
+            istiod = PrimaryCluster(
+                cluster.name,
+                {
+                    "cluster": cluster.name,
+                    "network": cluster.network,
+                    "mesh_id": self.spec.mesh.id,
+                    "namespace": self.istio.namespace,
+                    "has_remotes": bool(self.spec.remotes_of(cluster)),
+                    "source": self.source,
+                    "istiod_values": self.istio.values.istiod,
+                },
+                self._in(cluster.name, member),
+            )
+        else:
+            gateway = self.gateways[cluster.primary]
+            istiod = RemoteCluster(
+                cluster.name,
+                {
+                    "cluster": cluster.name,
+                    "network": cluster.network,
+                    "mesh_id": self.spec.mesh.id,
+                    "namespace": self.istio.namespace,
+                    "discovery_address": gateway.address,
+                    "source": self.source,
+                    "istiod_values": self.istio.values.istiod,
+                },
+                self._in(cluster.name, member, gateway),
+            )
+        secrets = [
+            self._remote_secret(reader, cluster, istiod) for reader in self.spec.readers_of(cluster)
+        ]
+        self.webhooks[cluster.name] = Webhooks(
+            cluster.name,
+            {"namespace": self.istio.namespace, "validates": not cluster.is_remote},
+            self._in(cluster.name, istiod, *secrets),
+        )
+
+    def _remote_secret(
+        self, reader: Cluster, cluster: Cluster, istiod: pulumi.Resource
+    ) -> RemoteSecret:
+        token = self.members[cluster.name].reader_token
+        if token is None:
+            raise AssertionError(f"{reader.name} reads {cluster.name}, which made no token")
+        return RemoteSecret(
+            f"{reader.name}-reads-{cluster.name}",
+            {
+                "cluster": cluster.name,
+                "server": self.facts[cluster.name].access.server,
+                "reader_token": token,
+                "namespace": self.members[reader.name].namespace,
+            },
+            # The reader's ClusterRole comes with the cluster's istiod chart.
+            self._in(reader.name, self.members[reader.name], istiod),
+        )
+
+    def _gateway(self, cluster: Cluster) -> ClusterAwareGateway:
+        return ClusterAwareGateway(
+            cluster.name,
+            {
+                "cluster": cluster.name,
+                "network": cluster.network,
+                "namespace": self.istio.namespace,
+                "expose_services": self.spec.spans_networks and not cluster.is_remote,
+                "expose_control_plane": self.spec.exposes_control_plane(cluster),
+                "source": self.source,
+                "gateway_values": self.istio.values.gateway,
+            },
+            self._in(cluster.name, self.webhooks[cluster.name]),
+        )
+
+    def _sample(self, cluster: str, version: str) -> Sample:
+        is_primary = cluster in {c.name for c in self.spec.primaries}
+        return Sample(
+            cluster,
+            {"version": version, "demand_mtls": is_primary},
+            self._in(cluster, self.webhooks[cluster]),
+        )
+
+    def _verification(self, cluster: Cluster, fingerprint: pulumi.Output[str]) -> Verification:
+        return Verification(
+            cluster.name,
+            {
+                "cluster": cluster.name,
+                "control_plane": self.spec.control_plane_of(cluster),
+                "versions": self.versions,
+                "fingerprint": fingerprint,
+            },
+            self._in(cluster.name, *self.samples.values(), *self.gateways.values()),
+        )
+
+    def _fingerprint(self, ca: SharedCA) -> pulumi.Output[str]:
+        """A hash of all that traffic depends on: the spec, addresses and the common root."""
+        clusters = [
+            {k: v for k, v in asdict(c).items() if k not in ("kubeconfig", "context")}
+            for c in self.spec.clusters
+        ]
+        plain = json.dumps([clusters, asdict(self.istio)], sort_keys=True, default=str)
+
+        def digest(parts: Sequence[str]) -> str:
+            return hashlib.sha256("\n".join([plain, *parts]).encode()).hexdigest()[:16]
+
+        return pulumi.Output.all(
+            ca.root_certificate, *(g.address for g in self.gateways.values())
+        ).apply(digest)
+
+    def _outputs(self) -> dict[str, Any]:
+        return {
+            "clusters": {c.name: self._describe(c) for c in self.spec.clusters},
+            "verified": self._verified(),
+        }
+
+    def _describe(self, cluster: Cluster) -> dict[str, Any]:
+        described: dict[str, Any] = {
+            "role": f"remote of {cluster.primary}" if cluster.primary else "primary",
+            "network": cluster.network,
+            "istio": self.istio.version,
+        }
+        if kubernetes_version := self.facts[cluster.name].kubernetes:
+            described["kubernetes"] = kubernetes_version
+        if cluster.name in self.gateways:
+            described["gateway"] = self.gateways[cluster.name].address
+        if cluster.primary:
+            described["controlPlane"] = self.gateways[cluster.primary].address
+        return described
+
+    def _verified(self) -> str:
+        if not self.spec.sample.enabled:
+            return "no traffic: isthmus:sample is not enabled"
+        names = ", ".join(c.name for c in self.spec.clusters)
+        return f"helloworld {', '.join(self.versions)} answered from: {names}"

@@ -1,0 +1,36 @@
+"""What can be wrong with a configuration, said so that the reader can act on it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+MISSING = object()
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One rule that the configuration breaks."""
+
+    path: str
+    """Where, as a configuration path: `isthmus:clusters[1].primary`."""
+    rule: str
+    """What must hold."""
+    reason: str
+    """Why it must."""
+    cure: str
+    """The next step."""
+    value: object = MISSING
+    """What stands there; left out where it is missing or secret."""
+
+    def __str__(self) -> str:
+        found = "" if self.value is MISSING else f" (found: {self.value!r})"
+        return f"{self.path}: {self.rule}{found}\n    why:  {self.reason}\n    cure: {self.cure}"
+
+
+class MeshRefusedError(Exception):
+    """The configuration cannot become a mesh; every problem found is listed, not only the first."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        count = f"{len(self.problems)} problem{'s' if len(self.problems) > 1 else ''}"
+        lines = "\n".join(f"  {p}" for p in self.problems)
+        super().__init__(f"the mesh is refused, {count}; nothing has been changed:\n{lines}")

@@ -1,0 +1,12 @@
+"""The stack's configuration, as Pulumi hands it over."""
+
+from typing import Any
+
+import pulumi
+
+
+def read() -> dict[str, Any]:
+    """The keys of `isthmus:` that are set, decrypted; secrets stay secrets in the components."""
+    config = pulumi.Config("isthmus")
+    found = {key: config.get_object(key) for key in ("mesh", "clusters", "sample")}
+    return {key: value for key, value in found.items() if value is not None}

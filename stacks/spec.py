@@ -1,0 +1,166 @@
+"""What a mesh is: plain frozen records, with everything about its topology derived from them.
+
+Nothing here knows Pulumi. A cluster's name and network are written once, in `Cluster`; every other
+part of the program takes them from that object, so that they cannot disagree (the commonest silent
+failure of multi-cluster meshes: istio/istio#52065, GoogleCloudPlatform/bank-of-anthos#473).
+"""
+
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+from pydantic.dataclasses import dataclass
+
+DnsLabel = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=63)
+]
+"""A DNS-1123 label: what Kubernetes takes as a namespace and Istio as a cluster's name."""
+
+HelmValues = Mapping[str, Any]
+
+_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+
+@dataclass(frozen=True, config=_config)
+class ExtraValues:
+    """Helm values of the user's own, for one chart each; what Isthmus derives stands above them."""
+
+    base: HelmValues = field(default_factory=dict[str, Any])
+    istiod: HelmValues = field(default_factory=dict[str, Any])
+    gateway: HelmValues = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, config=_config)
+class Istio:
+    """Which Istio, from where, and how its charts are installed."""
+
+    version: Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$")]
+    """Version of the charts and images, e.g. `1.31.0`."""
+    charts: Annotated[str, StringConstraints(min_length=1)]
+    """A directory with `base`, `istiod` and `gateway`, a Helm repository, or an `oci://` prefix."""
+    install: Literal["rendered", "release"] = "rendered"
+    """`rendered`: every object is a resource of the stack. `release`: one Helm release a chart."""
+    namespace: DnsLabel = "istio-system"
+    """Istio's namespace: the same in every cluster of the mesh, as Istio demands."""
+    values: ExtraValues = field(default_factory=ExtraValues)
+
+
+@dataclass(frozen=True, config=_config)
+class BroughtRoot:
+    """A root CA of the user's own, as PEM text; the key as a Pulumi secret."""
+
+    certificate: str
+    key: str = field(repr=False)
+
+
+@dataclass(frozen=True, config=_config)
+class CertificateAuthority:
+    """The common root of trust and the intermediates under it."""
+
+    algorithm: Literal["ECDSA-P256", "RSA-4096", "RSA-2048"] = "ECDSA-P256"
+    root_days: Annotated[int, Field(ge=1)] = 3650
+    intermediate_days: Annotated[int, Field(ge=1)] = 730
+    renew_before_days: Annotated[int, Field(ge=0)] = 30
+    """An `up` this many days before an intermediate ends issues a new one under the same root."""
+    root: BroughtRoot | None = None
+
+
+@dataclass(frozen=True, config=_config)
+class Mesh:
+    """What holds for every cluster of the mesh."""
+
+    istio: Istio
+    id: DnsLabel = "mesh1"
+    ca: CertificateAuthority = field(default_factory=CertificateAuthority)
+
+
+@dataclass(frozen=True, config=_config)
+class ControlPlane:
+    """How the control plane of a primary cluster is reached by its remotes."""
+
+    exposure: Literal["gateway"] = "gateway"
+    """`gateway`: through the cluster's east-west gateway, shared with data traffic."""
+
+
+@dataclass(frozen=True, config=_config)
+class Cluster:
+    """One Kubernetes cluster and its place in the mesh."""
+
+    name: DnsLabel
+    """Istio's cluster ID, and the name of everything that is about this cluster."""
+    network: DnsLabel
+    """Clusters that name the same network reach each other's pods directly."""
+    kubeconfig: str
+    """Path of a kubeconfig file, relative to the project, or its content as a secret."""
+    context: str | None = None
+    """Context in the kubeconfig; its current context if left out."""
+    primary: DnsLabel | None = None
+    """Makes this cluster a remote of the primary cluster of that name."""
+    control_plane: ControlPlane | None = None
+    """Only for a primary."""
+
+    @property
+    def is_remote(self) -> bool:
+        return self.primary is not None
+
+    @property
+    def role(self) -> Literal["primary", "remote"]:
+        return "remote" if self.is_remote else "primary"
+
+
+@dataclass(frozen=True, config=_config)
+class Sample:
+    """Istio's `helloworld` and a client in every cluster, and the traffic that proves the mesh."""
+
+    enabled: bool = False
+
+
+@dataclass(frozen=True, config=_config)
+class MeshSpec:
+    """The whole mesh. Topology follows from roles and networks and from nothing else."""
+
+    mesh: Mesh
+    clusters: Annotated[tuple[Cluster, ...], Field(min_length=1)]
+    sample: Sample = field(default_factory=Sample)
+
+    @property
+    def primaries(self) -> tuple[Cluster, ...]:
+        return tuple(c for c in self.clusters if not c.is_remote)
+
+    @property
+    def remotes(self) -> tuple[Cluster, ...]:
+        return tuple(c for c in self.clusters if c.is_remote)
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """Every network once, in the order of the clusters."""
+        return tuple(dict.fromkeys(c.network for c in self.clusters))
+
+    @property
+    def spans_networks(self) -> bool:
+        return len(self.networks) > 1
+
+    def remotes_of(self, primary: Cluster) -> tuple[Cluster, ...]:
+        return tuple(c for c in self.remotes if c.primary == primary.name)
+
+    def exposes_control_plane(self, cluster: Cluster) -> bool:
+        """Whether remotes reach this cluster's control plane through its gateway."""
+        return bool(self.remotes_of(cluster))
+
+    def has_gateway(self, cluster: Cluster) -> bool:
+        """Whether the cluster gets an east-west gateway: for other networks or for its remotes."""
+        return self.spans_networks or self.exposes_control_plane(cluster)
+
+    def read_by(self, primary: Cluster) -> tuple[Cluster, ...]:
+        """The clusters whose endpoints a primary's istiod watches: all others, never its own."""
+        return tuple(c for c in self.clusters if c.name != primary.name)
+
+    def readers_of(self, cluster: Cluster) -> tuple[Cluster, ...]:
+        """The primaries that hold a remote secret for this cluster."""
+        return tuple(p for p in self.primaries if p.name != cluster.name)
+
+    def control_plane_of(self, cluster: Cluster) -> str:
+        """Name of the cluster whose istiod configures this cluster's proxies."""
+        return cluster.primary or cluster.name
