@@ -34,7 +34,7 @@ class Sample(pulumi.ComponentResource):
     ) -> None:
         super().__init__("isthmus:index:Sample", name, {}, opts)
         namespace = kubernetes.core.v1.Namespace(
-            f"{name}-namespace",
+            f"{name}-sample",
             metadata={"name": NAMESPACE, "labels": {"istio-injection": "enabled"}},
             opts=pulumi.ResourceOptions(parent=self),
         ).metadata.name

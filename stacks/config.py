@@ -7,7 +7,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from stacks.problems import MISSING, MeshRefusedError, Problem
-from stacks.spec import Cluster, MeshSpec
+from stacks.spec import MeshSpec
 
 _SECRET_KEYS = {"kubeconfig", "key"}
 _CURES: Mapping[str, str] = {
@@ -66,6 +66,17 @@ def _from_pydantic(error: ErrorDetails) -> Problem:
         cure=_CURES.get(error["type"], "write a value that the rule allows"),
         value=MISSING if missing or secret else error["input"],
     )
+
+
+def _there_is_a_primary(spec: MeshSpec) -> Iterator[Problem]:
+    if not spec.primaries:
+        yield Problem(
+            "isthmus:clusters",
+            "must have a cluster without `primary`",
+            "a mesh needs a control plane, and a primary cluster runs it",
+            "add a cluster, or remove `primary` from one",
+            [c.name for c in spec.clusters],
+        )
 
 
 def _names_are_unique(spec: MeshSpec) -> Iterator[Problem]:
@@ -151,14 +162,10 @@ def _reaches(values: Mapping[str, Any], key: str) -> bool:
 
 
 _RULES: tuple[Callable[[MeshSpec], Iterator[Problem]], ...] = (
+    _there_is_a_primary,
     _names_are_unique,
     _names_are_not_istios_default,
     _primaries_exist,
     _control_planes_are_of_primaries,
     _values_do_not_contradict,
 )
-
-
-def index_of(spec: MeshSpec, cluster: Cluster) -> int:
-    """The cluster's place in `isthmus:clusters`, for the paths of messages."""
-    return spec.clusters.index(cluster)

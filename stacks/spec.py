@@ -122,7 +122,7 @@ class MeshSpec:
     """The whole mesh. Topology follows from roles and networks and from nothing else."""
 
     mesh: Mesh
-    clusters: Annotated[tuple[Cluster, ...], Field(min_length=1)]
+    clusters: tuple[Cluster, ...]
     sample: Sample = field(default_factory=Sample)
 
     @property

@@ -1,0 +1,45 @@
+"""Configurations and facts that the unit tests share."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from stacks import config
+from stacks.kubeconfig import ClusterAccess
+from stacks.mesh import MeshBuilder
+from stacks.preflight import ClusterFacts
+from stacks.spec import MeshSpec
+from tests.unit.recorder import Recording, record
+
+
+def cluster(name: str, network: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "network": network, "kubeconfig": "kubeconfig", **more}
+
+
+def configuration(*clusters: Mapping[str, Any], **istio: Any) -> dict[str, Any]:
+    """A configuration with a sample; `istio` adds to or replaces the settings of Istio."""
+    return {
+        "mesh": {"id": "mesh1", "istio": {"version": "1.31.0", "charts": "charts", **istio}},
+        "clusters": list(clusters),
+        "sample": {"enabled": True},
+    }
+
+
+def two_networks(**istio: Any) -> dict[str, Any]:
+    """A primary and its remote, on networks of their own: stack dev."""
+    return configuration(
+        cluster("east", "east-net"), cluster("west", "west-net", primary="east"), **istio
+    )
+
+
+def facts(spec: MeshSpec) -> dict[str, ClusterFacts]:
+    return {
+        c.name: ClusterFacts(
+            ClusterAccess(f"kubeconfig of {c.name}", f"https://{c.name}.test:6443", None), "1.34.4"
+        )
+        for c in spec.clusters
+    }
+
+
+def recorded(configured: Mapping[str, Any]) -> Recording:
+    spec = config.parse(configured)
+    return record(lambda: MeshBuilder(spec, facts(spec)).build())

@@ -1,0 +1,171 @@
+"""Records every resource that a program registers: parent, provider, dependencies and secrets too.
+
+Pulumi's mocks tell a test the inputs only (pulumi/pulumi#14421), so the monitor itself is
+replaced. `MockMonitor` is no documented extension point: pulumi is pinned, and the tests say at
+once when it moves.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+from google.protobuf import json_format
+from pulumi.runtime import mocks, rpc_manager, stack  # pyright: ignore[reportPrivateImportUsage]
+
+_SIGNATURE = "4dabf18193072939515e22adb298388d"
+_SECRET = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105  # Pulumi's mark, not a secret
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One resource, as the engine would have been told of it."""
+
+    urn: str
+    type: str
+    name: str
+    inputs: Mapping[str, Any]
+    """With the marks of secrets taken off."""
+    secret_paths: frozenset[str]
+    """Dotted paths of inputs that were marked secret."""
+    parent: str
+    provider: str
+    """Name of the explicit provider, or empty."""
+    dependencies: frozenset[str]
+    """Types and names, `type::name`, of what it waits for."""
+    replaces_first: bool
+
+    @property
+    def key(self) -> str:
+        return f"{self.type}::{self.name}"
+
+
+class Recording:
+    """What one run of a program registered."""
+
+    def __init__(self) -> None:
+        self.resources: list[Recorded] = []
+
+    def __iter__(self) -> Iterator[Recorded]:
+        return iter(self.resources)
+
+    def of_type(self, suffix: str) -> list[Recorded]:
+        """Resources whose type token ends so: `Namespace`, `helm.sh/v4:Chart`, …"""
+        return [r for r in self if r.type.endswith(f":{suffix}") or r.type == suffix]
+
+    def one(self, suffix: str, name: str) -> Recorded:
+        found = [r for r in self.of_type(suffix) if r.name == name]
+        assert len(found) == 1, f"{suffix} {name}: {[r.key for r in self]}"
+        return found[0]
+
+    def waits_for(self, later: Recorded, earlier: Recorded) -> bool:
+        """Whether `later` comes after `earlier`, through any number of steps.
+
+        A child waits for what its parent waits for: it is registered under the parent's URN, which
+        is known when the parent's own dependencies are there; destroy goes the same way back.
+        """
+        by_key = {r.key: r for r in self}
+        todo, done = [later], set[str]()
+        while todo:
+            here = todo.pop()
+            for key in here.dependencies.union({here.parent}) - done:
+                if key == earlier.key:
+                    return True
+                done.add(key)
+                if key in by_key:
+                    todo.append(by_key[key])
+        return False
+
+
+class _Answers(mocks.Mocks):
+    """Outputs that the real providers would compute."""
+
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], None]:
+        return {}, None
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        state = dict(args.inputs)
+        kind = args.typ.rsplit(":", 1)[-1]
+        if kind == "PrivateKey":
+            state["privateKeyPem"] = f"KEY of {args.name}\n"
+        elif kind in ("SelfSignedCert", "LocallySignedCert"):
+            state["certPem"] = f"CERTIFICATE of {args.name}\n"
+        elif kind == "CertRequest":
+            state["certRequestPem"] = f"REQUEST of {args.name}\n"
+        elif kind == "Service":
+            address = f"192.0.2.{sum(args.name.encode()) % 250}"
+            state["status"] = {"loadBalancer": {"ingress": [{"ip": address}]}}
+        elif kind == "Secret" and state.get("type") == "kubernetes.io/service-account-token":
+            state["data"] = {"token": "dG9rZW4=", "ca.crt": "Y2E="}
+        return f"{args.name}-id", state
+
+
+class _Monitor(mocks.MockMonitor):
+    def __init__(self, recording: Recording) -> None:
+        super().__init__(_Answers())
+        self.recording = recording
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802  # the name of the RPC
+        answer = super().RegisterResource(request)
+        if request.type != "pulumi:pulumi:Stack":
+            secrets = set[str]()
+            inputs = _plain(json_format.MessageToDict(request.object), "", secrets)
+            self.recording.resources.append(
+                Recorded(
+                    urn=answer.urn,
+                    type=request.type,
+                    name=request.name,
+                    inputs=inputs,
+                    secret_paths=frozenset(secrets),
+                    parent=_key(request.parent),
+                    provider=_provider_name(request),
+                    dependencies=frozenset(_key(urn) for urn in request.dependencies),
+                    replaces_first=request.deleteBeforeReplace,
+                )
+            )
+        return answer
+
+
+def _key(urn: str) -> str:
+    if not urn:
+        return ""
+    _, _, types, name = urn.split("::", 3)
+    return f"{types.split('$')[-1]}::{name}"
+
+
+def _provider_name(request: Any) -> str:
+    reference = request.provider or next(iter(request.providers.values()), "")
+    return reference.split("::")[-2] if reference else ""
+
+
+def _plain(value: Any, path: str, secrets: set[str]) -> Any:
+    if isinstance(value, dict):
+        if value.get(_SIGNATURE) == _SECRET:
+            secrets.add(path)
+            return _plain(value["value"], path, set())
+        return {k: _plain(v, f"{path}.{k}".lstrip("."), secrets) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_plain(v, f"{path}.{i}", secrets) for i, v in enumerate(value)]
+    return value
+
+
+def record(program: Callable[[], object], *, preview: bool = False) -> Recording:
+    """Run a program under mocks, to its end: an assertion in an `apply` is never lost."""
+    recording = Recording()
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        mocks.set_mocks(
+            _Answers(), "isthmus", "test", preview=preview, monitor=_Monitor(recording)
+        )
+
+        async def run() -> None:
+            program()
+            await stack.wait_for_rpcs()
+
+        loop.run_until_complete(run())
+    finally:
+        loop.close()
+        pulumi.runtime.settings.reset_options()
+    return recording

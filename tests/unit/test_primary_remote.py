@@ -1,0 +1,201 @@
+"""Claims about a primary and a remote on two networks."""
+
+import pytest
+
+from tests.unit import meshes
+from tests.unit.recorder import Recording
+
+METHODS = {"rendered": "kubernetes:helm.sh/v4:Chart", "release": "kubernetes:helm.sh/v3:Release"}
+
+
+@pytest.fixture(scope="module")
+def mesh() -> Recording:
+    return meshes.recorded(meshes.two_networks())
+
+
+def test_every_resource_has_a_parent_but_the_components_and_providers(mesh: Recording) -> None:
+    for resource in mesh:
+        top = resource.type.startswith(("isthmus:", "pulumi:providers:"))
+        assert resource.parent.startswith("pulumi:pulumi:Stack::" if top else "isthmus:"), resource
+
+
+def test_every_object_is_in_the_cluster_that_its_component_names(mesh: Recording) -> None:
+    for resource in mesh:
+        if resource.type.startswith("kubernetes:"):
+            assert resource.provider in ("east", "west"), resource
+            assert resource.name.startswith(resource.provider), resource
+
+
+def test_children_are_named_after_their_component(mesh: Recording) -> None:
+    for resource in mesh:
+        if resource.parent.startswith("isthmus:"):
+            assert resource.name.startswith(resource.parent.split("::")[1]), resource
+
+
+def test_names_are_unique_by_type(mesh: Recording) -> None:
+    keys = [r.urn for r in mesh]
+    assert len(keys) == len(set(keys))
+
+
+def test_a_provider_is_not_replaced_by_new_credentials(mesh: Recording) -> None:
+    for provider in mesh.of_type("pulumi:providers:kubernetes"):
+        assert provider.inputs["clusterIdentifier"] == provider.name
+        assert "kubeconfig" in provider.secret_paths
+
+
+def test_cacerts_stand_before_istiod_starts(mesh: Recording) -> None:
+    cacerts = mesh.one("Secret", "east-cacerts")
+    assert set(cacerts.inputs["stringData"]) == {
+        "ca-cert.pem",
+        "ca-key.pem",
+        "root-cert.pem",
+        "cert-chain.pem",
+    }
+    assert mesh.waits_for(mesh.one("helm.sh/v4:Chart", "east-istiod"), cacerts)
+
+
+def test_the_chain_is_the_intermediate_and_then_the_root(mesh: Recording) -> None:
+    files = mesh.one("Secret", "west-cacerts").inputs["stringData"]
+    assert files["cert-chain.pem"] == (
+        "CERTIFICATE of mesh1-west\nCERTIFICATE of mesh1-root\n"
+    )
+    assert files["ca-key.pem"] == "KEY of mesh1-west\n"
+
+
+def test_private_keys_and_tokens_are_secrets_wherever_they_go(mesh: Recording) -> None:
+    for resource in mesh:
+        for path, value in _leaves(resource.inputs):
+            if isinstance(value, str) and ("KEY of" in value or "token:" in value):
+                assert any(path.startswith(s) for s in resource.secret_paths), (resource.key, path)
+
+
+def _leaves(value: object, path: str = "") -> list[tuple[str, object]]:
+    if isinstance(value, dict):
+        return [x for k, v in value.items() for x in _leaves(v, f"{path}.{k}".lstrip("."))]
+    return [(path, value)]
+
+
+def test_the_gateway_address_is_the_remotes_discovery_address(mesh: Recording) -> None:
+    service = mesh.one("Service", "east-service")
+    chart = mesh.one("helm.sh/v4:Chart", "west-istiod")
+    address = chart.inputs["values"]["global"]["remotePilotAddress"]
+    assert address.startswith("192.0.2.")
+    assert mesh.waits_for(chart, service)
+
+
+def test_a_remote_takes_its_place_in_this_order(mesh: Recording) -> None:
+    chart = "helm.sh/v4:Chart"
+    steps = [
+        mesh.one("Namespace", "west-namespace"),
+        mesh.one("Secret", "west-cacerts"),
+        mesh.one(chart, "west-base"),
+        mesh.one(chart, "west-istiod"),
+        mesh.one("Secret", "east-reads-west-secret"),
+        mesh.one("MutatingWebhookConfigurationPatch", "west-injector"),
+        mesh.one(chart, "west-gateway"),
+        mesh.one("Job", "west-job"),
+    ]
+    for earlier, later in zip(steps, steps[1:], strict=False):
+        assert mesh.waits_for(later, earlier), f"{later.key} does not wait for {earlier.key}"
+
+
+def test_nothing_is_injected_before_the_webhook_has_its_ca_bundle(mesh: Recording) -> None:
+    for cluster in ("east", "west"):
+        patch = mesh.one("MutatingWebhookConfigurationPatch", f"{cluster}-injector")
+        assert patch.inputs["metadata"]["annotations"]["pulumi.com/waitFor"] == (
+            "jsonpath={.webhooks[0].clientConfig.caBundle}"
+        )
+        for injected in (
+            mesh.one("helm.sh/v4:Chart", f"{cluster}-gateway"),
+            mesh.one("Deployment", f"{cluster}-sleep"),
+        ):
+            assert mesh.waits_for(injected, patch)
+
+
+def test_the_primary_reads_the_remote_and_nobody_reads_the_primary(mesh: Recording) -> None:
+    secrets = [
+        s.inputs["metadata"]["name"]
+        for s in mesh.of_type("Secret")
+        if "istio/multiCluster" in s.inputs["metadata"].get("labels", {})
+    ]
+    assert secrets == ["istio-remote-secret-west"]
+    assert not [r for r in mesh if r.name == "east-reader-token"]
+
+
+def test_the_remote_secret_is_named_for_the_cluster_everywhere(mesh: Recording) -> None:
+    secret = mesh.one("Secret", "east-reads-west-secret")
+    assert secret.provider == "east"
+    assert secret.inputs["metadata"]["annotations"] == {"networking.istio.io/cluster": "west"}
+    assert list(secret.inputs["stringData"]) == ["west"]
+    kubeconfig = secret.inputs["stringData"]["west"]
+    assert kubeconfig.count("name: west") == 3
+    assert "current-context: west" in kubeconfig
+    assert "server: https://west.test:6443" in kubeconfig
+    assert "token: token" in kubeconfig
+
+
+def test_one_name_goes_into_every_place_that_istiod_compares(mesh: Recording) -> None:
+    values = mesh.one("helm.sh/v4:Chart", "west-istiod").inputs["values"]
+    assert values["global"]["multiCluster"]["clusterName"] == "west"
+    assert values["istiodRemote"]["injectionPath"] == "/inject/cluster/west/net/west-net"
+    namespace = mesh.one("Namespace", "west-namespace").inputs["metadata"]
+    assert namespace["labels"]["topology.istio.io/network"] == "west-net"
+    assert namespace["annotations"]["topology.istio.io/controlPlaneClusters"] == "east"
+
+
+def test_services_are_exposed_where_the_configuration_is_read(mesh: Recording) -> None:
+    gateways = {r.name: r.inputs["spec"] for r in mesh.of_type("networking.istio.io/v1:Gateway")}
+    assert set(gateways) == {"east-expose-services", "east-expose-istiod"}
+    server = gateways["east-expose-services"]["servers"][0]
+    assert server["tls"] == {"mode": "AUTO_PASSTHROUGH"}
+    assert server["hosts"] == ["*.local"]
+    assert server["port"]["number"] == 15443
+
+
+def test_each_gateway_service_opens_what_it_serves_and_no_more(mesh: Recording) -> None:
+    def ports(name: str) -> list[int]:
+        return [int(p["port"]) for p in mesh.one("Service", name).inputs["spec"]["ports"]]
+
+    assert ports("east-service") == [15021, 15443, 15012, 15017]
+    assert ports("west-service") == [15021, 15443]
+
+
+def test_the_network_label_is_on_the_gateway_service(mesh: Recording) -> None:
+    labels = mesh.one("Service", "west-service").inputs["metadata"]["labels"]
+    assert labels["topology.istio.io/network"] == "west-net"
+
+
+def test_what_istio_leaves_behind_is_removed_last(mesh: Recording) -> None:
+    for cluster in ("east", "west"):
+        last = mesh.one("helm.sh/v3:Release", f"{cluster}-leave-nothing")
+        assert mesh.waits_for(last, mesh.one("Namespace", f"{cluster}-namespace"))
+        for chart in ("base", "istiod", "gateway"):
+            assert mesh.waits_for(mesh.one("helm.sh/v4:Chart", f"{cluster}-{chart}"), last)
+    west = mesh.one("helm.sh/v3:Release", "west-leave-nothing")
+    assert mesh.waits_for(mesh.one("Secret", "east-reads-west-secret"), west)
+
+
+def test_every_cluster_asks_for_every_version(mesh: Recording) -> None:
+    for cluster in ("east", "west"):
+        job = mesh.one("Job", f"{cluster}-job")
+        script = job.inputs["spec"]["template"]["spec"]["containers"][0]["command"][2]
+        assert "for v in v1 v2" in script
+        for name in ("east-helloworld-v1", "west-helloworld-v2"):
+            assert mesh.waits_for(job, mesh.one("Deployment", name))
+        assert mesh.waits_for(job, mesh.one("helm.sh/v4:Chart", "west-gateway"))
+
+
+def test_plain_text_to_the_sample_is_refused(mesh: Recording) -> None:
+    strict = mesh.of_type("security.istio.io/v1:PeerAuthentication")
+    assert [(r.provider, r.inputs["spec"]) for r in strict] == [
+        ("east", {"mtls": {"mode": "STRICT"}})
+    ]
+
+
+@pytest.mark.parametrize(("method", "chart_type"), METHODS.items())
+def test_each_method_installs_the_same_charts(method: str, chart_type: str) -> None:
+    mesh = meshes.recorded(meshes.two_networks(install=method))
+    charts = {r.name for r in mesh if r.type == chart_type and "leave" not in r.name}
+    assert charts == {
+        f"{c}-{x}" for c in ("east", "west") for x in ("base", "istiod", "gateway")
+    }
