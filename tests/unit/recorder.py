@@ -12,7 +12,7 @@ from typing import Any
 
 import pulumi
 from google.protobuf import json_format
-from pulumi.runtime import mocks, rpc_manager, stack  # pyright: ignore[reportPrivateImportUsage]
+from pulumi.runtime import mocks, stack  # pyright: ignore[reportPrivateImportUsage]
 
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
 _SECRET = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105  # Pulumi's mark, not a secret
@@ -106,7 +106,7 @@ class _Monitor(mocks.MockMonitor):
         super().__init__(_Answers())
         self.recording = recording
 
-    def RegisterResource(self, request: Any) -> Any:  # noqa: N802  # the name of the RPC
+    def RegisterResource(self, request: Any) -> Any:  # the name of the RPC
         answer = super().RegisterResource(request)
         if request.type != "pulumi:pulumi:Stack":
             secrets = set[str]()
@@ -156,9 +156,7 @@ def record(program: Callable[[], object], *, preview: bool = False) -> Recording
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
-        mocks.set_mocks(
-            _Answers(), "isthmus", "test", preview=preview, monitor=_Monitor(recording)
-        )
+        mocks.set_mocks(_Answers(), "isthmus", "test", preview=preview, monitor=_Monitor(recording))
 
         async def run() -> None:
             program()

@@ -1,5 +1,7 @@
 """Claims about a primary and a remote on two networks."""
 
+from itertools import pairwise
+
 import pytest
 
 from tests.unit import meshes
@@ -56,9 +58,7 @@ def test_cacerts_stand_before_istiod_starts(mesh: Recording) -> None:
 
 def test_the_chain_is_the_intermediate_and_then_the_root(mesh: Recording) -> None:
     files = mesh.one("Secret", "west-cacerts").inputs["stringData"]
-    assert files["cert-chain.pem"] == (
-        "CERTIFICATE of mesh1-west\nCERTIFICATE of mesh1-root\n"
-    )
+    assert files["cert-chain.pem"] == ("CERTIFICATE of mesh1-west\nCERTIFICATE of mesh1-root\n")
     assert files["ca-key.pem"] == "KEY of mesh1-west\n"
 
 
@@ -95,7 +95,7 @@ def test_a_remote_takes_its_place_in_this_order(mesh: Recording) -> None:
         mesh.one(chart, "west-gateway"),
         mesh.one("Job", "west-job"),
     ]
-    for earlier, later in zip(steps, steps[1:], strict=False):
+    for earlier, later in pairwise(steps):
         assert mesh.waits_for(later, earlier), f"{later.key} does not wait for {earlier.key}"
 
 
@@ -196,6 +196,4 @@ def test_plain_text_to_the_sample_is_refused(mesh: Recording) -> None:
 def test_each_method_installs_the_same_charts(method: str, chart_type: str) -> None:
     mesh = meshes.recorded(meshes.two_networks(install=method))
     charts = {r.name for r in mesh if r.type == chart_type and "leave" not in r.name}
-    assert charts == {
-        f"{c}-{x}" for c in ("east", "west") for x in ("base", "istiod", "gateway")
-    }
+    assert charts == {f"{c}-{x}" for c in ("east", "west") for x in ("base", "istiod", "gateway")}

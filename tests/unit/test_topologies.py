@@ -6,9 +6,7 @@ from tests.unit.meshes import cluster, configuration
 
 
 def test_clusters_of_one_network_need_no_gateway_for_data() -> None:
-    spec = config.parse(
-        configuration(cluster("a", "net"), cluster("b", "net", primary="a"))
-    )
+    spec = config.parse(configuration(cluster("a", "net"), cluster("b", "net", primary="a")))
     a, b = spec.clusters
     assert not spec.spans_networks
     assert spec.has_gateway(a), "its remote reaches the control plane through it"
