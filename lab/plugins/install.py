@@ -1,0 +1,75 @@
+"""Puts the stand-ins where Pulumi's engine looks for plugins, unless the real ones are there."""
+
+import os
+import shlex
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+_MARK = "written by lab.plugins.install"
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A provider plugin as the engine will find it."""
+
+    name: str
+    version: str
+    """Exact: the engine asks for the version of the program's SDK and takes no other."""
+    executable: Path
+    stand_in: bool
+    """False where the real plugin is installed."""
+
+    def __str__(self) -> str:
+        kind = "stand-in" if self.stand_in else "real plugin"
+        return f"{self.name} {self.version}: {kind} ({self.executable})"
+
+
+VERSIONS = {"kubernetes": "4.34.2", "tls": "5.6.2", "gcp": "10.2.0"}
+
+
+def install(pulumi_home: Path) -> list[Plugin]:
+    """Make every provider of the program runnable under this PULUMI_HOME.
+
+    A real plugin, in this PULUMI_HOME or in the user's own (~/.pulumi), is used as it is. Running
+    it again is cheap and repairs launchers that point to a checkout which is gone.
+    """
+    return [_install(pulumi_home, name, version) for name, version in VERSIONS.items()]
+
+
+def _install(home: Path, name: str, version: str) -> Plugin:
+    place = Path("plugins", f"resource-{name}-v{version}", f"pulumi-resource-{name}")
+    executable = home / place
+    if _real(executable):
+        return Plugin(name, version, executable, stand_in=False)
+    own = Path.home() / ".pulumi" / place
+    if _real(own):
+        shutil.rmtree(executable.parent, ignore_errors=True)
+        executable.parent.parent.mkdir(parents=True, exist_ok=True)
+        executable.parent.symlink_to(own.parent, target_is_directory=True)
+        return Plugin(name, version, own, stand_in=False)
+    executable.parent.mkdir(parents=True, exist_ok=True)
+    # Moved into place: another run may be starting the launcher this moment.
+    draft = executable.with_name(f".{executable.name}.{os.getpid()}")
+    draft.write_text(
+        f"#!/bin/sh\n# {_MARK}: speaks for the real plugin. Install the real one and it is used.\n"
+        f"PYTHONPATH={shlex.quote(str(_ROOT))} "
+        f'exec {shlex.quote(sys.executable)} -P -m lab.plugins.{name} "$@"\n'
+    )
+    draft.chmod(0o755)
+    draft.replace(executable)
+    return Plugin(name, version, executable, stand_in=True)
+
+
+def _real(executable: Path) -> bool:
+    if not os.access(executable, os.X_OK):
+        return False
+    with executable.open("rb") as file:
+        return _MARK.encode() not in file.read(200)
+
+
+if __name__ == "__main__":
+    for plugin in install(Path(sys.argv[1])):
+        print(plugin)
