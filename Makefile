@@ -1,24 +1,62 @@
-# `make up` and `make test` are all a new user needs; README.md says what they do.
+# `make up` and `make test` are all that a new user needs; README.md says what they do.
 SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.SILENT:
 PYTHON ?= python3
+STACK ?= dev
 VENV := .venv
 BIN := $(VENV)/bin
+LAB := $(BIN)/python -m lab
+# Every recipe that talks to Pulumi does so with the lab's own state, plugins and tools.
+IN_LAB := eval "$$($(LAB) env)"; pulumi stack select --create $(STACK) >/dev/null;
+UP := pulumi up --stack $(STACK) --yes --skip-preview
 
-.PHONY: lock lint
+.PHONY: up preview check destroy down test bench lint lock toolchain lab
 
-lock: $(VENV)
-	$(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header -p 3.11 requirements.in -o requirements.txt
-	$(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header -p 3.11 requirements-dev.in -o requirements-dev.txt
+up: lab                    ## the lab, the mesh of stack dev, and traffic that proves it
+	$(IN_LAB) $(UP)
 
-# The stamp is the lock itself, copied when the install has finished: a killed install runs again.
-$(VENV): requirements-dev.txt
-	@if ! cmp -s requirements-dev.txt $(VENV)/installed.txt; then \
-	  echo "python: installing the locked packages into $(VENV) (about 2 minutes the first time)"; \
-	  $(PYTHON) -m venv $(VENV) && $(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt \
-	  && cp requirements-dev.txt $(VENV)/installed.txt; fi
-	@touch $(VENV)
+preview: lab               ## what `up` would change
+	$(IN_LAB) pulumi preview --stack $(STACK) --diff
+
+check: lab                 ## send the traffic again, change nothing else
+	$(IN_LAB) $(UP) --target-replace '**isthmus:index:Verification$$kubernetes:batch/v1:Job::*'
+
+destroy: $(VENV)           ## take the mesh away, leave the clusters
+	$(IN_LAB) pulumi destroy --stack $(STACK) --yes --skip-preview
+
+down: $(VENV)              ## take the lab away too
+	$(LAB) down
+
+lab: toolchain             ## the clusters of lab/dev.yaml
+	$(LAB) up
+
+toolchain: $(VENV)         ## programs and images, built once and cached outside the checkout
+	$(BIN)/python -m lab.toolchain
+
+test: lint toolchain       ## linters, types, and every test
+	$(BIN)/python -m pytest
+
+bench: toolchain           ## figures of the README, measured again
+	$(BIN)/python -m bench
 
 lint: $(VENV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright
+
+lock: $(VENV)
+	compile="$(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header -p 3.11"
+	$$compile requirements.in -o requirements.txt
+	$$compile requirements-dev.in -o requirements-dev.txt
+
+# The stamp is the lock itself, copied when the install has finished: a killed install runs again.
+$(VENV): requirements-dev.txt
+	if ! cmp -s requirements-dev.txt $(VENV)/installed.txt; then
+	  echo "python: installing the locked packages into $(VENV) (about 2 minutes the first time)"
+	  $(PYTHON) -m venv $(VENV)
+	  $(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	  cp requirements-dev.txt $(VENV)/installed.txt
+	fi
+	touch $(VENV)
