@@ -1,0 +1,129 @@
+"""A containerd root with all images of the lab unpacked: made once, then linked into each cluster.
+
+Importing the images costs seconds and their size on disk for each cluster; linking costs neither.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Iterator
+
+from lab.machine import MachineError, only_one
+
+NAMESPACE = "k8s.io"  # where kubelet's images live in containerd
+# containerd writes to these in place; everything else in its root is replaced, never changed.
+_DATABASES = (
+    "io.containerd.metadata.v1.bolt/meta.db",
+    "io.containerd.snapshotter.v1.overlayfs/metadata.db",
+)
+_PLUGINS = """\
+version = 2
+disabled_plugins = [
+  "io.containerd.grpc.v1.cri",
+  "io.containerd.internal.v1.opt",
+  "io.containerd.internal.v1.tracing",
+  "io.containerd.tracing.processor.v1.otlp",
+  "io.containerd.snapshotter.v1.aufs",
+  "io.containerd.snapshotter.v1.btrfs",
+  "io.containerd.snapshotter.v1.devmapper",
+  "io.containerd.snapshotter.v1.zfs",
+]
+"""
+
+
+def prepare(archives: Iterable[Path], cache: Path) -> Path:
+    """The containerd root that holds the images of `archives`; made under `cache` if need be.
+
+    `archives` are tar files as of `docker save` or of the OCI layout. Others that were made under
+    `cache` before are removed. Raises MachineError with containerd's words.
+    """
+    archives = sorted(archives)
+    version = subprocess.run(["containerd", "--version"], capture_output=True, check=True).stdout
+    key = hashlib.sha256(version)
+    for archive in archives:
+        stat = archive.stat()
+        key.update(f"{archive}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
+    cache.mkdir(parents=True, exist_ok=True)
+    root = cache / key.hexdigest()[:16]
+    if root.exists():
+        return root
+    with only_one(cache):
+        if root.exists():
+            return root
+        for other in cache.iterdir():
+            shutil.rmtree(other)
+        part = cache / f"{root.name}.part"
+        with _containerd(part) as address:
+            for archive in archives:
+                _ctr(address, "images", "import", str(archive))
+        part.rename(root)
+    return root
+
+
+def copy(store: Path, root: Path) -> None:
+    """Make `root` a containerd root with the images of `store`, unless it is one already.
+
+    Files are linked where both are on one filesystem, and copied elsewhere.
+    """
+    if root.exists():
+        return
+    part = root.with_name(f"{root.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    linked = store.stat().st_dev == root.parent.stat().st_dev
+    options = ["--archive", "--link"] if linked else ["--archive"]
+    subprocess.run(["cp", *options, str(store), str(part)], check=True)
+    for name in _DATABASES:
+        (part / name).unlink()
+        shutil.copy2(store / name, part / name)
+    part.rename(root)
+
+
+@contextmanager
+def _containerd(root: Path) -> Iterator[Path]:
+    """A containerd for as long as images are imported; yields the path of its socket."""
+    shutil.rmtree(root, ignore_errors=True)
+    state = root.with_suffix(".run")
+    shutil.rmtree(state, ignore_errors=True)
+    state.mkdir()
+    config = state / "config.toml"
+    config.write_text(_PLUGINS)
+    socket = state / "containerd.sock"
+    command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "containerd"]
+    command += ["--config", str(config), "--root", str(root), "--state", str(state / "state")]
+    command += ["--address", str(socket)]
+    log = state / "log"
+    with log.open("wb") as output:
+        daemon = subprocess.Popen(command, stdout=output, stderr=output, cwd="/")
+    try:
+        deadline = time.monotonic() + 30
+        while not socket.exists():
+            if daemon.poll() is not None or time.monotonic() > deadline:
+                words = log.read_text(errors="replace").strip().splitlines()[-5:]
+                raise MachineError(
+                    "containerd does not start to import images:\n" + "\n".join(words)
+                )
+            time.sleep(0.05)
+        yield socket
+    finally:
+        # TERM reaches containerd only through its parent's death: its databases are consistent at
+        # any moment, and all imports have been answered.
+        daemon.kill()
+        daemon.wait()
+        shutil.rmtree(state, ignore_errors=True)
+
+
+def _ctr(address: Path, *command: str) -> None:
+    done = subprocess.run(
+        ["ctr", "--address", str(address), "--namespace", NAMESPACE, *command],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "CONTAINERD_SNAPSHOTTER": "overlayfs"},
+    )
+    if done.returncode:
+        raise MachineError(f"`ctr {' '.join(command)}` failed: {done.stderr.strip()}")
