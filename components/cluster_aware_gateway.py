@@ -1,12 +1,13 @@
 """The gateway through which other clusters reach this one."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict, cast
+from collections.abc import Mapping
+from typing import Any, TypedDict
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components import charts, values
+from components.load_balancer import address_of
 
 _NAME = "istio-eastwestgateway"
 _LABEL = "eastwestgateway"
@@ -91,12 +92,7 @@ class ClusterAwareGateway(pulumi.ComponentResource):
         if args["expose_control_plane"]:
             self._expose_control_plane(name, args["namespace"])
 
-        def address(ingress: Sequence[Mapping[str, str]] | None) -> str:
-            return address_of(ingress, args["cluster"])
-
-        self.address = service.status.apply(
-            lambda status: address(cast("Any", status).load_balancer.ingress)
-        )
+        self.address = address_of(service, f"Service {_NAME} in cluster {args['cluster']}")
         self.register_outputs({"address": self.address})
 
     def _expose_services(self, name: str, namespace: str) -> None:
@@ -166,23 +162,3 @@ class ClusterAwareGateway(pulumi.ComponentResource):
             },
             opts=child,
         )
-
-
-def address_of(ingress: Sequence[Any] | None, cluster: str) -> str:
-    """The IP address in a load balancer's status.
-
-    Raises:
-        ValueError: it has none, or a host name, which a webhook cannot be sent to: the API server
-            does not follow a Service of type ExternalName (istio/istio#45014, #29359).
-    """
-    first = ingress[0] if ingress else None
-    ip: str | None = getattr(first, "ip", None)
-    if ip:
-        return ip
-    hostname: str | None = getattr(first, "hostname", None)
-    found = f"the host name {hostname}" if hostname else "no address"
-    raise ValueError(
-        f"cluster {cluster}: the load balancer of Service {_NAME} has {found}, and an IP address "
-        "is needed: remotes dial it as the endpoint of their Service istiod. Use a load balancer "
-        "with a fixed address (on AWS an NLB with Elastic IPs), then run `pulumi up` again."
-    )

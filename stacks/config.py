@@ -123,6 +123,48 @@ def _control_planes_are_of_primaries(spec: MeshSpec) -> Iterator[Problem]:
             )
 
 
+def _exposures_can_work(spec: MeshSpec) -> Iterator[Problem]:
+    for i, cluster in enumerate(spec.clusters):
+        control_plane = cluster.control_plane
+        path = f"isthmus:clusters[{i}].controlPlane"
+        if control_plane is None or cluster.is_remote:
+            continue
+        if not spec.remotes_of(cluster):
+            yield Problem(
+                path,
+                f"is for a primary with remotes, and no cluster names {cluster.name} as primary",
+                "a control plane that nobody else uses is not exposed",
+                "remove controlPlane, or add a remote",
+            )
+        if control_plane.exposure == "pod-ip":
+            for remote in spec.remotes_of(cluster):
+                if remote.network != cluster.network:
+                    yield Problem(
+                        f"{path}.exposure",
+                        f"needs one network, and the remote {remote.name} is on {remote.network}",
+                        f"pods of {cluster.network} cannot be reached from {remote.network}",
+                        "use gateway, load-balancer or internal-load-balancer",
+                        control_plane.exposure,
+                    )
+        internal = control_plane.exposure == "internal-load-balancer"
+        if internal and not (control_plane.cloud or control_plane.annotations):
+            yield Problem(
+                f"{path}.cloud",
+                "is required for an internal load balancer",
+                "without the cloud's annotations it would stand on the internet",
+                "set cloud to gke, aks or eks, or write the annotations yourself",
+            )
+        if not control_plane.exposure.endswith("load-balancer"):
+            for key in ("cloud", "annotations"):
+                if getattr(control_plane, key):
+                    yield Problem(
+                        f"{path}.{key}",
+                        "is only for the load balancer of a control plane",
+                        f"the exposure {control_plane.exposure} makes no Service for istiod",
+                        f"remove {key}, or choose internal-load-balancer",
+                    )
+
+
 def _names_are_not_istios_default(spec: MeshSpec) -> Iterator[Problem]:
     for i, cluster in enumerate(spec.clusters):
         if cluster.name == "kubernetes":
@@ -167,5 +209,6 @@ _RULES: tuple[Callable[[MeshSpec], Iterator[Problem]], ...] = (
     _names_are_not_istios_default,
     _primaries_exist,
     _control_planes_are_of_primaries,
+    _exposures_can_work,
     _values_do_not_contradict,
 )

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import pulumi
@@ -12,6 +12,8 @@ import pulumi_tls as tls
 
 from components import charts
 from components.cluster_aware_gateway import ClusterAwareGateway
+from components.control_plane_pod import ControlPlanePod
+from components.control_plane_service import INTERNAL, ControlPlaneService
 from components.mesh_member import MeshMember, MeshMemberArgs
 from components.primary_cluster import PrimaryCluster
 from components.remote_cluster import RemoteCluster
@@ -21,7 +23,15 @@ from components.shared_ca import SharedCA, SharedCAArgs
 from components.verification import Verification
 from components.webhooks import Webhooks
 from stacks.preflight import ClusterFacts
-from stacks.spec import Cluster, MeshSpec
+from stacks.spec import Cluster, ControlPlane, MeshSpec
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """Where a primary's control plane is reached, and what makes it so."""
+
+    address: pulumi.Output[str]
+    exposed_by: pulumi.Resource
 
 
 class MeshBuilder:
@@ -35,6 +45,7 @@ class MeshBuilder:
         self.members: dict[str, MeshMember] = {}
         self.webhooks: dict[str, Webhooks] = {}
         self.gateways: dict[str, ClusterAwareGateway] = {}
+        self.discovery: dict[str, Discovery] = {}
         self.samples: dict[str, Sample] = {}
         self.versions = {f"v{i}": c.name for i, c in enumerate(spec.clusters, 1)}
 
@@ -48,6 +59,8 @@ class MeshBuilder:
             self._control_plane(cluster)
             if self.spec.has_gateway(cluster):
                 self.gateways[cluster.name] = self._gateway(cluster)
+            if control_plane := self.spec.control_plane(cluster):
+                self.discovery[cluster.name] = self._expose(cluster, control_plane)
         if self.spec.sample.enabled:
             for version, name in self.versions.items():
                 self.samples[name] = self._sample(name, version)
@@ -124,7 +137,7 @@ class MeshBuilder:
                 self._in(cluster.name, member),
             )
         else:
-            gateway = self.gateways[cluster.primary]
+            discovery = self.discovery[cluster.primary]
             istiod = RemoteCluster(
                 cluster.name,
                 {
@@ -132,11 +145,11 @@ class MeshBuilder:
                     "network": cluster.network,
                     "mesh_id": self.spec.mesh.id,
                     "namespace": self.istio.namespace,
-                    "discovery_address": gateway.address,
+                    "discovery_address": discovery.address,
                     "source": self.source,
                     "istiod_values": self.istio.values.istiod,
                 },
-                self._in(cluster.name, member, gateway),
+                self._in(cluster.name, member, discovery.exposed_by),
             )
         secrets = [
             self._remote_secret(reader, cluster, istiod) for reader in self.spec.readers_of(cluster)
@@ -180,6 +193,31 @@ class MeshBuilder:
             self._in(cluster.name, self.webhooks[cluster.name]),
         )
 
+    def _expose(self, cluster: Cluster, control_plane: ControlPlane) -> Discovery:
+        """Make the primary's control plane reachable for its remotes."""
+        if control_plane.exposure == "gateway":
+            gateway = self.gateways[cluster.name]
+            return Discovery(gateway.address, gateway)
+        if control_plane.exposure == "pod-ip":
+            pod = ControlPlanePod(
+                cluster.name,
+                {"namespace": self.istio.namespace},
+                self._in(cluster.name, self.webhooks[cluster.name]),
+            )
+            return Discovery(pod.address, pod)
+        internal = control_plane.exposure == "internal-load-balancer"
+        annotations = INTERNAL[control_plane.cloud] if internal and control_plane.cloud else {}
+        service = ControlPlaneService(
+            cluster.name,
+            {
+                "cluster": cluster.name,
+                "namespace": self.istio.namespace,
+                "annotations": {**annotations, **control_plane.annotations},
+            },
+            self._in(cluster.name, self.webhooks[cluster.name]),
+        )
+        return Discovery(service.address, service)
+
     def _sample(self, cluster: str, version: str) -> Sample:
         is_primary = cluster in {c.name for c in self.spec.primaries}
         return Sample(
@@ -212,7 +250,8 @@ class MeshBuilder:
             return hashlib.sha256("\n".join([plain, *parts]).encode()).hexdigest()[:16]
 
         return pulumi.Output.all(
-            ca.root_certificate, *(g.address for g in self.gateways.values())
+            ca.root_certificate,
+            *(x.address for x in (*self.gateways.values(), *self.discovery.values())),
         ).apply(digest)
 
     def _outputs(self) -> dict[str, Any]:
@@ -232,7 +271,7 @@ class MeshBuilder:
         if cluster.name in self.gateways:
             described["gateway"] = self.gateways[cluster.name].address
         if cluster.primary:
-            described["controlPlane"] = self.gateways[cluster.primary].address
+            described["controlPlane"] = self.discovery[cluster.primary].address
         return described
 
     def _verified(self) -> str:

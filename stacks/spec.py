@@ -80,8 +80,15 @@ class Mesh:
 class ControlPlane:
     """How the control plane of a primary cluster is reached by its remotes."""
 
-    exposure: Literal["gateway"] = "gateway"
-    """`gateway`: through the cluster's east-west gateway, shared with data traffic."""
+    exposure: Literal["gateway", "internal-load-balancer", "load-balancer", "pod-ip"] = "gateway"
+    """`gateway`: through the cluster's east-west gateway, shared with data traffic.
+    `internal-load-balancer`, `load-balancer`: by a Service for istiod alone.
+    `pod-ip`: the address of istiod's pod, for clusters of one network; it breaks when the pod
+    moves, until the next `up`."""
+    cloud: Literal["gke", "aks", "eks"] | None = None
+    """Whose annotations keep an internal load balancer off the internet."""
+    annotations: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Of istiod's own Service, above those of `cloud`."""
 
 
 @dataclass(frozen=True, config=_config)
@@ -145,9 +152,16 @@ class MeshSpec:
     def remotes_of(self, primary: Cluster) -> tuple[Cluster, ...]:
         return tuple(c for c in self.remotes if c.primary == primary.name)
 
+    def control_plane(self, primary: Cluster) -> ControlPlane | None:
+        """How remotes reach a primary's control plane; None where it has no remotes."""
+        if not self.remotes_of(primary):
+            return None
+        return primary.control_plane or ControlPlane()
+
     def exposes_control_plane(self, cluster: Cluster) -> bool:
         """Whether remotes reach this cluster's control plane through its gateway."""
-        return bool(self.remotes_of(cluster))
+        control_plane = self.control_plane(cluster)
+        return control_plane is not None and control_plane.exposure == "gateway"
 
     def has_gateway(self, cluster: Cluster) -> bool:
         """Whether the cluster gets an east-west gateway: for other networks or for its remotes."""

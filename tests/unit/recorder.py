@@ -96,6 +96,8 @@ class _Answers(mocks.Mocks):
         elif kind == "Service":
             address = f"192.0.2.{sum(args.name.encode()) % 250}"
             state["status"] = {"loadBalancer": {"ingress": [{"ip": address}]}}
+        elif kind == "Endpoints":
+            state["subsets"] = [{"addresses": [{"ip": "198.51.100.7"}]}]
         elif kind == "Secret" and state.get("type") == "kubernetes.io/service-account-token":
             state["data"] = {"token": "dG9rZW4=", "ca.crt": "Y2E="}
         return f"{args.name}-id", state

@@ -1,0 +1,74 @@
+"""A load balancer, or istiod's own pod, as the way to a control plane."""
+
+from collections.abc import Mapping
+from typing import Literal, TypedDict
+
+import pulumi
+from pulumi_kubernetes import core
+
+from components.load_balancer import address_of
+
+Cloud = Literal["gke", "aks", "eks"]
+
+INTERNAL: Mapping[Cloud, Mapping[str, str]] = {
+    # Without global access, clients in another region get no answer.
+    "gke": {
+        "networking.gke.io/load-balancer-type": "Internal",
+        "networking.gke.io/internal-load-balancer-allow-global-access": "true",
+    },
+    "aks": {"service.beta.kubernetes.io/azure-load-balancer-internal": "true"},
+    "eks": {
+        "service.beta.kubernetes.io/aws-load-balancer-type": "external",
+        "service.beta.kubernetes.io/aws-load-balancer-scheme": "internal",
+        "service.beta.kubernetes.io/aws-load-balancer-nlb-target-type": "ip",
+    },
+}
+"""Annotations that keep a load balancer off the internet, from each cloud's documents."""
+
+_NAME = "istiod-remotes"
+
+
+class ControlPlaneServiceArgs(TypedDict):
+    """Whose control plane is reached, and how."""
+
+    cluster: str
+    """Cluster that istiod runs in."""
+    namespace: str
+    """Istio's namespace."""
+    annotations: Mapping[str, str]
+    """Of the Service: what the cloud wants to hear."""
+
+
+class ControlPlaneService(pulumi.ComponentResource):
+    """A load balancer for istiod alone, with the ports that remotes dial.
+
+    The chart's own Service takes no type and has no port 15017, which a remote's EndpointSlice
+    dials, so this is a Service beside it.
+    """
+
+    address: pulumi.Output[str]
+    """IP address of the load balancer."""
+
+    def __init__(
+        self, name: str, args: ControlPlaneServiceArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("isthmus:index:ControlPlaneService", name, {}, opts)
+        service = core.v1.Service(
+            f"{name}-istiod-remotes",
+            metadata={
+                "name": _NAME,
+                "namespace": args["namespace"],
+                "annotations": args["annotations"],
+            },
+            spec={
+                "type": "LoadBalancer",
+                "selector": {"app": "istiod", "istio": "pilot"},
+                "ports": [
+                    {"name": "tls-istiod", "port": 15012, "protocol": "TCP"},
+                    {"name": "tls-webhook", "port": 15017, "protocol": "TCP"},
+                ],
+            },
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.address = address_of(service, f"Service {_NAME} in cluster {args['cluster']}")
+        self.register_outputs({"address": self.address})
