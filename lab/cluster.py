@@ -12,11 +12,13 @@ import json
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from xmlrpc.client import Fault, ServerProxy
+from xmlrpc.client import ServerProxy
 
+import psutil
 import yaml
 from supervisor.xmlrpc import SupervisorTransport
 
@@ -50,8 +52,16 @@ class ClusterError(RuntimeError):
 
 
 @dataclass(frozen=True)
+class Tools:
+    """What clusters are made of: the Kubernetes binary and a store of images (imagestore.py)."""
+
+    hyperkube: Path
+    images: Path
+
+
+@dataclass(frozen=True)
 class Program:
-    """A supervised program of a cluster. `early` ones do not need the API server."""
+    """A supervised program. One that is not `early` starts when the API server answers."""
 
     name: str
     command: tuple[str, ...]
@@ -60,12 +70,10 @@ class Program:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster of the lab with footprint `footprint`; `hyperkube` the Kubernetes binary."""
+    """A cluster of the lab with footprint `footprint`."""
 
     footprint: Footprint
     plan: PlannedCluster
-    hyperkube: Path
-    images: Path  # the image store, see imagestore.py
 
     @property
     def name(self) -> str:
@@ -84,29 +92,23 @@ class Cluster:
     def ca(self) -> Path:
         return self.directory / "pki" / "ca.crt"
 
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's, for this cluster alone."""
+        return self.directory / "pki" / "admin.kubeconfig"
+
     def log(self, program: str) -> Path:
         return self.directory / "log" / f"{program}.log"
 
-    def programs(self) -> list[Program]:
-        """What runs in the cluster, in order of starting."""
-        programs = [_etcd(), self._api_server(), self._controller_manager(), self._load_balancer()]
-        if self.plan.nodes:
-            programs += [
-                _containerd(),
-                self._hyperkube("kube-scheduler", kubeconfig=_PKI / "scheduler.kubeconfig"),
-                self._kubelet(),
-                self._hyperkube("kube-proxy", config=HOME / "kube-proxy.yaml"),
-            ]
-        return programs
-
-    def write(self) -> None:
-        """Write keys, unless there are some, and every configuration file."""
+    def write(self, tools: Tools) -> None:
+        """Write keys, unless there are some, and every configuration file; lay out the images."""
         (self.directory / "log").mkdir(parents=True, exist_ok=True)
         if not (self.directory / "pki" / "complete").exists():
             self._write_pki()
         if self.plan.nodes:
             self._write_node_files()
-        (self.directory / "supervisord.conf").write_text(self._supervisor_config())
+            imagestore.copy(tools.images, self.directory / "containerd")
+        (self.directory / "supervisord.conf").write_text(self._supervisor_config(tools))
 
     def access(self, user: str = "admin") -> pki.Access:
         """How `user` reaches the cluster, from the files that `write` made."""
@@ -152,15 +154,9 @@ class Cluster:
             return {p["name"]: p["statename"] for p in self._supervisor().getAllProcessInfo()}
         return {}
 
-    def start(self, program: str) -> None:
-        """Start a program, if it does not run, without waiting for it to be of use."""
-        try:
-            self._supervisor().startProcess(program, False)
-        except Fault as e:
-            if "ALREADY_STARTED" not in e.faultString:
-                raise ClusterError(
-                    f"{self.name}: {program} cannot be started: {e.faultString}"
-                ) from e
+    def start(self) -> None:
+        """Start the programs that do not run yet, without waiting for them to be of use."""
+        self._supervisor().startAllProcesses(False)
 
     def enter(self) -> list[str]:
         """The beginning of a command line that runs a program inside the cluster's namespaces."""
@@ -168,6 +164,15 @@ class Cluster:
         if first is None:
             raise ClusterError(f"{self.name}: does not run; start it with `python -m lab up`")
         return ["nsenter", "--target", str(first.pid), "--mount", "--net", "--pid", "--wd=/"]
+
+    def memory(self) -> int:
+        """Bytes that the cluster takes, pods included; pages shared by programs count once."""
+        first = first_process(self.footprint, self.name)
+        total = 0
+        for p in (first, *first.children(recursive=True)) if first else ():
+            with contextlib.suppress(psutil.Error):
+                total += p.memory_full_info().pss
+        return total
 
     def complaint(self, program: str) -> str:
         """The last words of a program, for error messages."""
@@ -185,7 +190,7 @@ class Cluster:
         transport = SupervisorTransport(None, None, serverurl=socket)
         return ServerProxy("http://127.0.0.1", transport=transport).supervisor
 
-    def _supervisor_config(self) -> str:
+    def _supervisor_config(self, tools: Tools) -> str:
         config = configparser.RawConfigParser()
         config["unix_http_server"] = {"file": f"/run/{_SUPERVISOR}", "chmod": "0700"}
         config["rpcinterface:supervisor"] = {
@@ -196,7 +201,7 @@ class Cluster:
             "pidfile": "/run/supervisord.pid",
             "user": "root",
         }
-        for p in self.programs():
+        for p in self._programs(tools.hyperkube):
             config[f"program:{p.name}"] = {
                 "command": shlex.join(p.command).replace("%", "%%"),
                 "autostart": "true" if p.early else "false",
@@ -245,12 +250,14 @@ class Cluster:
             pki.write_kubeconfig(directory / f"{name}.kubeconfig", [self.access(name)])
         (directory / "complete").touch()
 
-    def _hyperkube(self, program: str, *, early: bool = False, **flags: object) -> Program:
-        options = [f"--{k.replace('_', '-')}={v}" for k, v in flags.items()]
-        return Program(program, (str(self.hyperkube), program, *options), early)
+    def _programs(self, hyperkube: Path) -> Iterator[Program]:
+        def kubernetes(name: str, early: bool = False, **flags: object) -> Program:
+            options = [f"--{k.replace('_', '-')}={v}" for k, v in flags.items()]
+            return Program(name, (str(hyperkube), name, *options), early)
 
-    def _api_server(self) -> Program:
-        return self._hyperkube(
+        # A lab is made again sooner than repaired: nothing waits for the disk.
+        yield Program("etcd", ("etcd", f"--data-dir={HOME}/etcd", "--unsafe-no-fsync"), early=True)
+        yield kubernetes(
             "kube-apiserver",
             early=True,
             advertise_address=self.plan.node,
@@ -271,14 +278,15 @@ class Cluster:
             tls_cert_file=_PKI / "api-server.crt",
             tls_private_key_file=_PKI / "api-server.key",
         )
-
-    def _controller_manager(self) -> Program:
-        return self._hyperkube(
+        yield kubernetes(
             "kube-controller-manager",
             allocate_node_cidrs="true",
             cluster_cidr=self.plan.pods,
             cluster_signing_cert_file=_PKI / "ca.crt",
             cluster_signing_key_file=_PKI / "ca.key",
+            # With the default of 20 requests a second its controllers take 5 seconds to start.
+            kube_api_qps=500,
+            kube_api_burst=500,
             kubeconfig=_PKI / "controller-manager.kubeconfig",
             leader_elect="false",
             # The one node gets the whole range.
@@ -287,21 +295,17 @@ class Cluster:
             service_account_private_key_file=_PKI / "service-accounts.key",
             use_service_account_credentials="true",
         )
-
-    def _load_balancer(self) -> Program:
-        return Program(
-            "load-balancer",
-            (
-                sys.executable,
-                "-m",
-                "lab.loadbalancer",
-                str(_PKI / "admin.kubeconfig"),
-                str(self.plan.load_balancers),
-            ),
+        allocator = [sys.executable, "-m", "lab.loadbalancer", f"{_PKI}/admin.kubeconfig"]
+        yield Program("load-balancer", (*allocator, str(self.plan.load_balancers)))
+        if not self.plan.nodes:
+            return
+        containerd = ("containerd", "--config", f"{HOME}/containerd.toml")
+        yield Program("containerd", containerd, early=True)
+        yield kubernetes(
+            "kube-scheduler", kubeconfig=_PKI / "scheduler.kubeconfig", leader_elect="false"
         )
-
-    def _kubelet(self) -> Program:
-        return self._hyperkube(
+        yield kubernetes("kube-proxy", config=HOME / "kube-proxy.yaml")
+        yield kubernetes(
             "kubelet",
             config=HOME / "kubelet.yaml",
             hostname_override=self.name,
@@ -312,7 +316,6 @@ class Cluster:
 
     def _write_node_files(self) -> None:
         d = self.directory
-        imagestore.copy(self.images, d / "containerd")
         (d / "cni").mkdir(exist_ok=True)
         (d / "kubelet").mkdir(exist_ok=True)
         # No name server: a lab resolves its own names only.
@@ -393,15 +396,6 @@ class Cluster:
                 {"type": "portmap", "capabilities": {"portMappings": True}},
             ],
         }
-
-
-def _etcd() -> Program:
-    # A lab is made again sooner than repaired: nothing waits for the disk.
-    return Program("etcd", ("etcd", f"--data-dir={HOME}/etcd", "--unsafe-no-fsync"), early=True)
-
-
-def _containerd() -> Program:
-    return Program("containerd", ("containerd", "--config", f"{HOME}/containerd.toml"), early=True)
 
 
 _CONTAINERD_CONFIG = f"""\

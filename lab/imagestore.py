@@ -8,10 +8,9 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator
 
 from lab.machine import MachineError, only_one
 
@@ -84,7 +83,7 @@ def copy(store: Path, root: Path) -> None:
 
 
 @contextmanager
-def _containerd(root: Path) -> Iterator[Path]:
+def _containerd(root: Path) -> Generator[Path]:
     """A containerd for as long as images are imported; yields the path of its socket."""
     shutil.rmtree(root, ignore_errors=True)
     state = root.with_suffix(".run")
@@ -93,7 +92,15 @@ def _containerd(root: Path) -> Iterator[Path]:
     config = state / "config.toml"
     config.write_text(_PLUGINS)
     socket = state / "containerd.sock"
-    command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "containerd"]
+    command = [
+        "unshare",
+        "--mount",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+        "containerd",
+    ]
     command += ["--config", str(config), "--root", str(root), "--state", str(state / "state")]
     command += ["--address", str(socket)]
     log = state / "log"

@@ -1,48 +1,74 @@
 """A lab as a whole: up, down and what is known about it."""
 
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from pathlib import Path
+from string import Template
 from typing import Self
 
 import urllib3
+import yaml
+from kubernetes.client import ApiClient, ApiException, AppsV1Api, CoreV1Api
+from kubernetes.config import new_client_from_config
+from kubernetes.utils import FailToCreateError, create_from_dict
 from pydantic import TypeAdapter
 
-from lab import imagestore, machine, pki
-from lab.cluster import Cluster, ClusterError
-from lab.spec import Plan, PlannedCluster, Spec, SpecError, plan
+from lab import imagestore, machine, pki, preflight
+from lab.cluster import DOMAIN, Cluster, ClusterError, Tools
+from lab.spec import Plan, Spec, SpecError, plan
 
 _PATIENCE = 120.0  # seconds for one step of one cluster, on a busy machine
 _PLAN = TypeAdapter(Plan)
+_COREDNS = Path(__file__).with_name("coredns.yaml")
+_COREDNS_IMAGE = "docker.io/coredns/coredns:lab"
+_DNS_QUERY = """
+import sys, dns.resolver
+resolver = dns.resolver.Resolver(configure=False)
+resolver.nameservers = [sys.argv[1]]
+resolver.resolve(sys.argv[2], lifetime=2)
+"""
 
-Report = Callable[[str], None]
+Report = Callable[[int, int, str], None]
+"""Told of each step done: how many are, of how many, and what this one was."""
 
 
-def _silent(_: str) -> None:
-    pass
+@dataclass(frozen=True)
+class Status:
+    """What one cluster does at the moment. `memory` in bytes, shared pages counted once."""
+
+    cluster: str
+    network: str
+    server: str
+    api: bool
+    node: str  # Ready, NotReady, or none
+    pods: str
+    services: str
+    load_balancers: str
+    programs: dict[str, str]
+    memory: int
+
+    @property
+    def healthy(self) -> bool:
+        """Whether all runs that should."""
+        programs = bool(self.programs) and all(p == "RUNNING" for p in self.programs.values())
+        return self.api and programs and (self.node == "Ready" or "kubelet" not in self.programs)
 
 
-@dataclass
 class Lab:
     """The lab in `directory`, described by `spec`. Also a context manager: up, then down.
 
     `spec` of None stands for the description of the lab that is there already.
     """
 
-    directory: Path
-    spec: Spec | None = None
-    hyperkube: Path = field(default=Path("/tmp/b/bin/hyperkube"))  # noqa: S108
-    images: tuple[Path, ...] = field(default=tuple(Path("/tmp/labimg").glob("*.tar")))
-
-    def __post_init__(self) -> None:
-        self.directory = self.directory.resolve()
-
-    @property
-    def footprint(self) -> machine.Footprint:
-        return machine.Footprint(self.directory)
+    def __init__(self, directory: Path, spec: Spec | None = None) -> None:
+        self.directory = directory.resolve()
+        self.footprint = machine.Footprint(self.directory)
+        self._spec = spec
 
     @property
     def kubeconfig(self) -> Path:
@@ -53,7 +79,7 @@ class Lab:
     def plan(self) -> Plan:
         """The lab's addresses. Raises SpecError as long as it has not been up."""
         try:
-            return _PLAN.validate_json((self.directory / "plan.json").read_bytes())
+            return _PLAN.validate_json(self._plan_file.read_bytes())
         except FileNotFoundError:
             raise SpecError(
                 [f"there is no lab in {self.directory}; make one with `python -m lab up`"]
@@ -61,11 +87,11 @@ class Lab:
 
     @property
     def clusters(self) -> list[Cluster]:
-        return [self._cluster(c) for c in self.plan.clusters]
+        return [Cluster(self.footprint, c) for c in self.plan.clusters]
 
     def cluster(self, name: str) -> Cluster:
         """The cluster of that name. Raises SpecError, naming those there are."""
-        return self._cluster(self.plan.cluster(name))
+        return Cluster(self.footprint, self.plan.cluster(name))
 
     def __enter__(self) -> Self:
         try:
@@ -78,71 +104,118 @@ class Lab:
     def __exit__(self, *_: object) -> None:
         self.down()
 
-    def up(self, report: Report = _silent) -> None:
+    def up(self, report: Report = lambda done, total, what: None) -> None:
         """Bring up what is not up, and wait until all of it is of use.
 
-        Raises SpecError, MachineError or ClusterError, each with what to do.
+        Raises SpecError, PreflightError, MachineError or ClusterError, each with what to do.
         """
+        if self._spec and self._plan_file.exists() and self.plan.spec != self._spec:
+            raise SpecError(
+                [
+                    f"the lab in {self.directory} was made from another description; take it away "
+                    "with `python -m lab down`, or choose another --dir"
+                ]
+            )
         with machine.only_one(self.directory):
-            self._boot(report)
+            running = self._plan_file.exists() and all(c.running() for c in self.clusters)
+            if not running:
+                machine.remove(self.footprint)  # what is left of one that was killed
+                preflight.check(self.directory, self._spec or self.plan.spec)
+                self._boot()
             clusters = self.clusters
-            with ThreadPoolExecutor(len(clusters)) as pool:
-                _all([pool.submit(_bring_up, c, report) for c in clusters])
+            count = _Count(report, 1 + sum(4 if c.plan.nodes else 2 for c in clusters))
+            count.step(
+                "network and namespaces: there" if running else "network and namespaces made"
+            )
+            _in_parallel([lambda c=c: _bring_up(c, count.step) for c in clusters])
 
     def down(self) -> None:
         """Remove every trace of the lab, its directory included, in whatever state it is."""
         with machine.only_one(self.directory):
             machine.remove(self.footprint)
+            if not self.footprint.owns_directory():
+                raise machine.MachineError(
+                    f"{self.directory} is not a lab's directory, so it is left as it is"
+                )
             shutil.rmtree(self.directory)
 
-    def _boot(self, report: Report) -> None:
-        """Make network and namespaces; all is made again where any of it is missing."""
-        if (self.directory / "plan.json").exists() and all(c.running() for c in self.clusters):
-            return
-        machine.remove(self.footprint)
+    def status(self) -> list[Status]:
+        """The state of every cluster, asked of all at once."""
+        clusters = self.clusters
+        with ThreadPoolExecutor(len(clusters)) as pool:
+            return list(pool.map(_status, clusters))
+
+    @property
+    def _plan_file(self) -> Path:
+        return self.directory / "plan.json"
+
+    def _boot(self) -> None:
+        self.footprint.marker.touch()
         # Two labs that start at once must not plan the same ranges.
         with machine.only_one(Path("/run")):
             planned = self._settle_plan()
             machine.make_network(self.footprint, planned)
         machine.make_control_groups(self.footprint, planned)
-        report("network made")
+        tools = Tools(
+            Path("/tmp/b/bin/hyperkube"),
+            imagestore.prepare(Path("/tmp/labimg").glob("*.tar"), Path("/tmp/labimg/cache")),
+        )
         for c in self.clusters:
-            c.write()
+            c.write(tools)
         pki.write_kubeconfig(self.kubeconfig, [c.access() for c in self.clusters])
         for c in self.clusters:
             c.boot()
 
-    def _cluster(self, c: PlannedCluster) -> Cluster:
-        return Cluster(self.footprint, c, self.hyperkube, imagestore.prepare(self.images,Path('/tmp/labimg/cache')))
-
     def _settle_plan(self) -> Plan:
-        path = self.directory / "plan.json"
-        if path.exists():
-            return self.plan
-        if self.spec is None:
+        if self._plan_file.exists() or not self._spec:
             return self.plan
         used = machine.used_ranges(self.footprint)
-        planned = plan(self.spec, machine.free_range(used))
-        pki.write_secret(path, _PLAN.dump_json(planned, indent=1, by_alias=True))
+        planned = plan(self._spec, machine.free_range(used))
+        pki.write_secret(self._plan_file, _PLAN.dump_json(planned, indent=1, by_alias=True))
         return planned
 
 
-def _bring_up(c: Cluster, report: Report) -> None:
-    _until(c, "kube-apiserver", "answers", lambda: _api_ready(c))
-    report(f"{c.name}: API server ready")
-    for p in c.programs():
-        c.start(p.name)
+class _Count:
+    def __init__(self, report: Report, total: int) -> None:
+        self._report = report
+        self._total = total
+        self._done = 0
+
+    def step(self, what: str) -> None:
+        self._done += 1
+        self._report(self._done, self._total, what)
+
+
+def _bring_up(c: Cluster, step: Callable[[str], None]) -> None:
+    _until(c, "kube-apiserver", "is ready", lambda: _api_ready(c))
+    step(f"{c.name}: API server ready")
+    c.start()
+    client = new_client_from_config(str(c.kubeconfig))
+    core = CoreV1Api(client)
+    if c.plan.nodes:
+        values = {"address": c.plan.dns, "domain": DOMAIN, "image": _COREDNS_IMAGE}
+        for document in yaml.safe_load_all(Template(_COREDNS.read_text()).substitute(values)):
+            _create(client, document)
+    _until(c, "kube-controller-manager", "makes service accounts", lambda: _has_account(core))
+    step(f"{c.name}: controllers at work")
+    if c.plan.nodes:
+        _until(c, "kubelet", "has a node ready", lambda: _node_state(core) == "Ready")
+        step(f"{c.name}: node ready")
+        apps = AppsV1Api(client)
+        _until(c, "kubelet", "runs coredns", lambda: _coredns_available(apps))
+        _until(c, "kube-proxy", "leads to the name server", lambda: _dns_answers(c))
+        step(f"{c.name}: names resolved")
 
 
 def _until(c: Cluster, program: str, what: str, done: Callable[[], bool]) -> None:
     deadline = time.monotonic() + _PATIENCE
     while not done():
-        state = c.states().get(program)
-        if time.monotonic() > deadline or state == "FATAL":
+        state = c.states().get(program, "not supervised yet")
+        if time.monotonic() > deadline or state == "FATAL" or not c.running():
             raise ClusterError(
-                f"{c.name}: {program} is {state or 'not supervised'} and has not come to where it "
-                f"{what}; its last words (all of them in {c.log(program)}):\n"
-                f"{c.complaint(program)}"
+                f"{c.name}: {program} ({state}) has not come to where it {what}; look into "
+                f"{c.log(program)}, mend what it says and run `python -m lab up` again. "
+                f"Its last words:\n{c.complaint(program)}"
             )
         time.sleep(0.1)
 
@@ -155,10 +228,74 @@ def _api_ready(c: Cluster) -> bool:
         return False
 
 
-def _all(futures: list[Future[None]]) -> None:
-    """Wait for all, or for the first that fails."""
-    done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-    for future in done:
-        future.result()
+def _create(client: ApiClient, document: dict[str, object]) -> None:
+    """Create an object, unless it is there already."""
+    try:
+        create_from_dict(client, document)
+    except FailToCreateError as e:
+        if any(cause.status != 409 for cause in e.api_exceptions):
+            raise
 
 
+def _has_account(core: CoreV1Api) -> bool:
+    return _is_there(lambda: core.read_namespaced_service_account("default", "default"))
+
+
+def _is_there(read: Callable[[], object]) -> bool:
+    try:
+        read()
+    except ApiException as e:
+        if e.status != 404:
+            raise
+        return False
+    return True
+
+
+def _node_state(core: CoreV1Api) -> str:
+    """Ready, NotReady, or none where there is no node."""
+    states = [
+        "Ready" if condition.status == "True" else "NotReady"
+        for node in core.list_node().items
+        for condition in (node.status and node.status.conditions) or []
+        if condition.type == "Ready"
+    ]
+    return states[0] if states else "none"
+
+
+def _coredns_available(apps: AppsV1Api) -> bool:
+    status = apps.read_namespaced_deployment_status("coredns", "kube-system").status
+    return bool(status and status.available_replicas)
+
+
+def _dns_answers(c: Cluster) -> bool:
+    name = f"kubernetes.default.svc.{DOMAIN}"
+    query = [*c.enter(), sys.executable, "-c", _DNS_QUERY, str(c.plan.dns), name]
+    return subprocess.run(query, capture_output=True, check=False).returncode == 0
+
+
+def _status(c: Cluster) -> Status:
+    api = _api_ready(c)
+    core = CoreV1Api(new_client_from_config(str(c.kubeconfig)))
+    return Status(
+        cluster=c.name,
+        network=c.plan.network,
+        server=c.server,
+        api=api,
+        node=_node_state(core) if api else "none",
+        pods=str(c.plan.pods),
+        services=str(c.plan.services),
+        load_balancers=str(c.plan.load_balancers),
+        programs=c.states(),
+        memory=c.memory(),
+    )
+
+
+def _in_parallel(tasks: list[Callable[[], None]]) -> None:
+    """Run all, and raise what the first that fails raises, without waiting for the others."""
+    pool = ThreadPoolExecutor(len(tasks))
+    try:
+        futures = [pool.submit(task) for task in tasks]
+        for future in wait(futures, return_when=FIRST_EXCEPTION).done:
+            future.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)

@@ -6,8 +6,11 @@ kube-proxy on the node does the rest, as every packet for the range is routed to
 import logging
 import sys
 import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import IPv4Network
+from typing import Self
 
 import urllib3
 from kubernetes.client import (
@@ -21,10 +24,33 @@ from kubernetes.client import (
     V1Service,
 )
 from kubernetes.config import new_client_from_config
-from kubernetes.informer import ADDED, DELETED, ERROR, MODIFIED, SharedInformer
+from kubernetes.informer import ADDED, DELETED, MODIFIED, SharedInformer
 
-_COMPONENT = "isthmus-lab"
 _log = logging.getLogger("load-balancer")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A LoadBalancer Service: which one, the address it asks for, and the one it shows now."""
+
+    uid: str
+    namespace: str
+    name: str
+    wanted: str | None
+    shown: str | None
+
+    @classmethod
+    def of(cls, service: V1Service) -> Self | None:
+        """None for a Service that is of another type or some other implementation's."""
+        spec, meta = service.spec, service.metadata
+        if not spec or spec.type != "LoadBalancer" or spec.load_balancer_class or not meta:
+            return None
+        status = service.status and service.status.load_balancer
+        ingress = (status and status.ingress) or []
+        shown = ingress[0].ip if ingress else None
+        return cls(
+            meta.uid or "", meta.namespace or "", meta.name or "", spec.load_balancer_ip, shown
+        )
 
 
 class Allocator:
@@ -47,8 +73,7 @@ class Allocator:
     def run(self) -> None:
         """Serve until the process ends. API servers that go away are waited for."""
         for event in (ADDED, MODIFIED, DELETED):
-            self._informer.add_event_handler(event, lambda _: self._changed.set())
-        self._informer.add_event_handler(ERROR, lambda e: _log.info("watch: %s", e))
+            self._informer.add_event_handler(event, self._notice)
         self._informer.start()
         retry: float | None = None
         while True:
@@ -56,87 +81,80 @@ class Allocator:
             self._changed.clear()
             retry = None
             try:
-                self._settle(self._informer.cache.list())
+                self.settle(self._informer.cache.list())
             except (ApiException, urllib3.exceptions.HTTPError) as e:
                 # Most often a Service that was changed or deleted at the same moment.
                 _log.info("once more in half a second: %s", " ".join(str(e).split())[:300])
                 retry = 0.5
 
-    def _settle(self, services: list[V1Service]) -> None:
-        ours = {s.metadata.uid: s for s in services if _is_ours(s)}
-        for uid in self._held.keys() - ours.keys():
+    def settle(self, services: Iterable[V1Service]) -> None:
+        """Give and take addresses so that they fit `services`, which are all of the cluster's."""
+        wishes = [wish for wish in map(Wish.of, services) if wish]
+        uids = {wish.uid for wish in wishes}
+        for uid in self._held.keys() - uids:
             _log.info("released %s", self._held.pop(uid))
-        self._told &= ours.keys()
-        for uid, service in ours.items():  # addresses given before this process started
-            shown = _shown(service)
-            if shown in self._addresses and shown not in self._held.values():
-                self._held.setdefault(uid, shown)
-        for uid, service in ours.items():
-            address = self._held.get(uid) or self._choose(service)
+        self._told &= uids
+        for wish in wishes:  # what was given before this process started
+            if wish.shown in self._addresses and wish.shown not in self._held.values():
+                self._held.setdefault(wish.uid, wish.shown)
+        for wish in wishes:
+            address = self._held.get(wish.uid) or self._choose(wish)
             if address is None:
-                self._refuse(service)
+                self._refuse(wish)
             else:
-                self._held[uid] = address
-                if _shown(service) != address:
-                    self._show(service, address)
+                self._held[wish.uid] = address
+                if wish.shown != address:
+                    self._show(wish, address)
 
-    def _choose(self, service: V1Service) -> str | None:
+    def _notice(self, _: object) -> None:
+        self._changed.set()
+
+    def _choose(self, wish: Wish) -> str | None:
         taken = set(self._held.values())
-        wanted = service.spec.load_balancer_ip
-        candidates = [wanted] if wanted else self._addresses
+        candidates = [wish.wanted] if wish.wanted else self._addresses
         return next((a for a in candidates if a in self._addresses and a not in taken), None)
 
-    def _show(self, service: V1Service, address: str) -> None:
-        name, namespace = service.metadata.name, service.metadata.namespace
-        _log.info("%s/%s: %s", namespace, name, address)
+    def _show(self, wish: Wish, address: str) -> None:
+        _log.info("%s/%s: %s", wish.namespace, wish.name, address)
         self._api.patch_namespaced_service_status(
-            name, namespace, {"status": {"loadBalancer": {"ingress": [{"ip": address}]}}}
+            wish.name,
+            wish.namespace,
+            {"status": {"loadBalancer": {"ingress": [{"ip": address}]}}},
         )
 
-    def _refuse(self, service: V1Service) -> None:
-        meta = service.metadata
-        if meta.uid in self._told:
+    def _refuse(self, wish: Wish) -> None:
+        if wish.uid in self._told:
             return
-        self._told.add(meta.uid)
-        wanted = service.spec.load_balancer_ip
-        if wanted:
-            why = f"the address {wanted} is taken or not one of {self._pool}; ask for another"
+        if wish.wanted:
+            why = f"{wish.wanted} is taken or not one of {self._pool}; ask for another address"
         else:
             why = (
                 f"all {len(self._addresses)} addresses of {self._pool} are taken; delete another "
                 "LoadBalancer Service or give the lab's cluster a larger loadBalancers range"
             )
-        _log.warning("%s/%s: %s", meta.namespace, meta.name, why)
+        _log.warning("%s/%s: %s", wish.namespace, wish.name, why)
         now = datetime.now(UTC)
         self._api.create_namespaced_event(
-            meta.namespace,
+            wish.namespace,
             CoreV1Event(
-                metadata=V1ObjectMeta(generate_name=f"{meta.name}.", namespace=meta.namespace),
+                metadata=V1ObjectMeta(generate_name=f"{wish.name}."),
                 involved_object=V1ObjectReference(
                     api_version="v1",
                     kind="Service",
-                    name=meta.name,
-                    namespace=meta.namespace,
-                    uid=meta.uid,
+                    name=wish.name,
+                    namespace=wish.namespace,
+                    uid=wish.uid,
                 ),
                 type="Warning",
                 reason="AllocationFailed",
                 message=f"No load balancer address: {why}.",
-                source=V1EventSource(component=_COMPONENT),
+                source=V1EventSource(component="isthmus-lab"),
                 first_timestamp=now,
                 last_timestamp=now,
                 count=1,
             ),
         )
-
-
-def _is_ours(service: V1Service) -> bool:
-    return service.spec.type == "LoadBalancer" and service.spec.load_balancer_class is None
-
-
-def _shown(service: V1Service) -> str | None:
-    ingress = service.status.load_balancer.ingress
-    return ingress[0].ip if ingress else None
+        self._told.add(wish.uid)
 
 
 def main(kubeconfig: str, pool: str) -> None:

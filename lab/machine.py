@@ -16,7 +16,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv4Network
 from pathlib import Path
@@ -57,13 +57,26 @@ class Footprint:
     def netns(self, cluster: str) -> str:
         return f"{self.name}-{cluster}"
 
+    @property
+    def marker(self) -> Path:
+        """The file that tells a lab's directory from any other."""
+        return self.directory / "isthmus-lab"
+
+    def owns_directory(self) -> bool:
+        """Whether the directory is a lab's, empty as one that is just being made, or not there."""
+        if not self.directory.exists():
+            return True
+        return self.directory.is_dir() and (
+            self.marker.exists() or not any(self.directory.iterdir())
+        )
+
     def control_group(self, cluster: str) -> str:
         """The group of the cluster's pods, below the root of each hierarchy."""
         return f"{self.name}/{cluster}"
 
 
 @contextlib.contextmanager
-def only_one(directory: Path) -> Iterator[None]:
+def only_one(directory: Path) -> Generator[None]:
     """Hold `directory` alone, waiting for other holders. The lock goes with the process."""
     while True:
         directory.mkdir(parents=True, exist_ok=True)
@@ -224,12 +237,12 @@ def remove(footprint: Footprint) -> None:
 
 def make_control_groups(footprint: Footprint, plan: Plan) -> None:
     """Make the groups below which the kubelets make those of their pods, in every hierarchy."""
-    for root, version in _hierarchies():
+    for root, _ in hierarchies():
         for cluster in plan.clusters:
             group = root / footprint.control_group(cluster.name)
             group.mkdir(parents=True, exist_ok=True)
-            if version == 2:
-                # A group may limit what its parent has handed down.
+            if (root / "cgroup.controllers").exists():
+                # Version 2: a group may limit only what its parents have handed down.
                 for parent in (root, group.parent, group):
                     offered = (parent / "cgroup.controllers").read_text().split()
                     wanted = " ".join(f"+{controller}" for controller in offered)
@@ -238,15 +251,21 @@ def make_control_groups(footprint: Footprint, plan: Plan) -> None:
 
 def control_groups(footprint: Footprint) -> list[Path]:
     """The lab's control groups, one in each mounted hierarchy that has it."""
-    tops = [root / footprint.name for root, _ in _hierarchies()]
+    tops = [root / footprint.name for root, _ in hierarchies()]
     return [top for top in tops if top.is_dir()]
 
 
-def _hierarchies() -> list[tuple[Path, int]]:
-    """Where control groups are mounted, each with its version, 1 or 2."""
-    mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
-    versions = {"cgroup": 1, "cgroup2": 2}
-    return sorted({(Path(m[1]), versions[m[2]]) for m in mounts if m[2] in versions})
+def hierarchies() -> list[tuple[Path, frozenset[str]]]:
+    """Where control groups are mounted, each with the controllers that it offers."""
+    found: dict[Path, frozenset[str]] = {}
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        _, target, kind, options, *_ = line.split()
+        if kind == "cgroup":
+            found[Path(target)] = frozenset(options.split(","))
+        elif kind == "cgroup2":
+            offered = (Path(target) / "cgroup.controllers").read_text()
+            found[Path(target)] = frozenset(offered.split())
+    return sorted(found.items())
 
 
 def _kill(footprint: Footprint) -> None:

@@ -153,7 +153,7 @@ def parse_object(raw: object, source: str = "lab spec") -> Spec:
     listed = document.pop("clusters", None)
     if not isinstance(listed, list) or not 1 <= len(listed) <= MAX_CLUSTERS:  # pyright: ignore[reportUnknownArgumentType]
         raise SpecError(
-            [f"{source}: clusters: must be a list of 1 to {MAX_CLUSTERS} clusters; see lab/dev.yaml"]
+            [f"{source}: clusters: must list 1 to {MAX_CLUSTERS} clusters; see lab/dev.yaml"]
         )
     errors: list[str] = []
     # One cluster at a time: a mistake in one must not hide what is wrong between the others.
@@ -265,5 +265,3 @@ def _sentences(error: ValidationError, where: str) -> list[str]:
         value = "" if e["type"] == "missing" else f"{e['input']!s} "
         found.append(f"{where}{path}: {value}{cure}")
     return found
-
-

@@ -1,0 +1,53 @@
+"""The variables with which other programs use a lab."""
+
+import os
+import secrets
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from lab import pki
+from lab.cluster import CONTAINERD, HOME
+from lab.imagestore import NAMESPACE
+from lab.lab import Lab
+from lab.plugins.install import install
+
+
+def for_pulumi(lab: Lab, report: Callable[[str], None]) -> dict[str, str]:
+    """Variables for the Pulumi command line, and whatever else reads KUBECONFIG.
+
+    Plugins, state and the passphrase of its secrets are the lab's own and go with it. Installs the
+    stand-ins for provider plugins where the real ones are not installed; `report` is told which.
+    """
+    lab.clusters  # noqa: B018  # complains where there is no lab
+    home = lab.directory / "pulumi"
+    state = lab.directory / "state"
+    passphrase = lab.directory / "passphrase"
+    for directory in (home, state):
+        directory.mkdir(exist_ok=True)
+    if not passphrase.exists():
+        pki.write_secret(passphrase, secrets.token_urlsafe(32).encode())
+    for plugin in install(home):
+        report(f"plugin {plugin}")
+    tools = Path("/tmp/b/bin")
+    first = [str(tools), str(Path(sys.executable).parent)]
+    inherited = [p for p in os.environ.get("PATH", os.defpath).split(":") if p not in first]
+    return {
+        "PATH": ":".join([*first, *inherited]),
+        "KUBECONFIG": str(lab.kubeconfig),
+        "PULUMI_HOME": str(home),
+        "PULUMI_BACKEND_URL": f"file://{state}",
+        "PULUMI_CONFIG_PASSPHRASE_FILE": str(passphrase),
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+    }
+
+
+def on_node() -> dict[str, str]:
+    """Variables for commands inside the namespaces of any cluster."""
+    return {
+        "KUBECONFIG": f"{HOME}/pki/admin.kubeconfig",
+        "CONTAINERD_ADDRESS": str(CONTAINERD),
+        "CONTAINERD_NAMESPACE": NAMESPACE,
+        "ETCDCTL_API": "3",
+    }

@@ -1,0 +1,187 @@
+"""What a machine must have for a lab, found out before anything is changed."""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import psutil
+
+from lab.cluster import CNI_PLUGINS
+from lab.machine import Footprint, free_range, hierarchies, used_ranges
+from lab.spec import Spec, SpecError, plan
+
+_GIB = 1024**3
+# Measured for an idle cluster, with room for a mesh: see bench/lab.py.
+_MEMORY = {True: 1.2 * _GIB, False: 0.5 * _GIB}  # by Cluster.nodes
+_DISK = 2 * _GIB
+_INOTIFY = 40  # instances that the programs of a cluster open
+_CONTROLLERS = frozenset({"cpu", "cpuset", "memory", "pids"})
+# Debian's package for each program.
+_PACKAGES = {
+    "containerd": "containerd",
+    "containerd-shim-runc-v2": "containerd",
+    "ctr": "containerd",
+    "etcd": "etcd-server",
+    "ip": "iproute2",
+    "iptables-restore": "iptables",
+    "mount": "mount",
+    "nsenter": "util-linux",
+    "runc": "runc",
+    "unshare": "util-linux",
+}
+_PLUGINS = ("host-local", "loopback", "portmap", "ptp")
+# Each is tried in namespaces that end with the try.
+_FEATURES = {
+    "network namespaces": "true",
+    "veth links": "ip link add name a type veth peer name b",
+    "bridges": "ip link add name a type bridge",
+    "address translation by iptables": "echo '*nat\n-A POSTROUTING -s 10.0.0.0/8 "
+    "-m comment --comment x -j MASQUERADE\nCOMMIT' | iptables-restore",
+    "the iptables table `raw`": "echo '*raw\n-A PREROUTING -i a -j DROP\nCOMMIT' "
+    "| iptables-restore",
+    "connection tracking by iptables": "echo '*filter\n-A FORWARD -m conntrack --ctstate NEW "
+    "-m statistic --mode random --probability 0.5 -j REJECT\nCOMMIT' | iptables-restore",
+}
+
+
+class PreflightError(RuntimeError):
+    """The machine lacks what a lab needs. `errors` holds one sentence for each, with the cure."""
+
+    def __init__(self, errors: list[str]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("\n".join(errors))
+
+
+def check(directory: Path, spec: Spec) -> None:
+    """Raise PreflightError with everything that hinders the lab of `spec` in `directory`.
+
+    For a lab that is not running: a running one uses addresses and memory itself.
+    """
+    errors = list(_who())
+    # As another user, or on another system, the rest cannot be found out.
+    if not errors:
+        errors += [*_programs(), *_kernel(directory), *_room(directory, spec)]
+        errors += [*_ranges(directory, spec), *_directory(directory)]
+    if errors:
+        raise PreflightError(errors)
+
+
+def _who() -> Iterator[str]:
+    if sys.platform != "linux":
+        yield f"the lab needs Linux, and this is {sys.platform}; use a Linux machine or VM"
+    if platform.machine() not in ("x86_64", "aarch64"):
+        yield f"the lab needs x86_64 or aarch64, and this is {platform.machine()}"
+    if sys.platform == "linux" and os.geteuid() != 0:
+        yield "the lab needs root, for it makes namespaces and mounts; run it with `sudo`"
+
+
+def _programs() -> Iterator[str]:
+    missing = {name: package for name, package in _PACKAGES.items() if not shutil.which(name)}
+    absent = [p for p in _PLUGINS if not (CNI_PLUGINS / p).exists()]
+    missing |= {f"{CNI_PLUGINS}/{p}": "containernetworking-plugins" for p in absent}
+    if missing:
+        packages = " ".join(sorted(set(missing.values())))
+        yield (
+            f"programs are missing: {', '.join(missing)}; install them with "
+            f"`apt-get install --no-install-recommends {packages}`"
+        )
+
+
+def _kernel(directory: Path) -> Iterator[str]:
+    for feature, command in _FEATURES.items():
+        failure = _attempt(command)
+        if failure:
+            yield (
+                f"the kernel does not offer {feature} ({failure}); load the module, give this "
+                "container the privilege, or use a machine that has it"
+            )
+            if command == "true":
+                return
+    with tempfile.TemporaryDirectory(dir=_existing(directory)) as scratch:
+        made = " ".join(f"{scratch}/{d}" for d in ("lower", "upper", "work", "merged"))
+        options = f"lowerdir={scratch}/lower,upperdir={scratch}/upper,workdir={scratch}/work"
+        failure = _attempt(f"mkdir {made} && mount -t overlay -o {options} o {scratch}/merged")
+        if failure:
+            yield (
+                f"images cannot be laid over each other in {directory} ({failure}); choose a "
+                "--dir on ext4 or xfs"
+            )
+    missing = sorted(_CONTROLLERS - _controllers())
+    if missing:
+        yield (
+            f"control groups lack {', '.join(missing)}, which kubelets need; mount them below "
+            "/sys/fs/cgroup"
+        )
+
+
+def _room(directory: Path, spec: Spec) -> Iterator[str]:
+    needed = sum(_MEMORY[c.nodes] for c in spec.clusters)
+    available = psutil.virtual_memory().available
+    if available < needed:
+        yield (
+            f"memory: {_gib(needed)} needed for {len(spec.clusters)} clusters, {_gib(available)} "
+            "available; end other programs (another lab?) or describe fewer clusters"
+        )
+    free = shutil.disk_usage(_existing(directory)).free
+    if free < _DISK:
+        yield f"disk: {_gib(_DISK)} needed, {_gib(free)} free at {directory}; choose another --dir"
+    limit = int(Path("/proc/sys/fs/inotify/max_user_instances").read_text())
+    wanted = _INOTIFY * len(spec.clusters)
+    if limit < wanted:
+        yield (
+            f"inotify: {limit} instances allowed per user, {wanted} needed; allow more with "
+            f"`sysctl fs.inotify.max_user_instances={max(512, wanted)}`"
+        )
+
+
+def _ranges(directory: Path, spec: Spec) -> Iterator[str]:
+    used = used_ranges(Footprint(directory))
+    try:
+        planned = plan(spec, free_range(used))
+    except SpecError as e:
+        yield from e.errors
+        return
+    named: list[tuple[str, IPv4Network, str]] = [("range", planned.nodes, "another `range`")]
+    named += [
+        (f"clusters[{i}].loadBalancers", c.load_balancers, "another, or leave it out")
+        for i, c in enumerate(planned.clusters)
+    ]
+    for path, ours, cure in named:
+        for theirs, owner in used:
+            if ours.overlaps(theirs):
+                yield f"{path}: {ours} overlaps {theirs} of {owner} on this machine; set {cure}"
+
+
+def _directory(directory: Path) -> Iterator[str]:
+    if not Footprint(directory).owns_directory():
+        yield f"{directory} is in use for something else; choose an empty or new --dir"
+
+
+def _attempt(command: str) -> str:
+    """Run a shell command in namespaces of its own. Returns its complaint, empty if all is well."""
+    done = subprocess.run(
+        ["unshare", "--net", "--mount", "--pid", "--fork", "sh", "-c", command],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = (done.stderr.strip().splitlines() or [f"exit {done.returncode}"])[-1]
+    return said if done.returncode else ""
+
+
+def _existing(directory: Path) -> Path:
+    return next(d for d in (directory, *directory.parents) if d.exists())
+
+
+def _controllers() -> set[str]:
+    return {c for _, controllers in hierarchies() for c in controllers}
+
+
+def _gib(size: float) -> str:
+    return f"{size / _GIB:.1f} GiB"
