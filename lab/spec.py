@@ -62,6 +62,7 @@ def _prefix(shortest: int, longest: int) -> AfterValidator:
 Label = Annotated[str, AfterValidator(_label)]
 Name = Annotated[str, AfterValidator(_name)]
 Range = Annotated[IPv4Network, _prefix(12, 28)]
+Pool = Annotated[IPv4Network, _prefix(12, 30)]
 
 
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)
@@ -77,7 +78,7 @@ class Cluster:
     network: Label
     pods: Range | None = None
     services: Range | None = None
-    load_balancers: Range | None = None
+    load_balancers: Pool | None = None
     nodes: bool = True
 
 
@@ -163,7 +164,7 @@ def parse_object(raw: object, source: str = "lab spec") -> Spec:
         try:
             clusters.append((i, TypeAdapter(Cluster).validate_python(entry)))
         except ValidationError as e:
-            errors += _sentences(e, f"{source}: clusters[{i}]")
+            errors += _sentences(e, source, f"clusters[{i}]")
     spec = None
     try:
         spec = TypeAdapter(Spec).validate_python({**document, "clusters": [c for _, c in clusters]})
@@ -252,16 +253,19 @@ def _contradictions(clusters: Sequence[tuple[int, Cluster | PlannedCluster]]) ->
     return errors
 
 
-def _sentences(error: ValidationError, where: str) -> list[str]:
-    cures: dict[str, str] = {
-        "missing": "is missing; add it",
-        "unexpected_keyword_argument": "is not known; remove it or mend its spelling",
-        "ip_v4_network": "is no IPv4 range; write it as 10.1.0.0/16, host bits zero",
-    }
+def _sentences(error: ValidationError, source: str, parent: str = "") -> list[str]:
     found: list[str] = []
     for e in error.errors():
-        path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in e["loc"])
-        cure = cures.get(e["type"], e["msg"].removeprefix("Value error, "))
-        value = "" if e["type"] == "missing" else f"{e['input']!s} "
-        found.append(f"{where}{path}: {value}{cure}")
+        path = parent + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in e["loc"])
+        said = _CURES.get(e["type"], "{value} " + e["msg"].removeprefix("Value error, "))
+        found.append(f"{source}: {path.lstrip('.')}: {said.format(value=repr(e['input']))}")
     return found
+
+
+_CURES = {  # by pydantic's error type
+    "missing": "is missing; add it",
+    "unexpected_keyword_argument": "is not known; remove it or mend its spelling",
+    "ip_v4_network": "{value} is no IPv4 range; write it as 10.1.0.0/16, host bits zero",
+    "bool_parsing": "{value} is neither true nor false",
+    "dataclass_type": "must be a mapping such as {{ name: east, network: east-net }}",
+}

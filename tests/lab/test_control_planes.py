@@ -1,0 +1,232 @@
+"""Control-plane-only labs, for real: quick to come, and gone without a trace however they end."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from ipaddress import IPv4Address, IPv4Network
+from itertools import product
+from pathlib import Path
+
+import psutil
+import pytest
+from kubernetes.client import CoreV1Api
+from kubernetes.config import new_client_from_config
+
+from lab.lab import Lab
+from lab.machine import first_process
+from lab.spec import SpecError, parse
+from tests.lab.traces import traces
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes namespaces as root")
+
+ONE = "clusters: [{name: a, network: n, nodes: false}]"
+# Two addresses, so that a test can exhaust them; other ones for each run, so that two can run.
+POOL = IPv4Network((int(IPv4Address("10.159.0.0")) + os.getpid() % 2**14 * 4, 30))
+LOWER, HIGHER = map(str, POOL.hosts())
+TWO = f"""
+clusters:
+  - {{ name: a, network: n, nodes: false, loadBalancers: {POOL} }}
+  - {{ name: b, network: n, nodes: false }}
+"""
+
+
+def core(lab: Lab, cluster: str) -> CoreV1Api:
+    return CoreV1Api(new_client_from_config(str(lab.kubeconfig), context=cluster))
+
+
+def within(seconds: float, what: Callable[[], object]) -> float:
+    """Wait until `what` is true; how long it took. Fails after `seconds`."""
+    started = time.monotonic()
+    while not what():
+        assert time.monotonic() - started < seconds, f"not within {seconds} s"
+        time.sleep(0.02)
+    return time.monotonic() - started
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with Lab(tmp_path_factory.mktemp("lab"), parse(TWO)) as lab:
+        yield lab
+
+
+def test_every_context_of_the_kubeconfig_leads_to_its_cluster(lab: Lab) -> None:
+    uids = {c: core(lab, c).read_namespace("kube-system").metadata.uid for c in ("a", "b")}
+    assert len(set(uids.values())) == 2
+    assert lab.kubeconfig.stat().st_mode & 0o777 == 0o600
+
+
+def test_keys_are_readable_by_their_owner_only(lab: Lab) -> None:
+    secret = [*lab.directory.rglob("*.key"), *lab.directory.rglob("*kubeconfig")]
+    assert len(secret) > 10
+    assert [f for f in secret if f.stat().st_mode & 0o077] == []
+
+
+def test_a_second_up_starts_nothing_anew(lab: Lab) -> None:
+    before = {first_process(lab.footprint, c).pid for c in ("a", "b")}
+    steps: list[str] = []
+    lab.up(lambda done, total, what: steps.append(f"{done}/{total} {what}"))
+    assert {first_process(lab.footprint, c).pid for c in ("a", "b")} == before
+    assert steps[0] == "1/5 network and namespaces: there"
+    assert steps[-1].startswith("5/5 ")
+
+
+def test_another_description_is_refused_while_the_lab_is_there(lab: Lab) -> None:
+    with pytest.raises(SpecError, match="was made from another description; take it away with"):
+        Lab(lab.directory, parse(ONE)).up()
+
+
+def test_status_tells_what_runs(lab: Lab) -> None:
+    a, b = lab.status()
+    assert (a.cluster, a.node, a.healthy, b.healthy) == ("a", "none", True, True)
+    assert set(a.programs.values()) == {"RUNNING"}
+    assert 200 * 1024**2 < a.memory < 700 * 1024**2
+
+
+def test_a_program_that_is_killed_comes_back(lab: Lab) -> None:
+    first = first_process(lab.footprint, "b")
+    etcd = next(p for p in first.children(recursive=True) if p.name() == "etcd")
+    etcd.kill()
+    within(30, lambda: lab.cluster("b").states().get("etcd") == "RUNNING" and not etcd.is_running())
+    within(30, lambda: all(s.healthy for s in lab.status()))
+
+
+def service(api: CoreV1Api, name: str, **spec: object) -> None:
+    body = {"metadata": {"name": name}, "spec": {"type": "LoadBalancer", "ports": [{"port": 80}]}}
+    body["spec"] |= spec
+    api.create_namespaced_service("default", body)
+
+
+def address(api: CoreV1Api, name: str) -> str | None:
+    ingress = api.read_namespaced_service(name, "default").status.load_balancer.ingress
+    return ingress[0].ip if ingress else None
+
+
+def test_load_balancers_get_addresses_at_once_and_give_them_back(lab: Lab) -> None:
+    api = core(lab, "a")
+    service(api, "one")
+    assert within(5, lambda: address(api, "one")) < 0.5
+    service(api, "two", loadBalancerIP=HIGHER)
+    within(5, lambda: address(api, "two"))
+    given = {address(api, "one"), address(api, "two")}
+    assert given == {LOWER, HIGHER}
+    service(api, "other", loadBalancerClass="example.com/other")
+    service(api, "three")
+
+    def complaints() -> list[str]:
+        events = api.list_namespaced_event("default").items
+        return [e.message for e in events if e.involved_object.name == "three"]
+
+    within(5, complaints)
+    assert f"all 2 addresses of {POOL} are taken; delete another" in complaints()[0]
+    api.delete_namespaced_service("one", "default")
+    assert within(5, lambda: address(api, "three")) < 0.5
+    assert address(api, "three") == LOWER
+    api.patch_namespaced_service("three", "default", {"spec": {"type": "ClusterIP"}})
+    service(api, "four")
+    within(5, lambda: address(api, "four") == LOWER)
+    assert address(api, "other") is None
+    assert len(complaints()) == 1
+
+
+def test_the_allocator_keeps_what_it_gave_when_it_starts_again(lab: Lab) -> None:
+    api = core(lab, "b")
+    for name in ("one", "two"):
+        service(api, name)
+        within(5, lambda name=name: address(api, name))
+    given = [address(api, name) for name in ("one", "two")]
+    first = first_process(lab.footprint, "b")
+    allocator = next(p for p in first.children() if "lab.loadbalancer" in p.cmdline())
+    allocator.kill()
+    api.delete_namespaced_service("one", "default")
+    service(api, "three")
+    within(20, lambda: address(api, "three"))
+    assert [address(api, name) for name in ("three", "two")] == given
+
+
+def test_labs_run_side_by_side(lab: Lab, tmp_path: Path) -> None:
+    with Lab(tmp_path / "other", parse(ONE)) as other:
+        pairs = product(lab.plan.routed, other.plan.routed)
+        assert not [(a, b) for a, b in pairs if a.overlaps(b)]
+        names = {core(x, "a").read_namespace("kube-system").metadata.uid for x in (lab, other)}
+        assert len(names) == 2
+    assert all(s.healthy for s in lab.status())
+
+
+def test_down_leaves_nothing_and_up_is_quick(tmp_path: Path) -> None:
+    lab = Lab(tmp_path / "lab", parse(ONE))
+    before = traces(lab.footprint)
+    started = time.monotonic()
+    lab.up()
+    took = time.monotonic() - started
+    during = traces(lab.footprint)
+    core(lab, "a").read_namespace("default")
+    lab.down()
+    assert traces(lab.footprint) == before
+    # The comparison sees what a lab is made of.
+    for kind in ("processes", "network namespaces", "links", "routes", "files", "directory"):
+        assert during[kind] > before[kind], kind
+    # 4 s on an idle machine of 2 cores; the bench has the figures.
+    assert took < 20
+
+
+def test_a_killed_up_goes_on_and_a_killed_lab_can_be_taken_down(tmp_path: Path) -> None:
+    directory = tmp_path / "lab"
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(ONE)
+    lab = Lab(directory)
+    before = traces(lab.footprint)
+    command = [sys.executable, "-m", "lab", "--dir", str(directory), "up", "--spec", str(spec)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as up:
+        assert up.stdout
+        assert "network and namespaces made" in up.stdout.readline()
+        up.send_signal(signal.SIGKILL)
+    assert lab.cluster("a").running()
+    Lab(directory, parse(ONE)).up()
+    uid = core(lab, "a").read_namespace("kube-system").metadata.uid
+
+    # A supervisor that is killed takes all with it; the next `up` finds the cluster's data again.
+    first = first_process(lab.footprint, "a")
+    programs = first.children(recursive=True)
+    first.kill()
+    _, alive = psutil.wait_procs(programs, timeout=10)
+    assert not alive
+    lab.up()
+    assert core(lab, "a").read_namespace("kube-system").metadata.uid == uid
+
+    # Without its files and its supervisor, a lab is known by what it left in the kernel.
+    first_process(lab.footprint, "a").kill()
+    shutil.rmtree(directory)
+    lab.down()
+    assert traces(lab.footprint) == before
+
+
+def test_down_of_a_running_lab_without_files_leaves_nothing(tmp_path: Path) -> None:
+    lab = Lab(tmp_path / "lab", parse(ONE))
+    before = traces(lab.footprint)
+    lab.up()
+    shutil.rmtree(lab.directory)
+    done = subprocess.run(
+        [sys.executable, "-m", "lab", "--dir", str(lab.directory), "down"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert traces(lab.footprint) == before
+
+
+def test_down_never_removes_a_directory_that_is_not_a_labs(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("dear reader")
+    done = subprocess.run(
+        [sys.executable, "-m", "lab", "--dir", str(tmp_path), "down"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "is not a lab's directory, so it is left as it is" in done.stderr
+    assert (tmp_path / "letter.txt").exists()

@@ -1,0 +1,78 @@
+"""What can be seen of labs on this machine, to be compared before and after."""
+
+import contextlib
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import psutil
+
+from lab.machine import Footprint
+
+# Places outside a lab's directory where programs of a cluster would leave files.
+_PLACES = ("/run", "/var/lib", "/var/log", "/opt", "/etc/cni", "/usr/libexec", "/sys/fs/cgroup")
+_OF_A_LAB = re.compile(r"(?:isthmus|ist)-([0-9a-f]{8})")
+
+
+def traces(footprint: Footprint) -> dict[str, set[str]]:
+    """Everything in which a lab could remain, by kind. Other labs' traces are left out."""
+    seen = {
+        "processes": {f"{p.pid} {_name(p)}" for p in psutil.process_iter() if _ours(p, footprint)},
+        "network namespaces": set(_output("ip", "netns", "list")),
+        "links": {line.split()[1] for line in _output("ip", "-oneline", "link")},
+        "addresses": set(_output("ip", "-oneline", "-4", "address")),
+        "routes": set(_output("ip", "route", "show", "table", "all")),
+        "rules": set(_output("ip", "rule")),
+        "firewall": {r for r in _output("iptables-save") if not r.startswith("#")},
+        # iproute2 mounts its directory on itself when the first namespace is made, and leaves it.
+        "mounts": {m for m in _lines("/proc/self/mounts") if " /run/netns " not in m},
+        "sysctls": {
+            f"{s} {_lines(f'/proc/sys/net/ipv4/{s}')}"
+            for s in ("ip_forward", "conf/all/rp_filter", "conf/all/route_localnet")
+        },
+        "files": {str(f) for place in _PLACES for f in _files(Path(place))},
+        "directory": {str(f) for f in _files(footprint.directory.parent)},
+    }
+    return {
+        kind: {s for s in found if not _of_another(s, footprint)} for kind, found in seen.items()
+    }
+
+
+def _ours(p: psutil.Process, footprint: Footprint) -> bool:
+    with contextlib.suppress(OSError):
+        text = (
+            Path(f"/proc/{p.pid}/environ").read_bytes() + Path(f"/proc/{p.pid}/cgroup").read_bytes()
+        )
+        return str(footprint.directory).encode() in text or footprint.name.encode() in text
+    return False
+
+
+def _of_another(text: str, footprint: Footprint) -> bool:
+    ids = _OF_A_LAB.findall(text)
+    return bool(ids) and footprint.id not in ids
+
+
+def _name(p: psutil.Process) -> str:
+    with contextlib.suppress(psutil.Error):
+        return p.name()
+    return "gone"
+
+
+def _output(*command: str) -> list[str]:
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    # `(id: 3)` behind a namespace comes and goes with who looks at it.
+    return [re.sub(r" \(id: \d+\)", "", line) for line in done.stdout.splitlines()]
+
+
+def _lines(path: str) -> list[str]:
+    return Path(path).read_text().splitlines()
+
+
+def _files(top: Path) -> list[Path]:
+    found: list[Path] = []
+    for directory, names, files in os.walk(top):
+        found += [Path(directory, name) for name in (*names, *files)]
+        if len(Path(directory).parts) > len(top.parts) + 4:
+            names.clear()
+    return found
