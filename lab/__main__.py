@@ -146,19 +146,23 @@ def env(context: click.Context) -> None:
 
 
 def _table(found: list[Status]) -> Table:
+    # Narrow enough for 80 columns; --json has everything.
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("cluster", "network", "API server", "node", "pods", "services"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("load balancers", "programs", "memory"):
-        table.add_column(heading, no_wrap=True)
+    for heading in ("cluster", "network", "API server", "node", "load balancers", "programs"):
+        table.add_column(heading, overflow="fold")
+    table.add_column("memory", justify="right")
     for s in found:
         running = sum(state == "RUNNING" for state in s.programs.values())
         rest = [f"{p} {state}" for p, state in s.programs.items() if state != "RUNNING"]
-        programs = ", ".join([f"{running}/{len(s.programs)}", *rest])
-        server = s.server if s.api else f"{s.server} (no answer)"
-        memory = f"{s.memory / 1024**2:.0f} MiB"
-        cells = (s.cluster, s.network, server, s.node, s.pods, s.services, s.load_balancers)
-        table.add_row(*cells, programs, memory)
+        table.add_row(
+            s.cluster,
+            s.network,
+            s.server if s.api else f"{s.server} (no answer)",
+            s.node,
+            s.load_balancers,
+            ", ".join([f"{running}/{len(s.programs)}", *rest]),
+            f"{s.memory / 1024**2:.0f} MiB",
+        )
     return table
 
 

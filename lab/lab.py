@@ -1,5 +1,6 @@
 """A lab as a whole: up, down and what is known about it."""
 
+import contextlib
 import shutil
 import subprocess
 import sys
@@ -25,7 +26,7 @@ from lab.spec import Plan, Spec, SpecError, plan
 _PATIENCE = 120.0  # seconds for one step of one cluster, on a busy machine
 _PLAN = TypeAdapter(Plan)
 _COREDNS = Path(__file__).with_name("coredns.yaml")
-_COREDNS_IMAGE = "docker.io/coredns/coredns:lab"
+_COREDNS_IMAGE = "docker.io/coredns/coredns:1.14.6"
 _DNS_QUERY = """
 import sys, dns.resolver
 resolver = dns.resolver.Resolver(configure=False)
@@ -120,7 +121,7 @@ class Lab:
             running = self._plan_file.exists() and all(c.running() for c in self.clusters)
             if not running:
                 machine.remove(self.footprint)  # what is left of one that was killed
-                preflight.check(self.directory, self._spec or self.plan.spec)
+                self._check()
                 self._boot()
             clusters = self.clusters
             count = _Count(report, 1 + sum(4 if c.plan.nodes else 2 for c in clusters))
@@ -149,6 +150,14 @@ class Lab:
     def _plan_file(self) -> Path:
         return self.directory / "plan.json"
 
+    def _check(self) -> None:
+        try:
+            preflight.check(self.directory, self._spec or self.plan.spec)
+        except preflight.PreflightError:
+            with contextlib.suppress(OSError):
+                self.directory.rmdir()  # no trace, if it was made for this
+            raise
+
     def _boot(self) -> None:
         self.footprint.marker.touch()
         # Two labs that start at once must not plan the same ranges.
@@ -158,7 +167,7 @@ class Lab:
         machine.make_control_groups(self.footprint, planned)
         tools = Tools(
             Path("/tmp/b/bin/hyperkube"),
-            imagestore.prepare(Path("/tmp/labimg").glob("*.tar"), Path("/tmp/labimg/cache")),
+            imagestore.prepare(Path("/tmp/b/images").glob("*.tar"), Path("/tmp/b/imgcache")),
         )
         for c in self.clusters:
             c.write(tools)

@@ -20,7 +20,7 @@ _GIB = 1024**3
 # Measured for an idle cluster, with room for a mesh: see bench/lab.py.
 _MEMORY = {True: 1.2 * _GIB, False: 0.5 * _GIB}  # by Cluster.nodes
 _DISK = 2 * _GIB
-_INOTIFY = 40  # instances that the programs of a cluster open
+_INOTIFY = 25  # instances that the programs of a cluster open
 _CONTROLLERS = frozenset({"cpu", "cpuset", "memory", "pids"})
 # Debian's package for each program.
 _PACKAGES = {
