@@ -131,6 +131,20 @@ class Kubeconfig:
         chosen = contexts.get(str(self.content.get("current-context") or "")) or {}
         return str(chosen.get("namespace") or "")
 
+    def absolute(self) -> Object:
+        """Give the content with file names that hold from anywhere."""
+        content = copy.deepcopy(self.content)
+        for what, keys in (
+            ("clusters", ("certificate-authority",)),
+            ("users", ("client-certificate", "client-key", "tokenFile")),
+        ):
+            for entry in cast(list[Object], content.get(what) or []):
+                inner = cast(Object, entry.get(what[:-1]) or {})
+                for key in keys:
+                    if inner.get(key):
+                        inner[key] = str(self.directory / str(inner[key]))
+        return content
+
     @property
     def active_cluster(self) -> Object | None:
         """What the current context's cluster entry says, for comparison."""
@@ -208,20 +222,29 @@ class Api:
         body: Any = None,
         *,
         kind: str = "application/json",
+        accept: str = "application/json",
         **query: str,
     ) -> Any:
         """Send one request and give the decoded answer; `kind` is the body's media type."""
-        response = self._send(method, path, body, kind, query, stream=False)
+        response = self._send(method, path, body, kind, query, stream=False, accept=accept)
         return json.loads(response.data) if response.data else None
 
     def _send(
-        self, method: str, path: str, body: Any, kind: str, query: dict[str, str], *, stream: bool
+        self,
+        method: str,
+        path: str,
+        body: Any,
+        kind: str,
+        query: dict[str, str],
+        *,
+        stream: bool,
+        accept: str = "application/json",
     ) -> Any:
         import urllib3
 
         if self._rate:
             self._rate.wait()
-        headers = {"Accept": "application/json", "Content-Type": kind, "User-Agent": "isthmus-lab"}
+        headers = {"Accept": accept, "Content-Type": kind, "User-Agent": "isthmus-lab"}
         configuration = self._configuration
         if token := configuration.get_api_key_with_prefix("BearerToken"):
             headers["Authorization"] = token
