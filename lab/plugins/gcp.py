@@ -1,0 +1,161 @@
+"""Stand-in for pulumi-resource-gcp 10.2.0, for previews of programs that create things.
+
+It checks inputs against the installed pulumi_gcp package and leaves every other output unknown.
+It never speaks to Google Cloud: whatever would need that is refused with a sentence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, NoReturn
+
+import grpc
+
+from lab.plugins import diff
+from lab.plugins.protocol import provider_pb2
+from lab.plugins.sdk_types import SdkTypes
+from lab.plugins.servicer import Provider, ProviderError, serve
+from lab.plugins.values import UNKNOWN, Object, decode, encode, plain
+
+# What previews ask for most, and which results the provider's configuration may know.
+INVOKES: dict[str, Object] = {
+    "gcp:organizations/getClientConfig:getClientConfig": {
+        "id": UNKNOWN,
+        "accessToken": UNKNOWN,
+        "project": UNKNOWN,
+        "region": UNKNOWN,
+        "zone": UNKNOWN,
+        "defaultLabels": UNKNOWN,
+    },
+    "gcp:organizations/getProject:getProject": {
+        "id": UNKNOWN,
+        "number": UNKNOWN,
+        "name": UNKNOWN,
+        "projectId": UNKNOWN,
+    },
+    "gcp:container/getEngineVersions:getEngineVersions": {
+        "id": UNKNOWN,
+        "defaultClusterVersion": UNKNOWN,
+        "latestMasterVersion": UNKNOWN,
+        "latestNodeVersion": UNKNOWN,
+        "validMasterVersions": UNKNOWN,
+        "validNodeVersions": UNKNOWN,
+        "releaseChannelDefaultVersion": UNKNOWN,
+        "releaseChannelLatestVersion": UNKNOWN,
+    },
+}
+
+
+class Gcp(Provider):
+    VERSION = "10.2.0"
+
+    def __init__(self, engine: str) -> None:
+        super().__init__(engine)
+        self._types = SdkTypes("pulumi_gcp")
+        self._config: Object = {}
+
+    def configure(self, config: Object) -> None:
+        self._config = config
+
+    def Check(
+        self, request: provider_pb2.CheckRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.CheckResponse:
+        token = _token(request.urn)
+        inputs = {key: value for key, value in decode(request.news).items() if value is not None}
+        found = self._types.problems(token, inputs)
+        if "name" not in inputs and self._types.has_optional(token, "name"):
+            inputs["name"] = _name(request)
+        return provider_pb2.CheckResponse(
+            inputs=encode(inputs),
+            failures=[
+                provider_pb2.CheckFailure(property=path, reason=reason) for path, reason in found
+            ],
+        )
+
+    def Diff(
+        self, request: provider_pb2.DiffRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.DiffResponse:
+        """Say that nothing changed, or refuse: only the real plugin knows what a change does."""
+        inputs = [plain(decode(request.old_inputs)), plain(decode(request.news))]
+        found = diff.changes(*inputs)
+        if found:
+            paths = ", ".join(map(diff.render, found))
+            _refuse(request.urn, f"to tell what a change of {paths} does to an existing resource")
+        return diff.response(found, inputs)
+
+    def Create(
+        self, request: provider_pb2.CreateRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.CreateResponse:
+        if not request.preview:
+            _refuse(request.urn, "to create it")
+        # Outputs left out are unknown in a preview.
+        return provider_pb2.CreateResponse(properties=request.properties)
+
+    def Read(
+        self, request: provider_pb2.ReadRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.ReadResponse:
+        _refuse(request.urn, f"to read the existing {request.id}")
+
+    def Update(
+        self, request: provider_pb2.UpdateRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.UpdateResponse:
+        _refuse(request.urn, "to update it")
+
+    def Delete(self, request: provider_pb2.DeleteRequest, context: grpc.ServicerContext) -> Any:
+        _refuse(request.urn, "to delete it")
+
+    def Invoke(
+        self, request: provider_pb2.InvokeRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.InvokeResponse:
+        known = INVOKES.get(request.tok)
+        if known is None:
+            raise ProviderError(
+                f"the stand-in for the gcp plugin does not answer {request.tok}, which asks Google"
+                f" Cloud; it knows {', '.join(INVOKES)}, and the installed real plugin knows all"
+            )
+        arguments = plain(decode(request.args))
+        result = {**known, **arguments}
+        for key in ("project", "region", "zone"):
+            if result.get(key) == UNKNOWN and self._config.get(key):
+                result[key] = self._config[key]
+        if "projectId" in known:
+            project = arguments.get("projectId") or self._config.get("project")
+            result["projectId"] = project or UNKNOWN
+        fields: dict[str, Any] = {"return": encode(result)}  # a word of Python's
+        return provider_pb2.InvokeResponse(**fields)
+
+
+def _token(urn: str) -> str:
+    return urn.split("::")[2].rsplit("$", 1)[-1]
+
+
+def _name(request: provider_pb2.CheckRequest) -> str:
+    """Name a resource as the bridge does: the old name, the engine's proposal, or name-1a2b3c4.
+
+    Source: pulumi-terraform-bridge pkg/tfbridge/names.go SetAutonaming(63, "-"), ComputeAutoName.
+    """
+    old = plain(decode(request.olds)).get("name")
+    if isinstance(old, str):
+        return old
+    if request.HasField("autonaming"):
+        options = request.autonaming
+        if options.mode == provider_pb2.CheckRequest.AutonamingOptions.DISABLE:
+            raise ProviderError(f"{request.urn}: autonaming is disabled, so give it a name")
+        if options.proposed_name:
+            return options.proposed_name
+    seed = request.randomSeed or request.urn.encode()
+    logical = request.urn.rsplit("::", 1)[-1].lower()
+    return f"{logical}-{hashlib.sha256(seed).hexdigest()[:7]}"
+
+
+def _refuse(urn: str, purpose: str) -> NoReturn:
+    raise ProviderError(
+        f"{_token(urn)} {urn.rsplit('::', 1)[-1]!r}: this is a stand-in for the gcp plugin, for"
+        f" previews of new resources only; {purpose} takes the real pulumi-resource-gcp"
+        f" {Gcp.VERSION} (`pulumi plugin install resource gcp v{Gcp.VERSION}`) and credentials"
+        " for Google Cloud"
+    )
+
+
+if __name__ == "__main__":
+    serve(Gcp)
