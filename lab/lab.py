@@ -242,8 +242,10 @@ def _create(client: ApiClient, document: dict[str, object]) -> None:
     try:
         create_from_dict(client, document)
     except FailToCreateError as e:
-        if any(cause.status != 409 for cause in e.api_exceptions):
-            raise
+        for cause in e.api_exceptions:
+            # A Service that is there is refused for its address before its name is looked at.
+            if cause.status != 409 and "provided IP is already allocated" not in str(cause.body):
+                raise
 
 
 def _has_account(core: CoreV1Api) -> bool:

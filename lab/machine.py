@@ -92,16 +92,17 @@ def only_one(directory: Path) -> Generator[None]:
             os.close(handle)
 
 
+def running_labs() -> list[Path]:
+    """The directories of all labs that have their network on this machine."""
+    return [Path(directory) for directory in _lab_links().values()]
+
+
 def used_ranges(footprint: Footprint) -> list[tuple[IPv4Network, str]]:
     """The IPv4 ranges that this machine has addresses in or routes to, this lab's left out.
 
     Each comes with a name for people: the link's, or the directory of the lab that it belongs to.
     """
-    labs = {
-        link["ifname"]: f"the lab in {link['ifalias']}"
-        for link in _ip_json("link", "show")
-        if link["ifname"].startswith("ist-") and "ifalias" in link
-    }
+    labs = {link: f"the lab in {directory}" for link, directory in _lab_links().items()}
     used: list[tuple[IPv4Network, str]] = []
     for link in _ip_json("-4", "address", "show"):
         for a in link.get("addr_info", []):
@@ -305,6 +306,15 @@ def _netns() -> list[str]:
     with contextlib.suppress(FileNotFoundError):
         return os.listdir("/run/netns")
     return []
+
+
+def _lab_links() -> dict[str, str]:
+    """The links between labs and this machine, each with its lab's directory."""
+    return {
+        link["ifname"]: link["ifalias"]
+        for link in _ip_json("link", "show")
+        if link["ifname"].startswith("ist-") and "ifalias" in link
+    }
 
 
 def _ip_json(*args: str) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """What a machine must have for a lab, found out before anything is changed."""
 
+import contextlib
 import os
 import platform
 import shutil
@@ -20,7 +21,7 @@ _GIB = 1024**3
 # Measured for an idle cluster, with room for a mesh: see bench/lab.py.
 _MEMORY = {True: 1.2 * _GIB, False: 0.5 * _GIB}  # by Cluster.nodes
 _DISK = 2 * _GIB
-_INOTIFY = 25  # instances that the programs of a cluster open
+_INOTIFY = {True: 18, False: 9}  # instances that a cluster's programs open, by Cluster.nodes
 _CONTROLLERS = frozenset({"cpu", "cpuset", "memory", "pids"})
 # Debian's package for each program.
 _PACKAGES = {
@@ -132,11 +133,11 @@ def _room(directory: Path, spec: Spec) -> Iterator[str]:
     if free < _DISK:
         yield f"disk: {_gib(_DISK)} needed, {_gib(free)} free at {directory}; choose another --dir"
     limit = int(Path("/proc/sys/fs/inotify/max_user_instances").read_text())
-    wanted = _INOTIFY * len(spec.clusters)
-    if limit < wanted:
+    used, wanted = _inotify_instances(), sum(_INOTIFY[c.nodes] for c in spec.clusters)
+    if limit < used + wanted:
         yield (
-            f"inotify: {limit} instances allowed per user, {wanted} needed; allow more with "
-            f"`sysctl fs.inotify.max_user_instances={max(512, wanted)}`"
+            f"inotify: {wanted} instances needed, {limit - used} of root's {limit} are free; allow "
+            "more with `sysctl fs.inotify.max_user_instances=1024`"
         )
 
 
@@ -181,6 +182,17 @@ def _existing(directory: Path) -> Path:
 
 def _controllers() -> set[str]:
     return {c for _, controllers in hierarchies() for c in controllers}
+
+
+def _inotify_instances() -> int:
+    """How many instances root's processes have open now."""
+    count = 0
+    for p in psutil.process_iter():
+        with contextlib.suppress(OSError, psutil.Error):
+            if p.uids().real == 0:
+                handles = Path(f"/proc/{p.pid}/fd").iterdir()
+                count += sum(os.readlink(h) == "anon_inode:inotify" for h in handles)
+    return count
 
 
 def _gib(size: float) -> str:

@@ -156,8 +156,8 @@ def test_labs_run_side_by_side(lab: Lab, tmp_path: Path) -> None:
     assert all(s.healthy for s in lab.status())
 
 
-def test_down_leaves_nothing_and_up_is_quick(tmp_path: Path) -> None:
-    lab = Lab(tmp_path / "lab", parse(ONE))
+def test_down_leaves_nothing_and_up_is_quick(directory: Path) -> None:
+    lab = Lab(directory, parse(ONE))
     before = traces(lab.footprint)
     started = time.monotonic()
     lab.up()
@@ -173,8 +173,9 @@ def test_down_leaves_nothing_and_up_is_quick(tmp_path: Path) -> None:
     assert took < 20
 
 
-def test_a_killed_up_goes_on_and_a_killed_lab_can_be_taken_down(tmp_path: Path) -> None:
-    directory = tmp_path / "lab"
+def test_a_killed_up_goes_on_and_a_killed_lab_can_be_taken_down(
+    directory: Path, tmp_path: Path
+) -> None:
     spec = tmp_path / "spec.yaml"
     spec.write_text(ONE)
     lab = Lab(directory)
@@ -204,8 +205,8 @@ def test_a_killed_up_goes_on_and_a_killed_lab_can_be_taken_down(tmp_path: Path) 
     assert traces(lab.footprint) == before
 
 
-def test_down_of_a_running_lab_without_files_leaves_nothing(tmp_path: Path) -> None:
-    lab = Lab(tmp_path / "lab", parse(ONE))
+def test_down_of_a_running_lab_without_files_leaves_nothing(directory: Path) -> None:
+    lab = Lab(directory, parse(ONE))
     before = traces(lab.footprint)
     lab.up()
     shutil.rmtree(lab.directory)
