@@ -270,20 +270,20 @@ def hierarchies() -> list[tuple[Path, frozenset[str]]]:
 
 
 def _kill(footprint: Footprint) -> None:
-    # The kernel kills a process namespace with its first process. The loop is for a supervisor that
-    # was starting just now, and for helpers outside the namespace.
+    # The kernel kills a process namespace with its first process. The loop is for its taking time,
+    # for a supervisor that was starting just now, and for helpers outside the namespace.
     deadline = time.monotonic() + 10
     while alive := processes(footprint):
+        for p in alive:
+            with contextlib.suppress(psutil.Error):
+                p.kill()
         if time.monotonic() > deadline:
             names = ", ".join(f"{p.pid}" for p in alive)
             raise MachineError(
                 f"processes {names} of the lab do not end after SIGKILL (stuck in the kernel?); "
                 "look at them with `ps -o pid,stat,wchan,cmd`, then run `down` again"
             )
-        for p in alive:
-            with contextlib.suppress(psutil.Error):
-                p.kill()
-        psutil.wait_procs(alive, timeout=2)
+        time.sleep(0.02)
 
 
 def _marked(footprint: Footprint) -> Iterator[tuple[psutil.Process, list[bytes]]]:

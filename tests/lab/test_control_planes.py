@@ -6,20 +6,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
-from kubernetes.client import CoreV1Api
-from kubernetes.config import new_client_from_config
 
 from lab.lab import Lab
-from lab.machine import first_process
 from lab.spec import SpecError, parse
-from tests.lab.traces import traces
+from tests.lab.observe import core, supervisor, traces, within
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes namespaces as root")
 
@@ -32,19 +31,6 @@ clusters:
   - {{ name: a, network: n, nodes: false, loadBalancers: {POOL} }}
   - {{ name: b, network: n, nodes: false }}
 """
-
-
-def core(lab: Lab, cluster: str) -> CoreV1Api:
-    return CoreV1Api(new_client_from_config(str(lab.kubeconfig), context=cluster))
-
-
-def within(seconds: float, what: Callable[[], object]) -> float:
-    """Wait until `what` is true; how long it took. Fails after `seconds`."""
-    started = time.monotonic()
-    while not what():
-        assert time.monotonic() - started < seconds, f"not within {seconds} s"
-        time.sleep(0.02)
-    return time.monotonic() - started
 
 
 @pytest.fixture(scope="module")
@@ -66,10 +52,10 @@ def test_keys_are_readable_by_their_owner_only(lab: Lab) -> None:
 
 
 def test_a_second_up_starts_nothing_anew(lab: Lab) -> None:
-    before = {first_process(lab.footprint, c).pid for c in ("a", "b")}
+    before = {supervisor(lab, c).pid for c in ("a", "b")}
     steps: list[str] = []
     lab.up(lambda done, total, what: steps.append(f"{done}/{total} {what}"))
-    assert {first_process(lab.footprint, c).pid for c in ("a", "b")} == before
+    assert {supervisor(lab, c).pid for c in ("a", "b")} == before
     assert steps[0] == "1/5 network and namespaces: there"
     assert steps[-1].startswith("5/5 ")
 
@@ -87,20 +73,19 @@ def test_status_tells_what_runs(lab: Lab) -> None:
 
 
 def test_a_program_that_is_killed_comes_back(lab: Lab) -> None:
-    first = first_process(lab.footprint, "b")
+    first = supervisor(lab, "b")
     etcd = next(p for p in first.children(recursive=True) if p.name() == "etcd")
     etcd.kill()
     within(30, lambda: lab.cluster("b").states().get("etcd") == "RUNNING" and not etcd.is_running())
     within(30, lambda: all(s.healthy for s in lab.status()))
 
 
-def service(api: CoreV1Api, name: str, **spec: object) -> None:
-    body = {"metadata": {"name": name}, "spec": {"type": "LoadBalancer", "ports": [{"port": 80}]}}
-    body["spec"] |= spec
-    api.create_namespaced_service("default", body)
+def service(api: Any, name: str, **spec: object) -> None:
+    spec = {"type": "LoadBalancer", "ports": [{"port": 80}], **spec}
+    api.create_namespaced_service("default", {"metadata": {"name": name}, "spec": spec})
 
 
-def address(api: CoreV1Api, name: str) -> str | None:
+def address(api: Any, name: str) -> str | None:
     ingress = api.read_namespaced_service(name, "default").status.load_balancer.ingress
     return ingress[0].ip if ingress else None
 
@@ -136,9 +121,9 @@ def test_the_allocator_keeps_what_it_gave_when_it_starts_again(lab: Lab) -> None
     api = core(lab, "b")
     for name in ("one", "two"):
         service(api, name)
-        within(5, lambda name=name: address(api, name))
+        within(5, partial(address, api, name))
     given = [address(api, name) for name in ("one", "two")]
-    first = first_process(lab.footprint, "b")
+    first = supervisor(lab, "b")
     allocator = next(p for p in first.children() if "lab.loadbalancer" in p.cmdline())
     allocator.kill()
     api.delete_namespaced_service("one", "default")
@@ -190,7 +175,7 @@ def test_a_killed_up_goes_on_and_a_killed_lab_can_be_taken_down(
     uid = core(lab, "a").read_namespace("kube-system").metadata.uid
 
     # A supervisor that is killed takes all with it; the next `up` finds the cluster's data again.
-    first = first_process(lab.footprint, "a")
+    first = supervisor(lab, "a")
     programs = first.children(recursive=True)
     first.kill()
     _, alive = psutil.wait_procs(programs, timeout=10)
@@ -199,7 +184,7 @@ def test_a_killed_up_goes_on_and_a_killed_lab_can_be_taken_down(
     assert core(lab, "a").read_namespace("kube-system").metadata.uid == uid
 
     # Without its files and its supervisor, a lab is known by what it left in the kernel.
-    first_process(lab.footprint, "a").kill()
+    supervisor(lab, "a").kill()
     shutil.rmtree(directory)
     lab.down()
     assert traces(lab.footprint) == before

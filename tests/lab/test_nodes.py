@@ -14,19 +14,16 @@ from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
-from kubernetes.client import CoreV1Api
-from kubernetes.config import new_client_from_config
 from kubernetes.stream import stream
 
 from lab.cluster import DOMAIN, PAUSE_IMAGE
 from lab.lab import Lab
-from lab.machine import first_process
 from lab.spec import parse
-from tests.lab.test_control_planes import within
-from tests.lab.traces import traces
+from tests.lab.observe import core, supervisor, traces, within
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes namespaces as root")
 
@@ -36,7 +33,7 @@ clusters:
   - { name: west, network: two }
   - { name: south, network: one }
 """
-CLUSTERS = ("east", "west", "south")
+CLUSTERS: tuple[str, ...] = ("east", "west", "south")
 # Answers with the address that a request seems to come from.
 SERVER = """
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -85,10 +82,6 @@ def _is_blocked(answer: str) -> bool:
     return "unreachable" in answer or "timed out" in answer
 
 
-def core(lab: Lab, cluster: str) -> CoreV1Api:
-    return CoreV1Api(new_client_from_config(str(lab.kubeconfig), context=cluster))
-
-
 def start_pod(lab: Lab, cluster: str) -> Pod:
     api = core(lab, cluster)
     body = {
@@ -106,14 +99,14 @@ def start_pod(lab: Lab, cluster: str) -> Pod:
     return Pod(IPv4Address(pod.status.pod_ip), enter)
 
 
-def _running(api: CoreV1Api) -> bool:
+def _running(api: Any) -> bool:
     status = api.read_namespaced_pod("web", "default").status
-    return all(s.ready for s in status.container_statuses or [None]) if status.pod_ip else False
+    return bool(status.container_statuses) and all(s.ready for s in status.container_statuses)
 
 
 def _processes_of(lab: Lab, cluster: str, uid: str) -> list[psutil.Process]:
     found: list[psutil.Process] = []
-    for p in first_process(lab.footprint, cluster).children(recursive=True):
+    for p in supervisor(lab, cluster).children(recursive=True):
         with contextlib.suppress(OSError):
             if f"pod{uid}" in Path(f"/proc/{p.pid}/cgroup").read_text():
                 found.append(p)
@@ -130,9 +123,10 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 def pods(lab: Lab) -> Iterator[dict[str, Pod]]:
     """A pod in each cluster that serves on 8080, and a load balancer `web` for it on 80."""
     with ThreadPoolExecutor() as pool:
-        pods = dict(zip(CLUSTERS, pool.map(lambda c: start_pod(lab, c), CLUSTERS), strict=True))
+        started = pool.map(partial(start_pod, lab), CLUSTERS)
+        pods = dict(zip(CLUSTERS, started, strict=True))
     servers = [subprocess.Popen([*p.enter, sys.executable, "-c", SERVER]) for p in pods.values()]
-    for cluster, pod in pods.items():
+    for cluster in pods:
         body = {
             "metadata": {"name": "web"},
             "spec": {
@@ -250,12 +244,12 @@ def test_a_killed_lab_goes_on_with_its_pods_and_goes_without_a_trace(directory: 
     before = traces(lab.footprint)
     lab.up()
     start_pod(lab, "a")
-    first_process(lab.footprint, "a").kill()
+    supervisor(lab, "a").kill()
     lab.up()
     uid = core(lab, "a").read_namespaced_pod("web", "default").metadata.uid
     within(60, lambda: _processes_of(lab, "a", uid))
     during = traces(lab.footprint)
     assert any("kubepods" in f for f in during["files"])
-    first_process(lab.footprint, "a").kill()
+    supervisor(lab, "a").kill()
     lab.down()
     assert traces(lab.footprint) == before

@@ -1,18 +1,45 @@
-"""What can be seen of labs on this machine, to be compared before and after."""
+"""Looking at labs: their clusters and processes, and all that they leave on this machine."""
 
 import contextlib
 import os
 import re
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
+from kubernetes.client import CoreV1Api
+from kubernetes.config import new_client_from_config
 
-from lab.machine import Footprint
+from lab.lab import Lab
+from lab.machine import Footprint, first_process
 
 # Places outside a lab's directory where programs of a cluster would leave files.
 _PLACES = ("/run", "/var/lib", "/var/log", "/opt", "/etc/cni", "/usr/libexec", "/sys/fs/cgroup")
 _OF_A_LAB = re.compile(r"(?:isthmus|ist)-([0-9a-f]{8})")
+
+
+def core(lab: Lab, cluster: str) -> Any:
+    """A client for the cluster. Untyped: in its types each field may be None."""
+    return CoreV1Api(new_client_from_config(str(lab.kubeconfig), context=cluster))
+
+
+def supervisor(lab: Lab, cluster: str) -> psutil.Process:
+    """The first process of a cluster that runs."""
+    first = first_process(lab.footprint, cluster)
+    assert first, f"{cluster} does not run"
+    return first
+
+
+def within(seconds: float, what: Callable[[], object]) -> float:
+    """Wait until `what` is true; how long it took. Fails after `seconds`."""
+    started = time.monotonic()
+    while not what():
+        assert time.monotonic() - started < seconds, f"not within {seconds} s"
+        time.sleep(0.02)
+    return time.monotonic() - started
 
 
 def traces(footprint: Footprint) -> dict[str, set[str]]:
