@@ -1,6 +1,7 @@
 """What every cluster of the mesh needs before a control plane can serve it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NotRequired, TypedDict
 
 import pulumi
@@ -82,10 +83,12 @@ class MeshMember(pulumi.ComponentResource):
             values={"crdsOf": _BASE_RELEASE},
             opts=child,
         )
+        # Always as a release: its CRDs are 1 MB of state and half of an update's time as resources
+        # of the stack, and neither Helm nor Pulumi removes them (`helm.sh/resource-policy: keep`).
         base = charts.install(
             f"{name}-base",
             "base",
-            args["source"],
+            replace(args["source"], method="release"),
             release=_BASE_RELEASE,
             namespace=self.namespace,
             values=values.merged(

@@ -1,0 +1,98 @@
+"""A service of the whole mesh where control planes do not watch other clusters."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypedDict
+
+import pulumi
+from pulumi_kubernetes import apiextensions
+
+TLS_PORT = 15443
+
+
+@dataclass(frozen=True)
+class ServicePort:
+    """A port of a Kubernetes Service, as a ServiceEntry wants it."""
+
+    number: int
+    name: str
+    protocol: str
+    """Istio's word for it: HTTP, HTTP2, GRPC, TLS, TCP, …"""
+
+
+@dataclass(frozen=True)
+class GatewayEndpoint:
+    """The gateway of another cluster that has pods for the service."""
+
+    address: pulumi.Input[str]
+    network: str
+
+
+class FederatedServiceArgs(TypedDict):
+    """The service, and where else it runs."""
+
+    namespace: pulumi.Input[str]
+    """Namespace of the Service, the same in every cluster."""
+    service: str
+    """Name of the Service."""
+    ports: Sequence[ServicePort]
+    """All ports of the Service."""
+    elsewhere: Mapping[str, GatewayEndpoint]
+    """By name, every other cluster that has pods for it."""
+
+
+class FederatedService(pulumi.ComponentResource):
+    """A ServiceEntry that adds other clusters' gateways to a service of this cluster.
+
+    It merges with the cluster's own Service of that name, so local and remote pods answer alike.
+    Nothing here opens port 15443: the one cross-network Gateway of each cluster does.
+    """
+
+    def __init__(
+        self, name: str, args: FederatedServiceArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("isthmus:index:FederatedService", name, {}, opts)
+        apiextensions.CustomResource(
+            f"{name}-entry",
+            api_version="networking.istio.io/v1",
+            kind="ServiceEntry",
+            metadata={"name": f"{args['service']}-elsewhere", "namespace": args["namespace"]},
+            spec={
+                "hosts": [
+                    pulumi.Output.concat(
+                        args["service"], ".", args["namespace"], ".svc.cluster.local"
+                    )
+                ],
+                "location": "MESH_INTERNAL",
+                "resolution": "STATIC",
+                "ports": [
+                    {"number": p.number, "name": p.name, "protocol": p.protocol}
+                    for p in args["ports"]
+                ],
+                "endpoints": [
+                    {
+                        "address": gateway.address,
+                        "ports": {p.name: TLS_PORT for p in args["ports"]},
+                        # Without it gateways take each other for backends, and one request makes
+                        # thousands of connections between them.
+                        "network": gateway.network,
+                        # Without it the sidecar sends plain text, and 15443 hangs up on it.
+                        "labels": {"security.istio.io/tlsMode": "istio"},
+                    }
+                    for gateway in args["elsewhere"].values()
+                ],
+            },
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.register_outputs({})
+
+
+def protocol_of(port_name: str | None, app_protocol: str | None, transport: str) -> str:
+    """Istio's protocol of a Service port: from appProtocol, or the name's first word.
+
+    Source: https://istio.io/latest/docs/ops/configuration/traffic-management/protocol-selection/
+    """
+    known = {"http": "HTTP", "http2": "HTTP2", "https": "HTTPS", "grpc": "GRPC", "tls": "TLS"}
+    known |= {"grpc-web": "GRPC-WEB", "mongo": "MONGO", "mysql": "TCP", "redis": "TCP"}
+    word = (app_protocol or (port_name or "").split("-")[0]).lower()
+    return known.get(word, "UDP" if transport == "UDP" else "TCP")
