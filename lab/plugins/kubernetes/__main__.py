@@ -6,19 +6,19 @@ import grpc
 from google.protobuf import empty_pb2
 
 from lab.plugins.install import VERSIONS
-from lab.plugins.kubernetes import identity
+from lab.plugins.kubernetes import identity, release
 from lab.plugins.kubernetes.chart import Charts
 from lab.plugins.kubernetes.cluster import Cluster
+from lab.plugins.kubernetes.functions import Functions
 from lab.plugins.kubernetes.generic import Objects
 from lab.plugins.kubernetes.groups import Groups
 from lab.plugins.kubernetes.helm import Helm
+from lab.plugins.kubernetes.release import Releases
 from lab.plugins.kubernetes.settings import Settings
 from lab.plugins.kubernetes.waiting import refuse_await_all
 from lab.plugins.protocol import provider_pb2
 from lab.plugins.servicer import Provider, ProviderError, serve
-from lab.plugins.values import Object, decode
-
-RELEASE = "kubernetes:helm.sh/v3:Release"
+from lab.plugins.values import Object, decode, encode, plain
 
 
 class Kubernetes(Provider):
@@ -34,8 +34,14 @@ class Kubernetes(Provider):
         refuse_await_all()
         self._cluster = Cluster(Settings.read(config))
         self._objects = Objects(self, self._cluster)
-        self._charts = Charts(self, self._cluster, Helm(self._cluster, self.cancelled))
+        helm = Helm(self._cluster, self.cancelled)
+        self._releases = Releases(self, self._cluster, helm)
+        self._charts = Charts(self, self._cluster, helm)
         self._groups = Groups(self, self._cluster)
+        self._functions = Functions(self._cluster, self._charts)
+
+    def _resources(self, type_: str) -> Objects | Releases:
+        return self._releases if type_ == release.TYPE else self._objects
 
     def DiffConfig(
         self, request: provider_pb2.DiffRequest, context: grpc.ServicerContext
@@ -45,32 +51,32 @@ class Kubernetes(Provider):
     def Check(
         self, request: provider_pb2.CheckRequest, context: grpc.ServicerContext
     ) -> provider_pb2.CheckResponse:
-        return self._objects.check(request)
+        return self._resources(request.type).check(request)
 
     def Diff(
         self, request: provider_pb2.DiffRequest, context: grpc.ServicerContext
     ) -> provider_pb2.DiffResponse:
-        return self._objects.diff(request)
+        return self._resources(request.type).diff(request)
 
     def Create(
         self, request: provider_pb2.CreateRequest, context: grpc.ServicerContext
     ) -> provider_pb2.CreateResponse:
-        return self._objects.create(request)
+        return self._resources(request.type).create(request)
 
     def Read(
         self, request: provider_pb2.ReadRequest, context: grpc.ServicerContext
     ) -> provider_pb2.ReadResponse:
-        return self._objects.read(request)
+        return self._resources(request.type).read(request)
 
     def Update(
         self, request: provider_pb2.UpdateRequest, context: grpc.ServicerContext
     ) -> provider_pb2.UpdateResponse:
-        return self._objects.update(request)
+        return self._resources(request.type).update(request)
 
     def Delete(
         self, request: provider_pb2.DeleteRequest, context: grpc.ServicerContext
     ) -> empty_pb2.Empty:
-        return self._objects.delete(request)
+        return self._resources(request.type).delete(request)
 
     def Construct(
         self, request: provider_pb2.ConstructRequest, context: grpc.ServicerContext
@@ -82,6 +88,14 @@ class Kubernetes(Provider):
                 return self._groups.construct(request)
             case _:
                 raise ProviderError(f"this stand-in does not support {request.type}")
+
+    def Invoke(
+        self, request: provider_pb2.InvokeRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.InvokeResponse:
+        response = provider_pb2.InvokeResponse()
+        result = self._functions.invoke(request.tok, plain(decode(request.args)))
+        getattr(response, "return").CopyFrom(encode(result))  # a field named by a keyword
+        return response
 
 
 if __name__ == "__main__":

@@ -75,6 +75,8 @@ class Charts:
 
     def _capabilities(self) -> list[str]:
         """What `.Capabilities` says in templates; asked each time: CRDs may have come."""
+        if not self._cluster.reachable():  # the older Chart renders without a cluster too
+            return []
         api = self._cluster.api()
         version = api.request("GET", "/version")["gitVersion"]
         served: list[str] = []

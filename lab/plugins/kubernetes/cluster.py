@@ -38,6 +38,10 @@ class Cluster:
             raise UnreachableError(_sentence(self._config_reason))
         return self._kubeconfig
 
+    def configured(self) -> bool:
+        """Tell whether there is a usable kubeconfig, answering or not."""
+        return self._kubeconfig is not None
+
     @property
     def namespace(self) -> str:
         """The namespace of objects that name none; empty while the kubeconfig is not known."""

@@ -33,16 +33,13 @@ from lab.plugins.kubernetes.objects import (
 )
 from lab.plugins.kubernetes.readiness import verdict
 from lab.plugins.kubernetes.store import Store
+from lab.plugins.kubernetes.unreachable import DELETE_HINT, read_unreachable
 from lab.plugins.kubernetes.waiting import NotReadyError, Waiter, deletion_policy, seconds_of
 from lab.plugins.protocol import engine_pb2, provider_pb2
 from lab.plugins.servicer import InitFailedError, Provider, ProviderError
 from lab.plugins.values import UNKNOWN, Object, decode, encode, has_unknown, plain
 
 _STATE = ("__inputs", "__initialApiVersion", "__fieldManager")
-_DELETE_HINT = (
-    "you can remove this resource from Pulumi state by rerunning the operation with the "
-    'PULUMI_K8S_DELETE_UNREACHABLE environment variable set to "true"'
-)
 
 
 class Objects:
@@ -261,7 +258,7 @@ class Objects:
 
     def read(self, request: provider_pb2.ReadRequest) -> provider_pb2.ReadResponse:
         if not self._cluster.reachable():
-            return self._read_unreachable(request)
+            return read_unreachable(self._provider, self._cluster, request)
         stored, inputs = decode(request.properties), decode(request.inputs)
         known = for_api(inputs)
         reference = self._reference(request, known or live_of(plain(stored)))
@@ -299,29 +296,6 @@ class Objects:
             meta["namespace"] = space or namespace(known)
         return {"apiVersion": kind["apiVersion"], "kind": kind["kind"], "metadata": meta}
 
-    def _read_unreachable(self, request: provider_pb2.ReadRequest) -> provider_pb2.ReadResponse:
-        self._warn(self._cluster.reason(), request.urn)
-        if self._settings.delete_unreachable:
-            self._provider.log(
-                "the `deleteUnreachable` option is enabled. Deleting the unreachable resource "
-                "from Pulumi state",
-                request.urn,
-            )
-            return provider_pb2.ReadResponse(id="")
-        if self._settings.skip_update_unreachable:
-            self._provider.log(
-                "the `skipUpdateUnreachable` option is enabled. Returned data could not reflect "
-                "the actual cluster configuration.",
-                request.urn,
-            )
-            return provider_pb2.ReadResponse(
-                id=request.id, properties=request.properties, inputs=request.inputs
-            )
-        raise ProviderError(
-            f"failed to read resource state: {self._cluster.reason()}. If the cluster was "
-            f"deleted, {_DELETE_HINT}"
-        )
-
     def delete(self, request: provider_pb2.DeleteRequest) -> empty_pb2.Empty:
         stored = decode(request.properties)
         live, inputs = live_of(plain(stored)), inputs_of(stored)
@@ -330,7 +304,7 @@ class Objects:
             if self._settings.delete_unreachable:
                 return empty_pb2.Empty()
             raise ProviderError(
-                f"{self._cluster.reason()}. If the cluster was deleted, {_DELETE_HINT}"
+                f"{self._cluster.reason()}. If the cluster was deleted, {DELETE_HINT}"
             )
         space, _, own = request.id.rpartition("/")
         live["metadata"] = {**metadata(live), "name": own}

@@ -108,7 +108,9 @@ class Helm:
             raise HelmError(
                 "helm is not on PATH: install helm 3, or run `make up`, which brings it"
             )
-        kubeconfig = in_memory(json.dumps(self._cluster.kubeconfig.absolute()), files, fds)
+        kubeconfig = os.devnull
+        if self._cluster.configured():
+            kubeconfig = in_memory(json.dumps(self._cluster.kubeconfig.absolute()), files, fds)
         settings = self._cluster.settings.helm
         environment = {
             **os.environ,
