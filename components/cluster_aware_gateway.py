@@ -7,7 +7,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components import charts, values
-from components.load_balancer import address_of
+from components.load_balancer import WAIT, address_of
 
 _NAME = "istio-eastwestgateway"
 _LABEL = "eastwestgateway"
@@ -65,6 +65,7 @@ class ClusterAwareGateway(pulumi.ComponentResource):
                     "istio": _LABEL,
                     "topology.istio.io/network": args["network"],
                 },
+                "annotations": WAIT,
             },
             spec={
                 "type": "LoadBalancer",

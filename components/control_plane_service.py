@@ -6,7 +6,7 @@ from typing import Literal, TypedDict
 import pulumi
 from pulumi_kubernetes import core
 
-from components.load_balancer import address_of
+from components.load_balancer import WAIT, address_of
 
 Cloud = Literal["gke", "aks", "eks"]
 
@@ -58,7 +58,7 @@ class ControlPlaneService(pulumi.ComponentResource):
             metadata={
                 "name": _NAME,
                 "namespace": args["namespace"],
-                "annotations": args["annotations"],
+                "annotations": {**args["annotations"], **WAIT},
             },
             spec={
                 "type": "LoadBalancer",

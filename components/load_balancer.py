@@ -1,9 +1,18 @@
 """Addresses of load balancers."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pulumi
 from pulumi_kubernetes import core
+
+
+WAIT: Mapping[str, str] = {"pulumi.com/waitFor": "jsonpath={.status.loadBalancer.ingress}"}
+"""Annotation of a Service whose address is all that is waited for.
+
+The provider would wait for its endpoints too, and then ten seconds more for them to settle
+(provider/pkg/await/service.go); the gateway's pods are waited for by their Deployment.
+"""
 
 
 def address_of(service: core.v1.Service, what: str) -> pulumi.Output[str]:
