@@ -6,7 +6,6 @@ from typing import Any
 import pulumi
 from pulumi_kubernetes import core
 
-
 WAIT: Mapping[str, str] = {"pulumi.com/waitFor": "jsonpath={.status.loadBalancer.ingress}"}
 """Annotation of a Service whose address is all that is waited for.
 
