@@ -12,6 +12,7 @@ import json
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,7 +127,7 @@ class Cluster:
         command += [sys.executable, "-m", "supervisor.supervisord", "--nodaemon"]
         command += ["--configuration", f"{HOME}/supervisord.conf"]
         with self.log("boot").open("wb") as log:
-            subprocess.Popen(
+            first = subprocess.Popen(
                 command,
                 cwd=self.directory,
                 env={
@@ -140,6 +141,14 @@ class Cluster:
                 stderr=log,
                 start_new_session=True,
             )
+        deadline = time.monotonic() + 10
+        while not self.running():
+            if first.poll() is not None or time.monotonic() > deadline:
+                raise ClusterError(
+                    f"{self.name}: the namespaces cannot be made or its supervisor does not start; "
+                    f"the last words:\n{self.complaint('boot')}"
+                )
+            time.sleep(0.01)
 
     def running(self) -> bool:
         """Whether the supervisor runs, and with it the cluster's namespaces."""
@@ -417,6 +426,8 @@ disabled_plugins = [
   sandbox_image = "{PAUSE_IMAGE}"
   # Lowering a container's score takes CAP_SYS_RESOURCE, which a root without it lacks.
   restrict_oom_score_adj = true
+  # A profile would stay in the kernel after the lab.
+  disable_apparmor = true
   netns_mounts_under_state_dir = true
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "{CNI_PLUGINS}"

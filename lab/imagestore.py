@@ -14,6 +14,7 @@ from pathlib import Path
 
 from lab.machine import MachineError, only_one
 
+_DAY = 24 * 3600.0
 NAMESPACE = "k8s.io"  # where kubelet's images live in containerd
 # containerd writes to these in place; everything else in its root is replaced, never changed.
 _DATABASES = (
@@ -38,8 +39,8 @@ disabled_plugins = [
 def prepare(archives: Iterable[Path], cache: Path) -> Path:
     """The containerd root that holds the images of `archives`; made under `cache` if need be.
 
-    `archives` are tar files as of `docker save` or of the OCI layout. Others that were made under
-    `cache` before are removed. Raises MachineError with containerd's words.
+    `archives` are tar files as of `docker save` or of the OCI layout. Stores that were not asked
+    for within the last day are removed. Raises MachineError with containerd's words.
     """
     archives = sorted(archives)
     version = subprocess.run(["containerd", "--version"], capture_output=True, check=True).stdout
@@ -49,13 +50,13 @@ def prepare(archives: Iterable[Path], cache: Path) -> Path:
         key.update(f"{archive}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
     cache.mkdir(parents=True, exist_ok=True)
     root = cache / key.hexdigest()[:16]
-    if root.exists():
-        return root
     with only_one(cache):
         if root.exists():
+            os.utime(root)
             return root
         for other in cache.iterdir():
-            shutil.rmtree(other)
+            if other.stat().st_mtime < time.time() - _DAY:
+                shutil.rmtree(other)
         part = cache / f"{root.name}.part"
         with _containerd(part) as address:
             for archive in archives:
@@ -65,12 +66,11 @@ def prepare(archives: Iterable[Path], cache: Path) -> Path:
 
 
 def copy(store: Path, root: Path) -> None:
-    """Make `root` a containerd root with the images of `store`, unless it is one already.
+    """Make `root` a new containerd root with the images of `store`, and no containers.
 
     Files are linked where both are on one filesystem, and copied elsewhere.
     """
-    if root.exists():
-        return
+    shutil.rmtree(root, ignore_errors=True)
     part = root.with_name(f"{root.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     linked = store.stat().st_dev == root.parent.stat().st_dev

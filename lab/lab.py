@@ -4,10 +4,12 @@ import contextlib
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from string import Template
 from typing import Self
@@ -124,11 +126,9 @@ class Lab:
                 self._check()
                 self._boot()
             clusters = self.clusters
-            count = _Count(report, 1 + sum(4 if c.plan.nodes else 2 for c in clusters))
-            count.step(
-                "network and namespaces: there" if running else "network and namespaces made"
-            )
-            _in_parallel([lambda c=c: _bring_up(c, count.step) for c in clusters])
+            work = _Work(report, 1 + sum(4 if c.plan.nodes else 2 for c in clusters))
+            work.step("network and namespaces: there" if running else "network and namespaces made")
+            work.in_parallel([partial(_bring_up, c, work) for c in clusters])
 
     def down(self) -> None:
         """Remove every trace of the lab, its directory included, in whatever state it is."""
@@ -184,20 +184,47 @@ class Lab:
         return planned
 
 
-class _Count:
+class _Work:
+    """Steps that are counted, waited for with patience, and given up together."""
+
     def __init__(self, report: Report, total: int) -> None:
         self._report = report
         self._total = total
         self._done = 0
+        self._given_up = threading.Event()
 
     def step(self, what: str) -> None:
         self._done += 1
         self._report(self._done, self._total, what)
 
+    def until(self, c: Cluster, program: str, what: str, done: Callable[[], bool]) -> None:
+        """Wait until `done`, to which `program` has to come. Raises ClusterError if it does not."""
+        deadline = time.monotonic() + _PATIENCE
+        while not done():
+            state = c.states().get(program, "not started yet") if c.running() else "killed"
+            if state in ("FATAL", "killed") or time.monotonic() > deadline:
+                raise ClusterError(
+                    f"{c.name}: {program} ({state}) has not come to where it {what}; look into "
+                    f"{c.log(program)}, mend what it says and run `python -m lab up` again. "
+                    f"Its last words:\n{c.complaint(program)}"
+                )
+            if self._given_up.wait(0.1):
+                raise ClusterError(f"{c.name}: given up")
 
-def _bring_up(c: Cluster, step: Callable[[str], None]) -> None:
-    _until(c, "kube-apiserver", "is ready", lambda: _api_ready(c))
-    step(f"{c.name}: API server ready")
+    def in_parallel(self, tasks: list[Callable[[], None]]) -> None:
+        """Run all, and raise what the first that fails raises."""
+        with ThreadPoolExecutor(len(tasks)) as pool:
+            try:
+                futures = [pool.submit(task) for task in tasks]
+                for future in wait(futures, return_when=FIRST_EXCEPTION).done:
+                    future.result()
+            finally:  # an interruption too
+                self._given_up.set()
+
+
+def _bring_up(c: Cluster, work: _Work) -> None:
+    work.until(c, "kube-apiserver", "is ready", lambda: _api_ready(c))
+    work.step(f"{c.name}: API server ready")
     c.start()
     client = new_client_from_config(str(c.kubeconfig))
     core = CoreV1Api(client)
@@ -205,28 +232,15 @@ def _bring_up(c: Cluster, step: Callable[[str], None]) -> None:
         values = {"address": c.plan.dns, "domain": DOMAIN, "image": _COREDNS_IMAGE}
         for document in yaml.safe_load_all(Template(_COREDNS.read_text()).substitute(values)):
             _create(client, document)
-    _until(c, "kube-controller-manager", "makes service accounts", lambda: _has_account(core))
-    step(f"{c.name}: controllers at work")
+    work.until(c, "kube-controller-manager", "makes service accounts", lambda: _has_account(core))
+    work.step(f"{c.name}: controllers at work")
     if c.plan.nodes:
-        _until(c, "kubelet", "has a node ready", lambda: _node_state(core) == "Ready")
-        step(f"{c.name}: node ready")
+        work.until(c, "kubelet", "has a node ready", lambda: _node_state(core) == "Ready")
+        work.step(f"{c.name}: node ready")
         apps = AppsV1Api(client)
-        _until(c, "kubelet", "runs coredns", lambda: _coredns_available(apps))
-        _until(c, "kube-proxy", "leads to the name server", lambda: _dns_answers(c))
-        step(f"{c.name}: names resolved")
-
-
-def _until(c: Cluster, program: str, what: str, done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + _PATIENCE
-    while not done():
-        state = c.states().get(program, "not supervised yet")
-        if time.monotonic() > deadline or state == "FATAL" or not c.running():
-            raise ClusterError(
-                f"{c.name}: {program} ({state}) has not come to where it {what}; look into "
-                f"{c.log(program)}, mend what it says and run `python -m lab up` again. "
-                f"Its last words:\n{c.complaint(program)}"
-            )
-        time.sleep(0.1)
+        work.until(c, "kubelet", "runs coredns", lambda: _coredns_available(apps))
+        work.until(c, "kube-proxy", "leads to the name server", lambda: _dns_answers(c))
+        work.step(f"{c.name}: names resolved")
 
 
 def _api_ready(c: Cluster) -> bool:
@@ -299,14 +313,3 @@ def _status(c: Cluster) -> Status:
         programs=c.states(),
         memory=c.memory(),
     )
-
-
-def _in_parallel(tasks: list[Callable[[], None]]) -> None:
-    """Run all, and raise what the first that fails raises, without waiting for the others."""
-    pool = ThreadPoolExecutor(len(tasks))
-    try:
-        futures = [pool.submit(task) for task in tasks]
-        for future in wait(futures, return_when=FIRST_EXCEPTION).done:
-            future.result()
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)

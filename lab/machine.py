@@ -132,11 +132,12 @@ def make_network(footprint: Footprint, plan: Plan) -> None:
         + [f"netns add {footprint.netns(c.name)}" for c in plan.clusters]
         + [
             f"link add {footprint.link} type veth peer name machine netns {switch}",
-            f"link set {footprint.link} alias {footprint.directory}",
             f"address add {plan.machine}/{plan.nodes.prefixlen} dev {footprint.link}",
             f"link set {footprint.link} up",
         ],
     )
+    # Not in a batch, which would end the name at its first space.
+    _run(["ip", "link", "set", footprint.link, "alias", str(footprint.directory)])
     ports = [f"c{i}" for i in range(len(plan.clusters))]
     _batch(
         ["ip", "-netns", switch, "-batch", "-"],

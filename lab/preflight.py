@@ -18,8 +18,8 @@ from lab.machine import Footprint, free_range, hierarchies, used_ranges
 from lab.spec import Spec, SpecError, plan
 
 _GIB = 1024**3
-# Measured for an idle cluster, with room for a mesh: see bench/lab.py.
-_MEMORY = {True: 1.2 * _GIB, False: 0.5 * _GIB}  # by Cluster.nodes
+# Measured for an idle cluster, with room for a mesh; bench/lab.py has the figures.
+_MEMORY = {True: 1.5 * _GIB, False: 0.5 * _GIB}  # by Cluster.nodes
 _DISK = 2 * _GIB
 _INOTIFY = {True: 18, False: 9}  # instances that a cluster's programs open, by Cluster.nodes
 _CONTROLLERS = frozenset({"cpu", "cpuset", "memory", "pids"})
@@ -118,6 +118,12 @@ def _kernel(directory: Path) -> Iterator[str]:
         yield (
             f"control groups lack {', '.join(missing)}, which kubelets need; mount them below "
             "/sys/fs/cgroup"
+        )
+    fixed = [str(root) for root, _ in hierarchies() if not os.access(root, os.W_OK)]
+    if fixed:
+        yield (
+            f"control groups cannot be made in {', '.join(fixed)}; mount them writable, or give "
+            "this container the privilege"
         )
 
 

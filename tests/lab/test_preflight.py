@@ -50,7 +50,7 @@ def test_everything_that_is_missing_is_named_at_once(
         f"clusters: [{{name: a, network: n, loadBalancers: {address.network_address}/24}}]",
     )
     for part in (
-        "memory: 1.2 GiB needed for 1 clusters, 0.1 GiB available; end other programs",
+        "memory: 1.5 GiB needed for 1 clusters, 0.1 GiB available; end other programs",
         f"clusters[0].loadBalancers: {address.network_address}/24 overlaps {address} of {owner}",
         f"{tmp_path} is in use for something else; choose an empty or new --dir",
     ):
