@@ -35,10 +35,7 @@ def test_a_control_plane_with_a_service_of_its_own_needs_no_gateway_on_one_netwo
     mesh = meshes.recorded(one_network(exposure="load-balancer"))
     assert not mesh.of_type("isthmus:index:ClusterAwareGateway")
     service = mesh.one("Service", "a-istiod-remotes")
-    assert (
-        "annotations" not in service.inputs["metadata"]
-        or not service.inputs["metadata"]["annotations"]
-    )
+    assert set(service.inputs["metadata"]["annotations"]) == {"pulumi.com/waitFor"}
     chart = mesh.one("helm.sh/v4:Chart", "b-istiod")
     assert mesh.waits_for(chart, service)
     assert chart.inputs["values"]["global"]["remotePilotAddress"].startswith("192.0.2.")
