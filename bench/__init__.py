@@ -1,0 +1,1 @@
+"""Figures of the README, measured: none of them is a test."""
