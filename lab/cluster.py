@@ -21,9 +21,11 @@ from xmlrpc.client import ServerProxy
 
 import psutil
 import yaml
+from kubernetes.client import ApiClient
 from supervisor.xmlrpc import SupervisorTransport
 
 from lab import imagestore, pki
+from lab.client import connect
 from lab.machine import CLUSTER, MARK, Footprint, first_process
 from lab.spec import PlannedCluster
 
@@ -93,10 +95,9 @@ class Cluster:
     def ca(self) -> Path:
         return self.directory / "pki" / "ca.crt"
 
-    @property
-    def kubeconfig(self) -> Path:
-        """The administrator's, for this cluster alone."""
-        return self.directory / "pki" / "admin.kubeconfig"
+    def client(self) -> ApiClient:
+        """A client with all rights."""
+        return connect(self.server, self.directory / "pki")
 
     def log(self, program: str) -> Path:
         return self.directory / "log" / f"{program}.log"
@@ -304,7 +305,7 @@ class Cluster:
             service_account_private_key_file=_PKI / "service-accounts.key",
             use_service_account_credentials="true",
         )
-        allocator = [sys.executable, "-m", "lab.loadbalancer", f"{_PKI}/admin.kubeconfig"]
+        allocator = [sys.executable, "-m", "lab.loadbalancer", self.server, str(_PKI)]
         yield Program("load-balancer", (*allocator, str(self.plan.load_balancers)))
         if not self.plan.nodes:
             return

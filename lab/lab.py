@@ -17,7 +17,6 @@ from typing import Self
 import urllib3
 import yaml
 from kubernetes.client import ApiClient, ApiException, AppsV1Api, CoreV1Api
-from kubernetes.config import new_client_from_config
 from kubernetes.utils import FailToCreateError, create_from_dict
 from pydantic import TypeAdapter
 
@@ -226,7 +225,7 @@ def _bring_up(c: Cluster, work: _Work) -> None:
     work.until(c, "kube-apiserver", "is ready", lambda: _api_ready(c))
     work.step(f"{c.name}: API server ready")
     c.start()
-    client = new_client_from_config(str(c.kubeconfig))
+    client = c.client()
     core = CoreV1Api(client)
     if c.plan.nodes:
         values = {"address": c.plan.dns, "domain": DOMAIN, "image": _COREDNS_IMAGE}
@@ -300,7 +299,7 @@ def _dns_answers(c: Cluster) -> bool:
 
 def _status(c: Cluster) -> Status:
     api = _api_ready(c)
-    core = CoreV1Api(new_client_from_config(str(c.kubeconfig)))
+    core = CoreV1Api(c.client())
     return Status(
         cluster=c.name,
         network=c.plan.network,

@@ -1,4 +1,4 @@
-"""Gives the LoadBalancer Services of one cluster their addresses: `… KUBECONFIG RANGE`.
+"""Gives the LoadBalancer Services of one cluster their addresses: `… SERVER PKI-DIRECTORY RANGE`.
 
 kube-proxy on the node does the rest, as every packet for the range is routed to the node.
 """
@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import IPv4Network
+from pathlib import Path
 from typing import Self
 
 import urllib3
 from kubernetes.client import (
-    ApiClient,
     ApiException,
     CoreV1Api,
     CoreV1Event,
@@ -23,8 +23,9 @@ from kubernetes.client import (
     V1ObjectReference,
     V1Service,
 )
-from kubernetes.config import new_client_from_config
 from kubernetes.informer import ADDED, DELETED, MODIFIED, SharedInformer
+
+from lab.client import connect
 
 _log = logging.getLogger("load-balancer")
 
@@ -157,10 +158,9 @@ class Allocator:
         self._told.add(wish.uid)
 
 
-def main(kubeconfig: str, pool: str) -> None:
+def main(server: str, pki: str, pool: str) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
-    client: ApiClient = new_client_from_config(kubeconfig)
-    Allocator(CoreV1Api(client), IPv4Network(pool)).run()
+    Allocator(CoreV1Api(connect(server, Path(pki))), IPv4Network(pool)).run()
 
 
 if __name__ == "__main__":

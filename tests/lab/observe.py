@@ -11,7 +11,6 @@ from typing import Any
 
 import psutil
 from kubernetes.client import CoreV1Api
-from kubernetes.config import new_client_from_config
 
 from lab.lab import Lab
 from lab.machine import Footprint, first_process
@@ -23,7 +22,7 @@ _OF_A_LAB = re.compile(r"(?:isthmus|ist)-([0-9a-f]{8})")
 
 def core(lab: Lab, cluster: str) -> Any:
     """A client for the cluster. Untyped: in its types each field may be None."""
-    return CoreV1Api(new_client_from_config(str(lab.kubeconfig), context=cluster))
+    return CoreV1Api(lab.cluster(cluster).client())
 
 
 def supervisor(lab: Lab, cluster: str) -> psutil.Process:

@@ -7,14 +7,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from ipaddress import IPv4Address, IPv4Network
-from itertools import product
+from itertools import combinations
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import psutil
 import pytest
+import yaml
+from kubernetes.client import CoreV1Api
+from kubernetes.config import new_client_from_config_dict
 
 from lab.lab import Lab
 from lab.spec import SpecError, parse
@@ -39,9 +45,13 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         yield lab
 
 
-def test_every_context_of_the_kubeconfig_leads_to_its_cluster(lab: Lab) -> None:
-    uids = {c: core(lab, c).read_namespace("kube-system").metadata.uid for c in ("a", "b")}
-    assert len(set(uids.values())) == 2
+def test_every_context_of_the_kubeconfig_leads_to_its_cluster(lab: Lab, tmp_path: Path) -> None:
+    config = yaml.safe_load(lab.kubeconfig.read_text())
+    for c in ("a", "b"):
+        client = new_client_from_config_dict(config, context=c, temp_file_path=str(tmp_path))
+        uid = core(lab, c).read_namespace("kube-system").metadata.uid
+        through: Any = CoreV1Api(client).read_namespace("kube-system")
+        assert through.metadata.uid == uid
     assert lab.kubeconfig.stat().st_mode & 0o777 == 0o600
 
 
@@ -49,6 +59,14 @@ def test_keys_are_readable_by_their_owner_only(lab: Lab) -> None:
     secret = [*lab.directory.rglob("*.key"), *lab.directory.rglob("*kubeconfig")]
     assert len(secret) > 10
     assert [f for f in secret if f.stat().st_mode & 0o077] == []
+
+
+def test_no_key_is_copied_out_of_the_directory(lab: Lab) -> None:
+    key = (lab.directory / "a" / "pki" / "admin.key").read_bytes()
+    copies = [
+        f for f in Path(gettempdir()).iterdir() if f.is_file() and f.read_bytes().startswith(key)
+    ]
+    assert copies == []
 
 
 def test_a_second_up_starts_nothing_anew(lab: Lab) -> None:
@@ -132,12 +150,15 @@ def test_the_allocator_keeps_what_it_gave_when_it_starts_again(lab: Lab) -> None
     assert [address(api, name) for name in ("three", "two")] == given
 
 
-def test_labs_run_side_by_side(lab: Lab, tmp_path: Path) -> None:
-    with Lab(tmp_path / "other", parse(ONE)) as other:
-        pairs = product(lab.plan.routed, other.plan.routed)
-        assert not [(a, b) for a, b in pairs if a.overlaps(b)]
-        names = {core(x, "a").read_namespace("kube-system").metadata.uid for x in (lab, other)}
-        assert len(names) == 2
+def test_labs_run_side_by_side_though_they_start_at_once(lab: Lab, tmp_path: Path) -> None:
+    labs = [Lab(tmp_path / name, parse(ONE)) for name in ("left", "right")]
+    with ExitStack() as stack, ThreadPoolExecutor() as pool:
+        for started in [pool.submit(stack.enter_context, x) for x in labs]:
+            started.result()
+        ranges = [r for x in (lab, *labs) for r in x.plan.routed]
+        assert not [(a, b) for a, b in combinations(ranges, 2) if a.overlaps(b)]
+        uids = {core(x, "a").read_namespace("kube-system").metadata.uid for x in (lab, *labs)}
+        assert len(uids) == 3
     assert all(s.healthy for s in lab.status())
 
 

@@ -1,0 +1,18 @@
+"""Kubernetes clients from the files of a cluster."""
+
+from pathlib import Path
+
+from kubernetes.client import ApiClient, Configuration
+
+
+def connect(server: str, pki: Path) -> ApiClient:
+    """An administrator's client, with the certificates in the directory `pki`.
+
+    Unlike one made from a kubeconfig, it does not copy the key into a file of its own, which would
+    stay behind in /tmp when the process is killed.
+    """
+    configuration = Configuration(host=server)
+    configuration.ssl_ca_cert = str(pki / "ca.crt")
+    configuration.cert_file = str(pki / "admin.crt")
+    configuration.key_file = str(pki / "admin.key")
+    return ApiClient(configuration)
