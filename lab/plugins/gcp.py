@@ -12,38 +12,25 @@ from typing import Any, NoReturn
 import grpc
 
 from lab.plugins import diff
-from lab.plugins.protocol import provider_pb2
+from lab.plugins.protocol import engine_pb2, provider_pb2
 from lab.plugins.sdk_types import SdkTypes
 from lab.plugins.servicer import Provider, ProviderError, serve
-from lab.plugins.values import UNKNOWN, Object, decode, encode, plain
+from lab.plugins.values import Object, decode, encode, plain
 
-# What previews ask for most, and which results the provider's configuration may know.
-INVOKES: dict[str, Object] = {
+# What the provider's configuration alone can answer: result by configuration key. Other results
+# are left out: the engine refuses unknown ones (sdk/go/common/resource/plugin/provider_plugin.go).
+INVOKES: dict[str, dict[str, str]] = {
     "gcp:organizations/getClientConfig:getClientConfig": {
-        "id": UNKNOWN,
-        "accessToken": UNKNOWN,
-        "project": UNKNOWN,
-        "region": UNKNOWN,
-        "zone": UNKNOWN,
-        "defaultLabels": UNKNOWN,
+        "project": "project",
+        "region": "region",
+        "zone": "zone",
     },
-    "gcp:organizations/getProject:getProject": {
-        "id": UNKNOWN,
-        "number": UNKNOWN,
-        "name": UNKNOWN,
-        "projectId": UNKNOWN,
-    },
-    "gcp:container/getEngineVersions:getEngineVersions": {
-        "id": UNKNOWN,
-        "defaultClusterVersion": UNKNOWN,
-        "latestMasterVersion": UNKNOWN,
-        "latestNodeVersion": UNKNOWN,
-        "validMasterVersions": UNKNOWN,
-        "validNodeVersions": UNKNOWN,
-        "releaseChannelDefaultVersion": UNKNOWN,
-        "releaseChannelLatestVersion": UNKNOWN,
-    },
+    "gcp:organizations/getProject:getProject": {"projectId": "project"},
 }
+_CURE = (
+    "install the real plugin (`pulumi plugin install resource gcp v10.2.0`) and give it"
+    " credentials for Google Cloud"
+)
 
 
 class Gcp(Provider):
@@ -67,9 +54,7 @@ class Gcp(Provider):
             inputs["name"] = _name(request)
         return provider_pb2.CheckResponse(
             inputs=encode(inputs),
-            failures=[
-                provider_pb2.CheckFailure(property=path, reason=reason) for path, reason in found
-            ],
+            failures=[provider_pb2.CheckFailure(reason=reason) for reason in found],
         )
 
     def Diff(
@@ -107,21 +92,21 @@ class Gcp(Provider):
     def Invoke(
         self, request: provider_pb2.InvokeRequest, context: grpc.ServicerContext
     ) -> provider_pb2.InvokeResponse:
-        known = INVOKES.get(request.tok)
-        if known is None:
+        results = INVOKES.get(request.tok)
+        if results is None:
             raise ProviderError(
-                f"the stand-in for the gcp plugin does not answer {request.tok}, which asks Google"
-                f" Cloud; it knows {', '.join(INVOKES)}, and the installed real plugin knows all"
+                f"{request.tok} asks Google Cloud, which the stand-in for the gcp plugin never does"
+                f" (it answers {' and '.join(INVOKES)} from the stack's configuration): give the"
+                f" value in the configuration, or {_CURE}"
             )
-        arguments = plain(decode(request.args))
-        result = {**known, **arguments}
-        for key in ("project", "region", "zone"):
-            if result.get(key) == UNKNOWN and self._config.get(key):
-                result[key] = self._config[key]
-        if "projectId" in known:
-            project = arguments.get("projectId") or self._config.get("project")
-            result["projectId"] = project or UNKNOWN
-        fields: dict[str, Any] = {"return": encode(result)}  # a word of Python's
+        given = plain(decode(request.args))
+        config = {result: self._config.get(key) for result, key in results.items()}
+        fields: dict[str, Any] = {"return": encode({**config, **given})}  # a word of Python's
+        self.log(
+            f"{request.tok}: the stand-in for the gcp plugin knows only {', '.join(results)}, from"
+            " the configuration; the other results are empty",
+            severity=engine_pb2.WARNING,
+        )
         return provider_pb2.InvokeResponse(**fields)
 
 
@@ -150,10 +135,8 @@ def _name(request: provider_pb2.CheckRequest) -> str:
 
 def _refuse(urn: str, purpose: str) -> NoReturn:
     raise ProviderError(
-        f"{_token(urn)} {urn.rsplit('::', 1)[-1]!r}: this is a stand-in for the gcp plugin, for"
-        f" previews of new resources only; {purpose} takes the real pulumi-resource-gcp"
-        f" {Gcp.VERSION} (`pulumi plugin install resource gcp v{Gcp.VERSION}`) and credentials"
-        " for Google Cloud"
+        f"{_token(urn)} {urn.rsplit('::', 1)[-1]!r}: the stand-in for the gcp plugin previews new"
+        f" resources and no more; {purpose}, {_CURE}"
     )
 
 

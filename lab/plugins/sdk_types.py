@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from lab.plugins import diff
 from lab.plugins.servicer import ProviderError
@@ -34,13 +34,6 @@ class _Input:
     required: bool
 
 
-class Problem(NamedTuple):
-    """What is wrong with one input: its path as the engine writes it, and a sentence."""
-
-    path: str
-    reason: str
-
-
 class SdkTypes:
     """The resources of one SDK package, such as `pulumi_gcp`."""
 
@@ -54,10 +47,11 @@ class SdkTypes:
         self._package = package
         self._root = Path(spec.origin).parent
 
-    def problems(self, token: str, inputs: Object) -> list[Problem]:
+    def problems(self, token: str, inputs: Object) -> list[str]:
         """Check the inputs of a resource: unknown, missing and mistyped properties, at any depth.
 
-        Values that are known only after the update pass. Raises ProviderError for a token that
+        Each problem is a sentence that starts with the path, and never shows a value. Values that
+        are known only after the update pass. Raises ProviderError for a token that
         the package has no resource for.
         """
         file = self._file(token)
@@ -92,23 +86,23 @@ class SdkTypes:
                 return _read(found[0])
         raise ProviderError(f"{self._package} names the type {name} but has no class for it")
 
-    def _object(self, file: Path, name: str, value: Object, path: diff.Path) -> Iterator[Problem]:
+    def _object(self, file: Path, name: str, value: Object, path: diff.Path) -> Iterator[str]:
         known = self._inputs(file, name)
         for key, item in value.items():
             here = (*path, key)
             if key not in known:
                 near = difflib.get_close_matches(key, known, 1)
                 hint = f"; did you mean {near[0]}?" if near else ""
-                yield Problem(diff.render(here), f"there is no such property{hint}")
+                yield f"{diff.render(here)}: there is no such property{hint}"
             elif item is not None:
                 yield from self._value(file, known[key].type, item, here)
         for key, given in known.items():
             if given.required and value.get(key) is None:
-                yield Problem(diff.render((*path, key)), "missing required property")
+                yield f"{diff.render((*path, key))}: missing required property"
 
     def _value(
         self, file: Path, annotation: ast.expr, value: Any, path: diff.Path
-    ) -> Iterator[Problem]:
+    ) -> Iterator[str]:
         if isinstance(value, Secret):
             value = value.value
         if value == UNKNOWN:
@@ -168,11 +162,10 @@ def _wire_name(getter: ast.FunctionDef) -> str:
     return getter.name
 
 
-def _mistyped(path: diff.Path, expected: str, value: Any) -> Problem:
-    # The type and never the value: it may be a secret that lost its mark.
+def _mistyped(path: diff.Path, expected: str, value: Any) -> str:
     kinds: dict[type, str] = {str: "a string", bool: "a boolean", list: "a list", dict: "an object"}
     got = kinds.get(type(value), "a number")
-    return Problem(diff.render(path), f"expected {expected}, got {got}")
+    return f"{diff.render(path)}: expected {expected}, got {got}"
 
 
 @functools.cache

@@ -10,7 +10,7 @@ from google.protobuf import empty_pb2
 
 from lab.plugins import diff
 from lab.plugins.protocol import provider_pb2
-from lab.plugins.sdk_types import Problem, SdkTypes
+from lab.plugins.sdk_types import SdkTypes
 from lab.plugins.servicer import Provider, ProviderError, serve
 from lab.plugins.values import (
     UNKNOWN,
@@ -65,9 +65,7 @@ class Tls(Provider):
         found = self._types.problems(_token(request.urn), inputs) + _wrong(_kind(request), inputs)
         return provider_pb2.CheckResponse(
             inputs=encode(inputs),
-            failures=[
-                provider_pb2.CheckFailure(property=path, reason=reason) for path, reason in found
-            ],
+            failures=[provider_pb2.CheckFailure(reason=reason) for reason in found],
         )
 
     def Diff(
@@ -167,28 +165,27 @@ def _kind(request: Any) -> str:
     return _token(request.urn).rsplit(":", 1)[-1]
 
 
-def _wrong(kind: str, inputs: Object) -> list[Problem]:
+def _wrong(kind: str, inputs: Object) -> list[str]:
     """Check the values as the provider's schema does; types have been checked before."""
     from lab.plugins.tls import crypto
 
-    found: list[Problem] = []
+    found: list[str] = []
     values = plain(inputs)
     choices = {"algorithm": ["RSA", "ECDSA", "ED25519"], "ecdsaCurve": list(crypto.CURVES)}
     for key, allowed in choices.items():
         if values.get(key, UNKNOWN) not in [*allowed, UNKNOWN]:
-            found.append(Problem(key, f"value must be one of {allowed}, got: {values[key]!r}"))
+            found.append(f"{key}: value must be one of {allowed}, got: {values[key]!r}")
     uses = values.get("allowedUses")
     for index, use in enumerate(uses if isinstance(uses, list) else []):
         if use not in [*crypto.KEY_USAGES, *crypto.EXTENDED_KEY_USAGES, UNKNOWN]:
             allowed = sorted([*crypto.KEY_USAGES, *crypto.EXTENDED_KEY_USAGES])
-            reason = f"value must be one of {allowed}, got: {use!r}"
-            found.append(Problem(f"allowedUses[{index}]", reason))
+            found.append(f"allowedUses[{index}]: value must be one of {allowed}, got: {use!r}")
     for key, least in LEAST.items():
         if isinstance(value := values.get(key), int) and value < least:
-            found.append(Problem(key, f"value must be at least {least}, got: {value}"))
+            found.append(f"{key}: value must be at least {least}, got: {value}")
     key = KEY_INPUTS.get(kind, "")
     if key and (key in inputs) == (f"{key}Wo" in inputs):
-        found.append(Problem(key, f"exactly one of {key} and {key}Wo must be set"))
+        found.append(f"{key}: exactly one of {key} and {key}Wo must be set")
     return found
 
 
