@@ -1,0 +1,3 @@
+module toolchain/images
+
+go 1.26.0
