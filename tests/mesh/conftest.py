@@ -1,0 +1,39 @@
+"""A mesh on real clusters, made once a module."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from lab import toolchain
+from lab.lab import Lab
+from lab.spec import parse
+from tests.mesh.live import LiveMesh
+from tests.mesh.workspace import Workspace
+
+MakeMesh = Callable[[str], LiveMesh]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if os.geteuid() != 0:
+        for item in items:
+            item.add_marker(pytest.mark.skip(reason="a lab of real clusters needs root"))
+
+
+@pytest.fixture(scope="module")
+def make_mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeMesh]:
+    """Brings up a lab for the clusters described, and takes it down after the module."""
+    labs: list[Lab] = []
+
+    def make(clusters: str) -> LiveMesh:
+        tools = toolchain.ensure()
+        folder: Path = tmp_path_factory.mktemp("mesh")
+        lab = Lab(folder / "lab", parse(f"clusters: {clusters}"))
+        labs.append(lab)
+        lab.up()
+        return LiveMesh(lab, Workspace(folder / "stack", tools.bin), tools.charts)
+
+    yield make
+    for lab in labs:
+        lab.down()

@@ -1,0 +1,108 @@
+"""A mesh under test: its clusters, its stack, and judges that we did not write."""
+
+import json
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pulumi.automation as automation
+import yaml
+
+from lab.lab import Lab
+from tests.mesh import cluster_objects
+from tests.mesh.workspace import Workspace
+
+_HELLO = "http://helloworld.sample:5000/hello"
+
+
+@dataclass
+class LiveMesh:
+    """One lab with one stack on it."""
+
+    lab: Lab
+    workspace: Workspace
+    charts: Path
+
+    @cached_property
+    def clusters(self) -> list[str]:
+        return [c.name for c in self.lab.clusters]
+
+    def configuration(self, clusters: list[dict[str, Any]], **istio: Any) -> dict[str, Any]:
+        """A configuration like stack dev's for these clusters, with the lab's Helm values."""
+        dev = yaml.safe_load((Path(__file__).parents[2] / "Pulumi.dev.yaml").read_text())["config"]
+        mesh = dev["isthmus:mesh"]
+        mesh["istio"] |= {"charts": str(self.charts), **istio}
+        for cluster in clusters:
+            cluster.setdefault("kubeconfig", str(self.lab.kubeconfig))
+            cluster.setdefault("context", cluster["name"])
+        return {"mesh": mesh, "clusters": clusters, "sample": {"enabled": True}}
+
+    def up(self, configuration: Mapping[str, Any] | None = None) -> automation.UpResult:
+        if configuration is not None:
+            self.workspace.configure(configuration)
+        return self.workspace.stack.up(suppress_progress=True)
+
+    def snapshot(self) -> dict[str, set[cluster_objects.ObjectName]]:
+        return {c: cluster_objects.snapshot(self.lab.kubeconfig, c) for c in self.clusters}
+
+    def run(self, *command: str) -> str:
+        """Run one of the lab's tools with the lab's kubeconfig; the output, or a failed test."""
+        environment = {**self.workspace.environment, "KUBECONFIG": str(self.lab.kubeconfig)}
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def kubectl(self, cluster: str, *arguments: str) -> str:
+        return self.run("kubectl", "--context", cluster, *arguments)
+
+    def istioctl(self, cluster: str, *arguments: str) -> str:
+        return self.run("istioctl", "--context", cluster, *arguments)
+
+    def ask(self, cluster: str, times: int = 20) -> Counter[str]:
+        """Which versions of helloworld answer to the cluster's `sleep`, and how often."""
+        loop = f"for i in $(seq {times}); do curl -sS --max-time 5 {_HELLO} || echo failed; done"
+        answers = self.kubectl(
+            cluster, "-n", "sample", "exec", "deploy/sleep", "-c", "sleep", "--", "sh", "-c", loop
+        )
+        return Counter(
+            line.removeprefix("Hello version: ").split(",")[0] for line in answers.splitlines()
+        )
+
+    def endpoints(self, cluster: str) -> set[str]:
+        """Healthy endpoints of helloworld as the Envoy beside the cluster's `sleep` has them."""
+        text = self.istioctl(
+            cluster,
+            *("-n", "sample", "proxy-config", "endpoints", "deploy/sleep", "-o", "json"),
+            *("--cluster", "outbound|5000||helloworld.sample.svc.cluster.local"),
+        )
+        return {
+            f"{address['address']}:{address['portValue']}"
+            for status in json.loads(text)
+            for host in status["hostStatuses"]
+            if host["healthStatus"].get("edsHealthStatus") == "HEALTHY"
+            for address in [host["address"]["socketAddress"]]
+        }
+
+    def pod_address(self, cluster: str, app: str) -> str:
+        return self.kubectl(
+            cluster,
+            *("-n", "sample", "get", "pod", "-l", f"app={app}"),
+            *("-o", "jsonpath={.items[0].status.podIP}"),
+        )
+
+    def remote_clusters(self, primary: str) -> dict[str, str]:
+        """What the primary's istiod says of every cluster that it watches: name → status."""
+        deadline = time.monotonic() + 30
+        while True:
+            lines = self.istioctl(primary, "remote-clusters").splitlines()[1:]
+            found = {line.split()[0]: "synced" if "synced" in line else line for line in lines}
+            if set(found.values()) == {"synced"} or time.monotonic() > deadline:
+                return found
+            time.sleep(1)

@@ -1,0 +1,118 @@
+"""Claims about stack dev: a primary and a remote on two networks (seed 001)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from tests.mesh.cluster_objects import ObjectName
+from tests.mesh.conftest import MakeMesh
+from tests.mesh.live import LiveMesh
+
+EAST = {"name": "east", "network": "east-net"}
+WEST = {"name": "west", "network": "west-net", "primary": "east"}
+
+Snapshots = dict[str, set[ObjectName]]
+
+
+@pytest.fixture(scope="module")
+def before(bare: LiveMesh) -> Snapshots:
+    return bare.snapshot()
+
+
+@pytest.fixture(scope="module")
+def bare(make_mesh: MakeMesh) -> LiveMesh:
+    return make_mesh("[{name: east, network: east-net}, {name: west, network: west-net}]")
+
+
+@pytest.fixture(scope="module")
+def both(bare: LiveMesh) -> dict[str, Any]:
+    return bare.configuration([dict(EAST), dict(WEST)])
+
+
+@pytest.fixture(scope="module")
+def mesh(bare: LiveMesh, before: Snapshots, both: dict[str, Any]) -> LiveMesh:
+    assert before
+    bare.up(both)
+    return bare
+
+
+def outputs(mesh: LiveMesh) -> Mapping[str, Any]:
+    return mesh.workspace.stack.outputs()["clusters"].value
+
+
+def test_the_outputs_tell_roles_and_addresses(mesh: LiveMesh) -> None:
+    clusters = outputs(mesh)
+    assert clusters["east"]["role"] == "primary"
+    assert clusters["west"]["role"] == "remote of east"
+    assert clusters["west"]["controlPlane"] == clusters["east"]["gateway"]
+    assert clusters["west"]["gateway"] != clusters["east"]["gateway"]
+
+
+@pytest.mark.parametrize("cluster", ["east", "west"])
+def test_both_versions_answer_to_each_cluster(mesh: LiveMesh, cluster: str) -> None:
+    answers = mesh.ask(cluster)
+    assert set(answers) == {"v1", "v2"}, answers
+
+
+@pytest.mark.parametrize(("here", "there"), [("east", "west"), ("west", "east")])
+def test_envoy_sees_its_own_pod_and_the_other_gateway(
+    mesh: LiveMesh, here: str, there: str
+) -> None:
+    own = f"{mesh.pod_address(here, 'helloworld')}:5000"
+    other = f"{outputs(mesh)[there]['gateway']}:15443"
+    assert mesh.endpoints(here) == {own, other}
+
+
+def test_istiod_watches_both_clusters(mesh: LiveMesh) -> None:
+    assert mesh.remote_clusters("east") == {"east": "synced", "west": "synced"}
+
+
+def test_plain_text_is_refused_by_the_sample(mesh: LiveMesh) -> None:
+    address = mesh.pod_address("east", "helloworld")
+    script = f"curl -s --max-time 5 http://{address}:5000/hello; echo exit $?"
+    overrides = '{"metadata":{"labels":{"sidecar.istio.io/inject":"false"}}}'
+    said = mesh.kubectl(
+        "east",
+        *("run", "outsider", "--image=docker.io/curlimages/curl:8.17.0", "--restart=Never"),
+        *("--rm", "--attach", "--quiet", "--overrides", overrides, "--command", "--"),
+        *("sh", "-c", script),
+    )
+    assert said.strip() in ("exit 52", "exit 56"), "neither an empty answer nor a reset"
+
+
+def test_no_private_key_or_token_is_in_clear(mesh: LiveMesh) -> None:
+    state = "".join(path.read_text() for path in (mesh.workspace.folder / "state").rglob("*.json"))
+    assert "verify-mesh" in state
+    for clear in ("PRIVATE KEY", "client-key-data", "token:", "eyJhbGciOi"):
+        assert clear not in state
+
+
+def test_a_second_update_changes_nothing(mesh: LiveMesh) -> None:
+    mesh.workspace.stack.preview(expect_no_changes=True)
+    mesh.workspace.stack.up(expect_no_changes=True)
+
+
+def test_a_refresh_finds_nothing(mesh: LiveMesh) -> None:
+    mesh.workspace.stack.refresh(expect_no_changes=True)
+
+
+def test_removing_the_remote_removes_what_it_brought(
+    mesh: LiveMesh, before: Snapshots, both: dict[str, Any]
+) -> None:
+    mesh.up({**both, "clusters": both["clusters"][:1]})
+    after = mesh.snapshot()
+    assert after["west"] == before["west"]
+    assert not [name for _, _, name in after["east"] if "west" in name]
+    assert set(mesh.ask("east")) == {"v1"}
+
+
+def test_adding_the_remote_again_brings_it_back(mesh: LiveMesh, both: dict[str, Any]) -> None:
+    mesh.up(both)
+    assert set(mesh.ask("west")) == {"v1", "v2"}
+    assert mesh.remote_clusters("east") == {"east": "synced", "west": "synced"}
+
+
+def test_destroy_leaves_the_clusters_as_they_were(mesh: LiveMesh, before: Snapshots) -> None:
+    mesh.workspace.stack.destroy()
+    assert mesh.snapshot() == before

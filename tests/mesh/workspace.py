@@ -1,0 +1,69 @@
+"""The program as a user runs it, in a folder, a Pulumi home and a backend of its own."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pulumi.automation as automation
+import yaml
+
+from lab.plugins.install import install
+
+_PROJECT = Path(__file__).parents[2]
+_PROGRAM = ("Pulumi.yaml", "__main__.py", "components", "stacks")
+_STACK = "test"
+
+
+@dataclass
+class Workspace:
+    """One stack of Isthmus. The configuration can be changed between two updates."""
+
+    folder: Path
+    tools: Path
+    """Directory of pulumi, helm and the language host."""
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for name in _PROGRAM:
+            link = self.folder / name
+            if not link.is_symlink():
+                link.symlink_to(_PROJECT / name)
+        (self.folder / "state").mkdir(exist_ok=True)
+        install(self.home)
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "home"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "PATH": f"{_PROJECT / '.venv/bin'}:{self.tools}:{os.environ['PATH']}",
+            "PULUMI_HOME": str(self.home),
+            "PULUMI_BACKEND_URL": f"file://{self.folder / 'state'}",
+            "PULUMI_CONFIG_PASSPHRASE": "test",
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        }
+
+    def configure(self, configuration: Mapping[str, Any]) -> None:
+        """Write `Pulumi.test.yaml`; keys without their `isthmus:`."""
+        file = self.folder / f"Pulumi.{_STACK}.yaml"
+        kept = yaml.safe_load(file.read_text()) if file.exists() else {}
+        kept["config"] = {f"isthmus:{key}": value for key, value in configuration.items()}
+        file.write_text(yaml.safe_dump(kept))
+
+    @property
+    def stack(self) -> automation.Stack:
+        # The Automation API finds `pulumi` on its own process's PATH.
+        os.environ["PATH"] = self.environment["PATH"]
+        return automation.create_or_select_stack(
+            stack_name=_STACK,
+            work_dir=str(self.folder),
+            opts=automation.LocalWorkspaceOptions(
+                env_vars=self.environment, pulumi_home=str(self.home)
+            ),
+        )
