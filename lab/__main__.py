@@ -157,7 +157,7 @@ def _table(found: list[Status]) -> Table:
         table.add_row(
             s.cluster,
             s.network,
-            s.server.removeprefix("https://") + ("" if s.api else " (no answer)"),
+            s.server.removeprefix("https://") if s.api else "no answer",
             s.node,
             s.load_balancers,
             ", ".join([f"{running}/{len(s.programs)}", *rest]),

@@ -164,10 +164,7 @@ class Lab:
             planned = self._settle_plan()
             machine.make_network(self.footprint, planned)
         machine.make_control_groups(self.footprint, planned)
-        tools = Tools(
-            Path("/tmp/b/bin/hyperkube"),
-            imagestore.prepare(Path("/tmp/b/images").glob("*.tar"), Path("/tmp/b/imgcache")),
-        )
+        tools = _tools()
         for c in self.clusters:
             c.write(tools)
         pki.write_kubeconfig(self.kubeconfig, [c.access() for c in self.clusters])
@@ -219,6 +216,11 @@ class _Work:
                     future.result()
             finally:  # an interruption too
                 self._given_up.set()
+
+
+def _tools() -> Tools:
+    images = imagestore.prepare(Path("/tmp/b/images").glob("*.tar"), Path("/tmp/b/imgcache"))
+    return Tools(Path("/tmp/b/bin/hyperkube"), images)
 
 
 def _bring_up(c: Cluster, work: _Work) -> None:

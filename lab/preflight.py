@@ -51,6 +51,12 @@ _FEATURES = {
 }
 
 
+_OVERLAY = (
+    "mkdir lower upper work merged && "
+    "mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work overlay merged"
+)
+
+
 class PreflightError(RuntimeError):
     """The machine lacks what a lab needs. `errors` holds one sentence for each, with the cure."""
 
@@ -105,9 +111,7 @@ def _kernel(directory: Path) -> Iterator[str]:
             if command == "true":
                 return
     with tempfile.TemporaryDirectory(dir=_existing(directory)) as scratch:
-        made = " ".join(f"{scratch}/{d}" for d in ("lower", "upper", "work", "merged"))
-        options = f"lowerdir={scratch}/lower,upperdir={scratch}/upper,workdir={scratch}/work"
-        failure = _attempt(f"mkdir {made} && mount -t overlay -o {options} o {scratch}/merged")
+        failure = _attempt(_OVERLAY, scratch)
         if failure:
             yield (
                 f"images cannot be laid over each other in {directory} ({failure}); choose a "
@@ -170,10 +174,11 @@ def _directory(directory: Path) -> Iterator[str]:
         yield f"{directory} is in use for something else; choose an empty or new --dir"
 
 
-def _attempt(command: str) -> str:
+def _attempt(command: str, directory: str = "/") -> str:
     """Run a shell command in namespaces of its own. Returns its complaint, empty if all is well."""
     done = subprocess.run(
         ["unshare", "--net", "--mount", "--pid", "--fork", "sh", "-c", command],
+        cwd=directory,
         capture_output=True,
         text=True,
         check=False,

@@ -22,6 +22,7 @@ import yaml
 from kubernetes.client import CoreV1Api
 from kubernetes.config import new_client_from_config_dict
 
+from lab.cluster import ClusterError, Tools
 from lab.lab import Lab
 from lab.spec import SpecError, parse
 from tests.lab.observe import core, supervisor, traces, within
@@ -224,6 +225,22 @@ def test_down_of_a_running_lab_without_files_leaves_nothing(directory: Path) -> 
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert traces(lab.footprint) == before
+
+
+def test_a_program_that_cannot_run_is_named_with_its_last_words(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = directory.parent / "hyperkube"
+    broken.write_text("#!/bin/sh\necho cannot find my feet; exit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setattr("lab.lab._tools", lambda: Tools(broken, Path("/none")))
+    monkeypatch.setattr("lab.lab._PATIENCE", 2.0)
+    with pytest.raises(ClusterError) as caught:
+        Lab(directory, parse(ONE)).up()
+    words = str(caught.value)
+    assert words.startswith("a: kube-apiserver (BACKOFF) has not come to where it is ready")
+    assert f"{directory}/a/log/kube-apiserver.log" in words
+    assert "kube-apiserver: cannot find my feet" in words
 
 
 def test_down_never_removes_a_directory_that_is_not_a_labs(tmp_path: Path) -> None:
