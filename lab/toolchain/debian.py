@@ -1,0 +1,141 @@
+"""Debian packages: the programs that clusters and images are made of and nobody has to build."""
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Generator
+from pathlib import Path
+
+from lab.toolchain.progress import ToolchainError
+from lab.toolchain.store import Store
+
+PACKAGES = (
+    "busybox-static",  # the images' shell
+    "ca-certificates",
+    "conntrack",  # kube-proxy
+    "containerd",
+    "containernetworking-plugins",
+    "curl",
+    "etcd-server",
+    "iproute2",
+    "iptables",
+    "kmod",  # iptables loads modules with it
+    "mount",
+    "runc",
+    "socat",  # kubectl port-forward
+    "util-linux",
+)
+_POLICY = Path("/usr/sbin/policy-rc.d")
+_FORBID = (
+    "#!/bin/sh\n# isthmus: while packages are installed for the lab, no daemon starts\nexit 101\n"
+)
+_USUAL = "usually 30 s"
+
+
+def ensure(store: Store) -> dict[str, str]:
+    """Versions of PACKAGES, the missing ones of which are installed.
+
+    None of their daemons is started (etcd and containerd would be): a lab starts its own. Raises
+    ToolchainError.
+    """
+    versions = _installed()
+    if not _missing(versions) and not _left_over():
+        return versions
+    with store.alone("packages"):
+        if _left_over():
+            _POLICY.unlink()
+        missing = _missing(_installed())
+        if missing:
+            _install(missing, store)
+        return _installed()
+
+
+def _missing(versions: dict[str, str]) -> list[str]:
+    return [p for p in PACKAGES if p not in versions]
+
+
+def _installed() -> dict[str, str]:
+    """Versions of those of PACKAGES that are installed, or provided by what is installed."""
+    fields = "${db:Status-Status}\t${Package}\t${Version}\t${Provides}\n"
+    try:
+        listing = subprocess.run(
+            ["dpkg-query", "--show", f"--showformat={fields}"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    except FileNotFoundError:
+        raise ToolchainError(
+            "this system has no dpkg, and the lab takes etcd, containerd, runc and more from "
+            "Debian packages; run the lab on Debian or Ubuntu, in a virtual machine for instance"
+        ) from None
+    versions: dict[str, str] = {}
+    for line in listing.splitlines():
+        status, package, version, provides = line.split("\t")
+        if status == "installed":
+            versions[package] = version
+            # Docker's containerd.io is containerd and runc as well.
+            for provided in filter(None, re.split(r"(?: \([^)]*\))?(?:, |$)", provides)):
+                versions.setdefault(provided, f"{package} {version}")
+    return {p: versions[p] for p in PACKAGES if p in versions}
+
+
+def _install(missing: list[str], store: Store) -> None:
+    names = " ".join(missing)
+    by_hand = f"`apt-get install --no-install-recommends {names}`"
+    program = shutil.which("apt-get")
+    if not program:
+        raise ToolchainError(
+            f"the lab needs the Debian packages {names}, and there is no apt-get to install them; "
+            "install them in this system's own way, then run it again"
+        )
+    if os.geteuid() != 0:
+        raise ToolchainError(
+            f"the lab needs the Debian packages {names}, and only root can install them; run it "
+            f"again with `sudo`, or first run {by_hand} as root"
+        )
+    store.progress.say(f"Debian packages: installing {names} (usually 30 s)")
+
+    def apt(*arguments: str) -> None:
+        store.progress.run(
+            "Debian packages",
+            [program, *arguments],
+            environment={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+            directory=Path("/"),
+            cure=f"mend what it says, run `apt-get update` and {by_hand}, then run it again",
+            dies_with_us=False,  # half-configured packages are worse than a minute more
+        )
+
+    # Lists of some unrelated archive may fail; what counts is whether the packages can be had.
+    with contextlib.suppress(ToolchainError):
+        apt("update", "-o", "DPkg::Lock::Timeout=300")
+    with _no_daemons():
+        # Never at the price of a package that somebody wants.
+        quiet = ["--yes", "--no-install-recommends", "--no-remove", "-o", "DPkg::Lock::Timeout=300"]
+        apt("install", *quiet, *missing)
+
+
+@contextlib.contextmanager
+def _no_daemons() -> Generator[None]:
+    """Debian's way to forbid that daemons start. A policy that the machine has stays in force."""
+    try:
+        with _POLICY.open("x") as file:
+            file.write(_FORBID)
+    except FileExistsError:
+        yield
+        return
+    try:
+        _POLICY.chmod(0o755)
+        yield
+    finally:
+        _POLICY.unlink()
+
+
+def _left_over() -> bool:
+    """Whether a run that was killed has left its policy behind (or one is at work now)."""
+    try:
+        return _POLICY.read_text() == _FORBID
+    except (FileNotFoundError, UnicodeDecodeError, PermissionError):
+        return False

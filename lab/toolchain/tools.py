@@ -1,0 +1,119 @@
+"""What is built, from what. Versions of modules are in go/GROUP/go.mod, checksums in go.sum."""
+
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+PULUMI = "v3.259.0"
+PULUMI_PYTHON = "v3.78.1"
+HELM = "v3.22.0"
+KUBERNETES = "v1.34.4"
+ISTIO = "1.31.0"
+COREDNS = "1.14.6"
+HUB = "docker.io/istio"
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A file or directory of a Go module, copied to `target` below the group's directory."""
+
+    module: str
+    source: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """Programs that are built together, from the module in go/NAME. They land in bin/."""
+
+    name: str
+    packages: tuple[str, ...]
+    variables: tuple[tuple[str, str], ...] = ()  # set by the linker: the versions programs state
+    tags: tuple[str, ...] = ()
+    copies: tuple[Copy, ...] = ()
+    # Seconds on 2 cores with nothing cached but the modules' sources. Builds do not depend on it.
+    usual: int = field(default=0, repr=False)
+
+    def without(self, programs: frozenset[str]) -> Self:
+        """The group, less the programs that are on the machine already."""
+        return replace(
+            self,
+            packages=tuple(p for p in self.packages if p.rsplit("/", 1)[-1] not in programs),
+            copies=tuple(c for c in self.copies if c.target.rsplit("/", 1)[-1] not in programs),
+        )
+
+
+_PULUMI_VERSION = "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version"
+_HELM = "helm.sh/helm/v3"
+_KUBERNETES_VERSION = "k8s.io/component-base/version"
+_ISTIO = "istio.io/istio"
+_ISTIO_VERSION = f"{_ISTIO}/pkg/version"
+
+GROUPS = (
+    Group(
+        "pulumi",
+        ("github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",),
+        variables=((_PULUMI_VERSION, PULUMI),),
+        copies=(
+            Copy(
+                "github.com/pulumi/pulumi/sdk/v3",
+                "python/cmd/pulumi-language-python-exec",
+                "bin/pulumi-language-python-exec",
+            ),
+        ),
+        usual=240,
+    ),
+    Group(
+        "language",
+        ("github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python",),
+        variables=((_PULUMI_VERSION, PULUMI_PYTHON),),
+        usual=30,
+    ),
+    Group(
+        "helm",
+        (f"{_HELM}/cmd/helm",),
+        # Without a cluster, charts are rendered for the Kubernetes of helm's own modules.
+        variables=(
+            (f"{_HELM}/internal/version.version", HELM),
+            (f"{_HELM}/pkg/chartutil.k8sVersionMajor", "1"),
+            (f"{_HELM}/pkg/chartutil.k8sVersionMinor", "37"),
+            (f"{_HELM}/pkg/lint/rules.k8sVersionMajor", "1"),
+            (f"{_HELM}/pkg/lint/rules.k8sVersionMinor", "37"),
+        ),
+        usual=115,
+    ),
+    Group(
+        "kubernetes",
+        (".", "k8s.io/kubernetes/cmd/kubectl"),
+        variables=(
+            (f"{_KUBERNETES_VERSION}.gitVersion", KUBERNETES),
+            (f"{_KUBERNETES_VERSION}.gitMajor", "1"),
+            (f"{_KUBERNETES_VERSION}.gitMinor", "34"),
+            ("k8s.io/client-go/pkg/version.gitVersion", KUBERNETES),
+        ),
+        usual=325,
+    ),
+    Group(
+        "istio",
+        (
+            f"{_ISTIO}/pilot/cmd/pilot-discovery",
+            f"{_ISTIO}/pilot/cmd/pilot-agent",
+            f"{_ISTIO}/istioctl/cmd/istioctl",
+        ),
+        variables=(
+            (f"{_ISTIO_VERSION}.buildVersion", ISTIO),
+            (f"{_ISTIO_VERSION}.buildTag", ISTIO),
+            (f"{_ISTIO_VERSION}.buildHub", HUB),
+            (f"{_ISTIO_VERSION}.buildStatus", "Clean"),
+        ),
+        tags=("disable_pgv", "grpcnotrace"),
+        copies=(
+            Copy(_ISTIO, "manifests/charts/base", "charts/base"),
+            Copy(_ISTIO, "manifests/charts/istio-control/istio-discovery", "charts/istiod"),
+            Copy(_ISTIO, "manifests/charts/gateway", "charts/gateway"),
+            Copy(_ISTIO, "tools/packaging/common/envoy_bootstrap.json", "envoy_bootstrap.json"),
+        ),
+        usual=300,
+    ),
+    Group("coredns", (".",), usual=75),
+    Group("images", ("./helloworld", "./pause"), usual=10),
+)
