@@ -5,7 +5,7 @@ part of the program takes them from that object, so that they cannot disagree (t
 failure of multi-cluster meshes: istio/istio#52065, GoogleCloudPlatform/bank-of-anthos#473).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Annotated, Any, Literal
 
@@ -20,7 +20,12 @@ DnsLabel = Annotated[
 
 HelmValues = Mapping[str, Any]
 
-_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=True)
+_config = ConfigDict(
+    extra="forbid",
+    alias_generator=to_camel,
+    populate_by_name=True,
+    use_attribute_docstrings=True,  # stacks/reference.py makes documents of them
+)
 
 
 @dataclass(frozen=True, config=_config)
@@ -67,6 +72,22 @@ class CertificateAuthority:
     root: BroughtRoot | None = None
 
 
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+@dataclass(frozen=True, config=_config)
+class Gateways:
+    """The gateways between networks, alike in every cluster."""
+
+    pods: Literal["own", "ingress"] = "own"
+    """`own`: an east-west gateway. `ingress`: the ingress gateway, which then also takes 80."""
+    port: Port = 15443
+    """Port that other networks connect to."""
+    announced_by: Literal["labels", "mesh-networks"] = "labels"
+    """How istiod learns which gateway leads to which network: by the label
+    `topology.istio.io/network`, or by `meshNetworks` in its configuration."""
+
+
 @dataclass(frozen=True, config=_config)
 class Mesh:
     """What holds for every cluster of the mesh."""
@@ -74,6 +95,16 @@ class Mesh:
     istio: Istio
     id: DnsLabel = "mesh1"
     ca: CertificateAuthority = field(default_factory=CertificateAuthority)
+    discovery: Literal["endpoints", "entries"] = "endpoints"
+    """How control planes learn of other clusters' pods. `endpoints`: by remote secrets.
+    `entries`: not at all; every cluster is a primary of its own, and services that run elsewhere
+    are entered with the gateways that lead to them."""
+    mtls: Literal["permissive", "strict"] = "permissive"
+    """Whether workloads take plain text too. Between networks it is always mTLS."""
+    gateways: Gateways = field(default_factory=Gateways)
+    cluster_local: tuple[str, ...] = ()
+    """Hosts that are answered only from the caller's own cluster, e.g.
+    `*.kube-system.svc.cluster.local`."""
 
 
 @dataclass(frozen=True, config=_config)
@@ -92,6 +123,19 @@ class ControlPlane:
 
 
 @dataclass(frozen=True, config=_config)
+class ApiServer:
+    """How istiod in other clusters reaches this cluster's API server, where the kubeconfig of this
+    machine does not tell: behind a proxy, by another name, with another certificate."""
+
+    server: Annotated[str, StringConstraints(pattern=r"^https://")] | None = None
+    """URL instead of the kubeconfig's."""
+    certificate_authority: str | None = None
+    """PEM text of the CA to trust instead of the cluster's own."""
+    tls_server_name: str | None = None
+    """Name to expect in the API server's certificate."""
+
+
+@dataclass(frozen=True, config=_config)
 class Cluster:
     """One Kubernetes cluster and its place in the mesh."""
 
@@ -107,6 +151,9 @@ class Cluster:
     """Makes this cluster a remote of the primary cluster of that name."""
     control_plane: ControlPlane | None = None
     """Only for a primary."""
+    injection: Literal["automatic", "manual"] = "automatic"
+    """`manual`: no injection webhook; sidecars are put in by `istioctl kube-inject`."""
+    api_server: ApiServer = field(default_factory=ApiServer)
 
     @property
     def is_remote(self) -> bool:
@@ -125,12 +172,48 @@ class Sample:
 
 
 @dataclass(frozen=True, config=_config)
+class SharedNamespace:
+    """A namespace that exists in every cluster, as sameness demands."""
+
+    name: DnsLabel
+    inject: bool = True
+    """Whether its pods get sidecars."""
+
+
+@dataclass(frozen=True, config=_config)
+class SharedPort:
+    """A port of a shared Service."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+    """Begins with the protocol: `http`, `grpc-api`, `tcp-db`, …"""
+    port: Port
+    target_port: Port | None = None
+    """Port of the pods; the same if left out."""
+
+
+@dataclass(frozen=True, config=_config)
+class SharedService:
+    """A Service that exists in every cluster, so that callers everywhere resolve its name."""
+
+    namespace: DnsLabel
+    """One of the shared namespaces."""
+    name: DnsLabel
+    ports: tuple[SharedPort, ...]
+    selector: Mapping[str, str]
+    """Labels of its pods, wherever they run."""
+    clusters: tuple[DnsLabel, ...] = ()
+    """Clusters that have pods for it; with `discovery: entries` the entries lead there."""
+
+
+@dataclass(frozen=True, config=_config)
 class MeshSpec:
     """The whole mesh. Topology follows from roles and networks and from nothing else."""
 
     mesh: Mesh
     clusters: tuple[Cluster, ...]
     sample: Sample = field(default_factory=Sample)
+    namespaces: tuple[SharedNamespace, ...] = ()
+    services: tuple[SharedService, ...] = ()
 
     @property
     def primaries(self) -> tuple[Cluster, ...]:
@@ -167,13 +250,16 @@ class MeshSpec:
         """Whether the cluster gets an east-west gateway: for other networks or for its remotes."""
         return self.spans_networks or self.exposes_control_plane(cluster)
 
-    def read_by(self, primary: Cluster) -> tuple[Cluster, ...]:
-        """The clusters whose endpoints a primary's istiod watches: all others, never its own."""
-        return tuple(c for c in self.clusters if c.name != primary.name)
-
     def readers_of(self, cluster: Cluster) -> tuple[Cluster, ...]:
         """The primaries that hold a remote secret for this cluster."""
+        if self.mesh.discovery == "entries":
+            return ()
         return tuple(p for p in self.primaries if p.name != cluster.name)
+
+    @property
+    def mesh_networks(self) -> Mapping[str, Sequence[str]]:
+        """Names of the clusters of each network."""
+        return {n: [c.name for c in self.clusters if c.network == n] for n in self.networks}
 
     def control_plane_of(self, cluster: Cluster) -> str:
         """Name of the cluster whose istiod configures this cluster's proxies."""
