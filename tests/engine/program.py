@@ -48,6 +48,17 @@ class Program:
         assert (done.returncode != 0) == fails, done.stdout
         return done.stdout
 
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start the command line and go on; stdout has all it prints."""
+        return subprocess.Popen(
+            ["pulumi", "--non-interactive", *arguments],
+            cwd=self.folder,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
     def up(self) -> str:
         return self.pulumi("up", "--yes", "--skip-preview", "--diff", "--show-sames")
 

@@ -42,6 +42,7 @@ _INSTALL_FLAGS = {
     "renderSubchartNotes": "--render-subchart-notes",
     "replace": "--replace",
     "skipCrds": "--skip-crds",
+    "takeOwnership": "--take-ownership",
 }
 _UPGRADE_FLAGS = {
     "atomic": "--atomic",
@@ -51,6 +52,7 @@ _UPGRADE_FLAGS = {
     "renderSubchartNotes": "--render-subchart-notes",
     "resetValues": "--reset-values",
     "reuseValues": "--reuse-values",
+    "takeOwnership": "--take-ownership",
 }
 _PLAIN = {
     "allowNullValues",

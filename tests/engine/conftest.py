@@ -1,0 +1,32 @@
+"""One API server for all engine tests; every test has a namespace of its own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.lab import Lab
+from lab.spec import parse
+from tests.engine.cluster import Cluster
+from tests.engine.program import Program
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Give the kubeconfig of a cluster without nodes, context `one`."""
+    directory = tmp_path_factory.mktemp("engine") / "lab"
+    with Lab(directory, parse("clusters: [{name: one, network: net, nodes: false}]")) as lab:
+        yield lab.kubeconfig
+
+
+@pytest.fixture
+def cluster(control_plane: Path, request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """Give the cluster with a new namespace; what a test leaves in it goes with it."""
+    made = Cluster(control_plane, request.node.name)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Program:
+    return Program(tmp_path)
