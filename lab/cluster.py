@@ -142,14 +142,16 @@ class Cluster:
                 stderr=log,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + 10
-        while not self.running():
+        # Not only until it is there: while a process executes its program it shows no environment,
+        # by which it is known.
+        deadline = time.monotonic() + 30
+        while not self.states():
             if first.poll() is not None or time.monotonic() > deadline:
                 raise ClusterError(
                     f"{self.name}: the namespaces cannot be made or its supervisor does not start; "
                     f"the last words:\n{self.complaint('boot')}"
                 )
-            time.sleep(0.01)
+            time.sleep(0.02)
 
     def running(self) -> bool:
         """Whether the supervisor runs, and with it the cluster's namespaces."""

@@ -15,8 +15,22 @@ from kubernetes.client import CoreV1Api
 from lab.lab import Lab
 from lab.machine import Footprint, first_process
 
-# Places outside a lab's directory where programs of a cluster would leave files.
-_PLACES = ("/run", "/var/lib", "/var/log", "/opt", "/etc/cni", "/usr/libexec", "/sys/fs/cgroup")
+# Places outside a lab's directory where programs of a cluster would leave files, with a depth that
+# leaves out what others change there all the time.
+_PLACES = {
+    "/etc/cni": 3,
+    "/opt": 1,
+    "/run": 4,
+    "/sys/fs/cgroup": 7,
+    "/usr/libexec": 1,
+    "/var/lib": 1,
+    "/var/lib/cni": 4,
+    "/var/lib/containerd": 4,
+    "/var/lib/kubelet": 4,
+    "/var/log": 1,
+    "/var/log/containers": 2,
+    "/var/log/pods": 2,
+}
 _OF_A_LAB = re.compile(r"(?:isthmus|ist)-([0-9a-f]{8})")
 
 
@@ -57,12 +71,17 @@ def traces(footprint: Footprint) -> dict[str, set[str]]:
             f"{s} {_lines(f'/proc/sys/net/ipv4/{s}')}"
             for s in ("ip_forward", "conf/all/rp_filter", "conf/all/route_localnet")
         },
-        "files": {str(f) for place in _PLACES for f in _files(Path(place))},
-        "directory": {str(f) for f in _files(footprint.directory.parent)},
+        "files": {str(f) for place, depth in _PLACES.items() for f in _files(Path(place), depth)},
+        "directory": {str(f) for f in _files(footprint.directory.parent, 4)},
     }
     return {
         kind: {s for s in found if not _of_another(s, footprint)} for kind, found in seen.items()
     }
+
+
+def differences(before: dict[str, set[str]], after: dict[str, set[str]]) -> dict[str, set[str]]:
+    """What is in one and not in the other, by kind; empty where they are alike."""
+    return {kind: before[kind] ^ after[kind] for kind in before if before[kind] != after[kind]}
 
 
 def _ours(p: psutil.Process, footprint: Footprint) -> bool:
@@ -95,10 +114,10 @@ def _lines(path: str) -> list[str]:
     return Path(path).read_text().splitlines()
 
 
-def _files(top: Path) -> list[Path]:
+def _files(top: Path, depth: int) -> list[Path]:
     found: list[Path] = []
     for directory, names, files in os.walk(top):
         found += [Path(directory, name) for name in (*names, *files)]
-        if len(Path(directory).parts) > len(top.parts) + 4:
+        if len(Path(directory).parts) - len(top.parts) + 1 >= depth:
             names.clear()
     return found
