@@ -1,20 +1,21 @@
 """The gateway through which other clusters reach this one."""
 
 from collections.abc import Mapping
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 import pulumi
-import pulumi_kubernetes as kubernetes
+from pulumi_kubernetes import apiextensions, core
 
 from components import charts, values
 from components.load_balancer import WAIT, address_of
 
-_NAME = "istio-eastwestgateway"
-_LABEL = "eastwestgateway"
-"""Value of the label `istio` on the gateway's pods: the release name without `istio-`."""
-_DATA_PORTS = {"status-port": 15021, "tls": 15443}
+Pods = Literal["own", "ingress"]
+
+NAMES: Mapping[Pods, str] = {"own": "istio-eastwestgateway", "ingress": "istio-ingressgateway"}
+"""Name of the release, the Service and the Deployment; `istio` is a label without `istio-`."""
+DEFAULT_PORT = 15443
 _CONTROL_PORTS = {"tls-istiod": 15012, "tls-webhook": 15017}
-"""Ports of an east-west gateway, as in the chart value `networkGatewayPorts`."""
+"""Ports for remotes, as in the chart value `networkGatewayPorts`."""
 
 
 class ClusterAwareGatewayArgs(TypedDict):
@@ -26,6 +27,12 @@ class ClusterAwareGatewayArgs(TypedDict):
     """Network whose pods are behind the gateway."""
     namespace: str
     """Istio's namespace."""
+    pods: Pods
+    """`own`, or `ingress` to share the ingress gateway, which then takes port 80 (and 443) too."""
+    port: int
+    """Port that other networks connect to."""
+    announced_by_label: bool
+    """Whether the label on the Service tells istiod the network; else `meshNetworks` does."""
     expose_services: bool
     """Let other networks in to every service of the mesh. Set where the configuration of this
     control plane is read, which is the primary: it holds for its remotes' gateways too."""
@@ -40,8 +47,8 @@ class ClusterAwareGatewayArgs(TypedDict):
 class ClusterAwareGateway(pulumi.ComponentResource):
     """East-west gateway: its Service and pods, and the Gateways that open its ports.
 
-    Its pods are injected, so it depends on the cluster's Injection. The network label is on this
-    gateway and never on an ingress gateway (istio/istio#54909).
+    Its pods are injected, so it depends on the cluster's Webhooks. The network label belongs to
+    the gateway between networks and never to another one (istio/istio#54909).
     """
 
     address: pulumi.Output[str]
@@ -52,27 +59,29 @@ class ClusterAwareGateway(pulumi.ComponentResource):
     ) -> None:
         super().__init__("isthmus:index:ClusterAwareGateway", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        ports = _DATA_PORTS | (_CONTROL_PORTS if args["expose_control_plane"] else {})
+        gateway = NAMES[args["pods"]]
+        selector = {"istio": gateway.removeprefix("istio-")}
+        labels: dict[str, pulumi.Input[str]] = {"app": gateway, **selector}
+        if args["announced_by_label"]:
+            labels["topology.istio.io/network"] = args["network"]
+            if args["port"] != DEFAULT_PORT:
+                labels["networking.istio.io/gatewayPort"] = str(args["port"])
         # The chart could make the Service. It is here so that its address is the output of a
         # resource, whichever way the chart is installed.
-        service = kubernetes.core.v1.Service(
+        service = core.v1.Service(
             f"{name}-service",
             metadata={
-                "name": _NAME,
+                "name": gateway,
                 "namespace": args["namespace"],
-                "labels": {
-                    "app": _NAME,
-                    "istio": _LABEL,
-                    "topology.istio.io/network": args["network"],
-                },
+                "labels": labels,
                 "annotations": WAIT,
             },
             spec={
                 "type": "LoadBalancer",
-                "selector": {"app": _NAME, "istio": _LABEL},
+                "selector": {"app": gateway, **selector},
                 "ports": [
                     {"name": n, "port": p, "target_port": p, "protocol": "TCP"}
-                    for n, p in ports.items()
+                    for n, p in _ports(args).items()
                 ],
             },
             opts=child,
@@ -81,33 +90,35 @@ class ClusterAwareGateway(pulumi.ComponentResource):
             f"{name}-gateway",
             "gateway",
             args["source"],
-            release=_NAME,
+            release=gateway,
             namespace=args["namespace"],
             values=values.merged(
-                args["gateway_values"], values.gateway(name=_NAME, network=args["network"])
+                args["gateway_values"], values.gateway(name=gateway, network=args["network"])
             ),
             opts=child,
         )
         if args["expose_services"]:
-            self._expose_services(name, args["namespace"])
+            self._expose_services(name, args, selector)
         if args["expose_control_plane"]:
-            self._expose_control_plane(name, args["namespace"])
+            self._expose_control_plane(name, args["namespace"], selector)
 
-        self.address = address_of(service, f"Service {_NAME} in cluster {args['cluster']}")
+        self.address = address_of(service, f"Service {gateway} in cluster {args['cluster']}")
         self.register_outputs({"address": self.address})
 
-    def _expose_services(self, name: str, namespace: str) -> None:
+    def _expose_services(
+        self, name: str, args: ClusterAwareGatewayArgs, selector: Mapping[str, str]
+    ) -> None:
         """Let connections pass by their SNI, to any service under `.local`, with mTLS kept."""
-        kubernetes.apiextensions.CustomResource(
+        apiextensions.CustomResource(
             f"{name}-expose-services",
             api_version="networking.istio.io/v1",
             kind="Gateway",
-            metadata={"name": "cross-network-gateway", "namespace": namespace},
+            metadata={"name": "cross-network-gateway", "namespace": args["namespace"]},
             spec={
-                "selector": {"istio": _LABEL},
+                "selector": selector,
                 "servers": [
                     {
-                        "port": {"number": _DATA_PORTS["tls"], "name": "tls", "protocol": "TLS"},
+                        "port": {"number": args["port"], "name": "tls", "protocol": "TLS"},
                         "tls": {"mode": "AUTO_PASSTHROUGH"},
                         "hosts": ["*.local"],
                     }
@@ -116,17 +127,17 @@ class ClusterAwareGateway(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
 
-    def _expose_control_plane(self, name: str, namespace: str) -> None:
+    def _expose_control_plane(self, name: str, namespace: str, selector: Mapping[str, str]) -> None:
         """Pass TLS through to istiod, which answers with its own certificate."""
         child = pulumi.ResourceOptions(parent=self)
         behind = {15012: 15012, 15017: 443}  # ports of the Service istiod
-        kubernetes.apiextensions.CustomResource(
+        apiextensions.CustomResource(
             f"{name}-expose-istiod",
             api_version="networking.istio.io/v1",
             kind="Gateway",
             metadata={"name": "istiod-gateway", "namespace": namespace},
             spec={
-                "selector": {"istio": _LABEL},
+                "selector": selector,
                 "servers": [
                     {
                         "port": {"number": outer, "name": port_name, "protocol": "TLS"},
@@ -138,7 +149,7 @@ class ClusterAwareGateway(pulumi.ComponentResource):
             },
             opts=child,
         )
-        kubernetes.apiextensions.CustomResource(
+        apiextensions.CustomResource(
             f"{name}-route-istiod",
             api_version="networking.istio.io/v1",
             kind="VirtualService",
@@ -163,3 +174,15 @@ class ClusterAwareGateway(pulumi.ComponentResource):
             },
             opts=child,
         )
+
+
+def _ports(args: ClusterAwareGatewayArgs) -> dict[str, int]:
+    """Ports of the Service: what the gateway serves and no more."""
+    ports = {"status-port": 15021, "tls": args["port"]}
+    if args["pods"] == "ingress":
+        ports["http2"] = 80
+        if args["port"] != 443:
+            ports["https"] = 443
+    if args["expose_control_plane"]:
+        ports |= _CONTROL_PORTS
+    return ports

@@ -7,8 +7,6 @@ from typing import TypedDict
 import pulumi
 from pulumi_kubernetes import apiextensions
 
-TLS_PORT = 15443
-
 
 @dataclass(frozen=True)
 class ServicePort:
@@ -25,6 +23,7 @@ class GatewayEndpoint:
     """The gateway of another cluster that has pods for the service."""
 
     address: pulumi.Input[str]
+    port: int
     network: str
 
 
@@ -45,7 +44,7 @@ class FederatedService(pulumi.ComponentResource):
     """A ServiceEntry that adds other clusters' gateways to a service of this cluster.
 
     It merges with the cluster's own Service of that name, so local and remote pods answer alike.
-    Nothing here opens port 15443: the one cross-network Gateway of each cluster does.
+    Nothing here opens the gateways' port: the one cross-network Gateway of each cluster does.
     """
 
     def __init__(
@@ -72,7 +71,7 @@ class FederatedService(pulumi.ComponentResource):
                 "endpoints": [
                     {
                         "address": gateway.address,
-                        "ports": {p.name: TLS_PORT for p in args["ports"]},
+                        "ports": {p.name: gateway.port for p in args["ports"]},
                         # Without it gateways take each other for backends, and one request makes
                         # thousands of connections between them.
                         "network": gateway.network,
@@ -87,12 +86,10 @@ class FederatedService(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-def protocol_of(port_name: str | None, app_protocol: str | None, transport: str) -> str:
-    """Istio's protocol of a Service port: from appProtocol, or the name's first word.
+def protocol_of(port_name: str) -> str:
+    """Istio's protocol of a Service port, from the first word of its name.
 
     Source: https://istio.io/latest/docs/ops/configuration/traffic-management/protocol-selection/
     """
-    known = {"http": "HTTP", "http2": "HTTP2", "https": "HTTPS", "grpc": "GRPC", "tls": "TLS"}
-    known |= {"grpc-web": "GRPC-WEB", "mongo": "MONGO", "mysql": "TCP", "redis": "TCP"}
-    word = (app_protocol or (port_name or "").split("-")[0]).lower()
-    return known.get(word, "UDP" if transport == "UDP" else "TCP")
+    word = port_name.split("-")[0].upper()
+    return word if word in ("HTTP", "HTTP2", "HTTPS", "GRPC", "TLS", "MONGO") else "TCP"

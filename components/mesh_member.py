@@ -19,8 +19,9 @@ _BASE_RELEASE = "istio-base"
 class MeshMemberArgs(TypedDict):
     """A cluster's identity in the mesh and its part of the common trust."""
 
-    network: pulumi.Input[str]
-    """Name of the network that the cluster's pods are on."""
+    network: NotRequired[pulumi.Input[str]]
+    """Name of the network that the cluster's pods are on, for its label on the namespace. Left out
+    where `meshNetworks` tells."""
     namespace: str
     """Istio's namespace; the same in all clusters."""
     primary: NotRequired[pulumi.Input[str]]
@@ -59,7 +60,9 @@ class MeshMember(pulumi.ComponentResource):
             metadata={
                 "name": args["namespace"],
                 # istiod gives endpoints of this cluster this network (istio/istio#28381).
-                "labels": {"topology.istio.io/network": args["network"]},
+                "labels": {"topology.istio.io/network": args["network"]}
+                if "network" in args
+                else {},
                 # Read once, when istiod meets the cluster: it has to stand before the remote
                 # secret (pilot/pkg/serviceregistry/kube/controller/multicluster.go).
                 "annotations": {"topology.istio.io/controlPlaneClusters": primary}

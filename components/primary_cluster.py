@@ -1,6 +1,6 @@
 """The control plane of a primary cluster."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 import pulumi
@@ -21,6 +21,12 @@ class PrimaryClusterArgs(TypedDict):
     """Istio's namespace."""
     has_remotes: bool
     """Whether istiod leads other clusters too (chart value `global.externalIstiod`)."""
+    injects: bool
+    """Whether the cluster has an injection webhook."""
+    cluster_local: Sequence[str]
+    """Hosts answered from the caller's own cluster only (`meshConfig.serviceSettings`)."""
+    mesh_networks: Mapping[str, Any]
+    """Chart value `global.meshNetworks`; empty where labels tell the networks."""
     source: charts.ChartSource
     """Istio's charts."""
     istiod_values: Mapping[str, Any]
@@ -48,6 +54,9 @@ class PrimaryCluster(pulumi.ComponentResource):
                     cluster=args["cluster"],
                     network=args["network"],
                     has_remotes=args["has_remotes"],
+                    injects=args["injects"],
+                    cluster_local=args["cluster_local"],
+                    mesh_networks=args["mesh_networks"],
                 ),
             ),
             opts=pulumi.ResourceOptions(parent=self),

@@ -21,6 +21,8 @@ class RemoteClusterArgs(TypedDict):
     """Istio's namespace."""
     discovery_address: pulumi.Input[str]
     """IP address of the primary's control plane, ports 15012 and 15017 (`remotePilotAddress`)."""
+    injects: bool
+    """Whether the cluster has an injection webhook."""
     source: charts.ChartSource
     """Istio's charts."""
     istiod_values: Mapping[str, Any]
@@ -52,6 +54,7 @@ class RemoteCluster(pulumi.ComponentResource):
                     cluster=args["cluster"],
                     network=args["network"],
                     discovery_address=args["discovery_address"],
+                    injects=args["injects"],
                 ),
             ),
             opts=pulumi.ResourceOptions(parent=self),

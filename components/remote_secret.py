@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Mapping, Sequence
-from typing import TypedDict, cast
+from typing import NotRequired, TypedDict, cast
 
 import pulumi
 import pulumi_kubernetes as kubernetes
@@ -17,6 +17,10 @@ class RemoteSecretArgs(TypedDict):
     all come from it, because istiod takes the key for the cluster's ID."""
     server: pulumi.Input[str]
     """URL at which the reading cluster's pods reach the API server of the cluster that is read."""
+    certificate_authority: NotRequired[pulumi.Input[str]]
+    """PEM text of the CA to trust there, instead of the one that the token's Secret names."""
+    tls_server_name: NotRequired[str]
+    """Name to expect in the API server's certificate, where it is not the URL's."""
     reader_token: pulumi.Input[Mapping[str, str]]
     """Data of the reader's token Secret: `token` and `ca.crt`, base64."""
     namespace: pulumi.Input[str]
@@ -43,34 +47,35 @@ class RemoteSecret(pulumi.ComponentResource):
                 "labels": {"istio/multiCluster": "true"},
                 "annotations": {"networking.istio.io/cluster": cluster},
             },
-            string_data={cluster: kubeconfig(cluster, args["server"], args["reader_token"])},
+            string_data={cluster: _kubeconfig(args)},
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({})
 
 
-def kubeconfig(
-    cluster: str, server: pulumi.Input[str], reader_token: pulumi.Input[Mapping[str, str]]
-) -> pulumi.Output[str]:
+def _kubeconfig(args: RemoteSecretArgs) -> pulumi.Output[str]:
     """A kubeconfig with an inline token, the only credential besides keys that istiod accepts."""
+    name = args["cluster"]
 
     def write(parts: Sequence[object]) -> str:
-        url, token = cast("tuple[str, Mapping[str, str]]", parts)
+        server, token, authority = cast("tuple[str, Mapping[str, str], str | None]", parts)
+        cluster = {
+            "server": server,
+            "certificate-authority-data": base64.b64encode(authority.encode()).decode()
+            if authority
+            else token["ca.crt"],
+        }
+        if "tls_server_name" in args:
+            cluster["tls-server-name"] = args["tls_server_name"]
         document = {
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [
-                {
-                    "name": cluster,
-                    "cluster": {"server": url, "certificate-authority-data": token["ca.crt"]},
-                }
-            ],
-            "users": [
-                {"name": cluster, "user": {"token": base64.b64decode(token["token"]).decode()}}
-            ],
-            "contexts": [{"name": cluster, "context": {"cluster": cluster, "user": cluster}}],
-            "current-context": cluster,
+            "clusters": [{"name": name, "cluster": cluster}],
+            "users": [{"name": name, "user": {"token": base64.b64decode(token["token"]).decode()}}],
+            "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+            "current-context": name,
         }
         return yaml.safe_dump(document, sort_keys=True)
 
-    return pulumi.Output.secret(pulumi.Output.all(server, reader_token).apply(write))
+    parts = (args["server"], args["reader_token"], args.get("certificate_authority"))
+    return pulumi.Output.secret(pulumi.Output.all(*parts).apply(write))

@@ -8,6 +8,7 @@ import pulumi_kubernetes as kubernetes
 from pulumi_kubernetes.core.v1 import ContainerArgsDict
 
 NAMESPACE = "sample"
+SERVICE = "helloworld"
 PORT = 5000
 CLIENT_IMAGE = "docker.io/curlimages/curl:8.17.0"
 _SERVER_IMAGE = "docker.io/istio/examples-helloworld-v1:1.0"
@@ -20,6 +21,9 @@ class SampleArgs(TypedDict):
     """Version label and answer of this cluster's `helloworld`: `v1` in the first cluster, …"""
     demand_mtls: bool
     """Refuse plain text to the sample. Set where the mesh's configuration is read: a primary."""
+    injects: bool
+    """Whether the cluster injects sidecars; without them no workload of the sample is made, because
+    the user puts it in with `istioctl kube-inject`."""
 
 
 class Sample(pulumi.ComponentResource):
@@ -51,39 +55,45 @@ class Sample(pulumi.ComponentResource):
         kubernetes.core.v1.Service(
             f"{name}-helloworld",
             metadata={
-                "name": "helloworld",
+                "name": SERVICE,
                 "namespace": namespace,
-                "labels": {"app": "helloworld", "service": "helloworld"},
+                "labels": {"app": SERVICE, "service": SERVICE},
                 # A cluster whose version is down must still resolve the name.
                 "annotations": {"pulumi.com/skipAwait": "true"},
             },
-            spec={"selector": {"app": "helloworld"}, "ports": [{"name": "http", "port": PORT}]},
+            spec={"selector": {"app": SERVICE}, "ports": [{"name": "http", "port": PORT}]},
             opts=child,
         )
-        version = args["version"]
-        _deployment(
-            f"{name}-helloworld-{version}",
-            f"helloworld-{version}",
-            namespace,
-            {"app": "helloworld", "version": version},
-            {
-                "name": "helloworld",
-                "image": _SERVER_IMAGE,
-                "env": [{"name": "SERVICE_VERSION", "value": version}],
-                "ports": [{"container_port": PORT}],
-                "resources": {"requests": {"cpu": "100m"}},
-            },
-            child,
-        )
-        _deployment(
-            f"{name}-sleep",
-            "sleep",
-            namespace,
-            {"app": "sleep"},
-            {"name": "sleep", "image": CLIENT_IMAGE, "command": ["/bin/sleep", "infinity"]},
-            child,
-        )
+        if args["injects"]:
+            _workloads(name, args["version"], namespace, child)
         self.register_outputs({})
+
+
+def _workloads(
+    name: str, version: str, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions
+) -> None:
+    _deployment(
+        f"{name}-helloworld-{version}",
+        f"helloworld-{version}",
+        namespace,
+        {"app": "helloworld", "version": version},
+        {
+            "name": "helloworld",
+            "image": _SERVER_IMAGE,
+            "env": [{"name": "SERVICE_VERSION", "value": version}],
+            "ports": [{"container_port": PORT}],
+            "resources": {"requests": {"cpu": "100m"}},
+        },
+        opts,
+    )
+    _deployment(
+        f"{name}-sleep",
+        "sleep",
+        namespace,
+        {"app": "sleep"},
+        {"name": "sleep", "image": CLIENT_IMAGE, "command": ["/bin/sleep", "infinity"]},
+        opts,
+    )
 
 
 def _deployment(

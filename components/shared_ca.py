@@ -10,6 +10,7 @@ import pulumi_tls as tls
 Algorithm = Literal["ECDSA-P256", "RSA-4096", "RSA-2048"]
 
 # Istio's own tool (tools/certs/common.mk) marks its CAs so. Envoy refuses a CA without certSign.
+# Its pathlen of 0 cannot be asked for: the provider takes a zero for a value that is not set.
 _CA_USES = ("digital_signature", "cert_signing", "crl_signing")
 
 
@@ -147,7 +148,6 @@ class SharedCA(pulumi.ComponentResource):
             ca_cert_pem=self.root_certificate,
             ca_private_key_pem=root_key,
             is_ca_certificate=True,
-            max_path_length=0,
             set_subject_key_id=True,
             allowed_uses=list(_CA_USES),
             validity_period_hours=args["intermediate_days"] * 24,

@@ -3,7 +3,7 @@
 Value names are those of the charts of Istio 1.31 (manifests/charts in istio/istio).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import pulumi
@@ -45,15 +45,47 @@ def _identity(*, namespace: str, mesh_id: str, cluster: str, network: str) -> di
 
 
 def primary(
-    *, namespace: str, mesh_id: str, cluster: str, network: str, has_remotes: bool
+    *,
+    namespace: str,
+    mesh_id: str,
+    cluster: str,
+    network: str,
+    has_remotes: bool,
+    injects: bool,
+    cluster_local: Sequence[str],
+    mesh_networks: Mapping[str, Any],
 ) -> dict[str, Any]:
     """istiod of a primary cluster."""
-    return {
+    values: dict[str, Any] = {
         "global": {
             **_identity(namespace=namespace, mesh_id=mesh_id, cluster=cluster, network=network),
             "externalIstiod": has_remotes,
+            "operatorManageWebhooks": not injects,
         },
         "base": {"validationFailurePolicy": "Fail"},
+    }
+    if mesh_networks:
+        values["global"]["meshNetworks"] = mesh_networks
+    if cluster_local:
+        values["meshConfig"] = {
+            "serviceSettings": [{"settings": {"clusterLocal": True}, "hosts": list(cluster_local)}]
+        }
+    return values
+
+
+def mesh_networks(
+    clusters_of: Mapping[str, Sequence[str]], *, gateway: str, port: int
+) -> dict[str, Any]:
+    """Networks by name, for the chart value `global.meshNetworks`.
+
+    The gateway is named as a Service, so that istiod finds its addresses in each cluster itself.
+    """
+    return {
+        network: {
+            "endpoints": [{"fromRegistry": cluster} for cluster in clusters],
+            "gateways": [{"registryServiceName": gateway, "port": port}],
+        }
+        for network, clusters in clusters_of.items()
     }
 
 
@@ -64,6 +96,7 @@ def remote(
     cluster: str,
     network: str,
     discovery_address: pulumi.Input[str],
+    injects: bool,
 ) -> dict[str, Any]:
     """The remote profile of the istiod chart: webhooks, RBAC and a Service without pods.
 
@@ -76,6 +109,7 @@ def remote(
             **_identity(namespace=namespace, mesh_id=mesh_id, cluster=cluster, network=network),
             "configCluster": True,
             "remotePilotAddress": discovery_address,
+            "operatorManageWebhooks": not injects,
         },
         "istiodRemote": {"injectionPath": injection_path(cluster=cluster, network=network)},
         "base": {"validationFailurePolicy": "Fail"},
@@ -92,5 +126,10 @@ def injection_path(*, cluster: str, network: str) -> str:
 
 
 def gateway(*, name: str, network: str) -> dict[str, Any]:
-    """An east-west gateway without its Service, which the component owns for its address."""
+    """A gateway between networks, without its Service, which the component owns for its address.
+
+    Args:
+        network: the only network whose endpoints the gateway sees, so that it never sends on to
+            another gateway (`ISTIO_META_REQUESTED_NETWORK_VIEW`).
+    """
     return {"name": name, "networkGateway": network, "service": {"type": "None"}}

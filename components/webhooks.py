@@ -12,6 +12,8 @@ class WebhooksArgs(TypedDict):
 
     namespace: str
     """Istio's namespace; the names depend on it."""
+    injects: bool
+    """Whether the cluster has an injection webhook."""
     validates: bool
     """Whether objects of Istio's kinds will be written to this cluster, as in a primary."""
 
@@ -31,9 +33,10 @@ class Webhooks(pulumi.ComponentResource):
         super().__init__("isthmus:index:Webhooks", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
         kind = admissionregistration.v1
-        kind.MutatingWebhookConfigurationPatch(
-            f"{name}-injector", metadata=_waiting(injector_name(args["namespace"])), opts=child
-        )
+        if args["injects"]:
+            kind.MutatingWebhookConfigurationPatch(
+                f"{name}-injector", metadata=_waiting(injector_name(args["namespace"])), opts=child
+            )
         if args["validates"]:
             for suffix, webhook in (
                 ("validator", f"istio-validator-{args['namespace']}"),

@@ -165,6 +165,130 @@ def _exposures_can_work(spec: MeshSpec) -> Iterator[Problem]:
                     )
 
 
+def _entries_need_primaries_on_networks_of_their_own(spec: MeshSpec) -> Iterator[Problem]:
+    if spec.mesh.discovery != "entries":
+        return
+    for i, cluster in enumerate(spec.clusters):
+        if cluster.is_remote:
+            yield Problem(
+                f"isthmus:clusters[{i}].primary",
+                "cannot be set where isthmus:mesh.discovery is entries",
+                "a remote is served by watching its API server, and entries are for not watching",
+                "remove primary, or set discovery to endpoints",
+                cluster.primary,
+            )
+        shared = [c.name for c in spec.clusters if c.network == cluster.network and c != cluster]
+        if shared:
+            yield Problem(
+                f"isthmus:clusters[{i}].network",
+                f"must be the cluster's own where discovery is entries; {shared[0]} is on it too",
+                "an entry leads to another cluster's gateway, and gateways are between networks",
+                "name another network, or set discovery to endpoints",
+                cluster.network,
+            )
+
+
+def _services_are_the_same_everywhere(spec: MeshSpec) -> Iterator[Problem]:
+    namespaces = {n.name for n in spec.namespaces}
+    clusters = {c.name for c in spec.clusters}
+    seen = set[tuple[str, str]]()
+    for i, service in enumerate(spec.services):
+        path = f"isthmus:services[{i}]"
+        if service.namespace not in namespaces:
+            yield Problem(
+                f"{path}.namespace",
+                "must be one of isthmus:namespaces",
+                "a Service can only be in a namespace that every cluster has",
+                f"add {{name: {service.namespace}}} to isthmus:namespaces",
+                service.namespace,
+            )
+        for unknown in sorted(set(service.clusters) - clusters):
+            yield Problem(
+                f"{path}.clusters",
+                "must name clusters of this mesh",
+                "entries lead to the gateways of these clusters",
+                f"name some of: {', '.join(sorted(clusters))}",
+                unknown,
+            )
+        if (service.namespace, service.name) in seen:
+            yield Problem(
+                f"{path}.name",
+                "must be unique in its namespace",
+                "two Services of one name would take turns to overwrite each other",
+                "remove one of the two",
+                service.name,
+            )
+        seen.add((service.namespace, service.name))
+    for i, namespace in enumerate(spec.namespaces):
+        if namespace.name in (spec.mesh.istio.namespace, "sample"):
+            yield Problem(
+                f"isthmus:namespaces[{i}].name",
+                "must not be a namespace that the mesh itself makes",
+                "it would be made twice in one cluster",
+                "remove it",
+                namespace.name,
+            )
+
+
+def _injection_is_where_gateways_are(spec: MeshSpec) -> Iterator[Problem]:
+    for i, cluster in enumerate(spec.clusters):
+        if cluster.injection == "manual" and spec.has_gateway(cluster):
+            yield Problem(
+                f"isthmus:clusters[{i}].injection",
+                f"must be automatic, because {cluster.name} has a gateway",
+                "the image of a gateway's pod is put in by the injection webhook",
+                "set it to automatic, or put the cluster on its primary's network and expose the "
+                "control plane by a load balancer",
+                cluster.injection,
+            )
+
+
+def _gateway_ports_are_free(spec: MeshSpec) -> Iterator[Problem]:
+    taken = {15021: "health checks", 15012: "the control plane", 15017: "webhooks"}
+    if spec.mesh.gateways.pods == "ingress":
+        taken[80] = "ingress"
+    port = spec.mesh.gateways.port
+    if port in taken:
+        yield Problem(
+            "isthmus:mesh.gateways.port",
+            f"must not be a port that the gateway uses for {taken[port]}",
+            "one port of a Service leads to one place",
+            "use 15443, or 443 on the ingress gateway",
+            port,
+        )
+
+
+_GONE: Mapping[str, str] = {
+    "global.meshExpansion": "isthmus:clusters[].controlPlane exposes the control plane",
+    "global.remotePolicyAddress": "Mixer is gone since Istio 1.8; policies are in the sidecars",
+    "global.remoteTelemetryAddress": "Mixer is gone since Istio 1.8; sidecars tell metrics",
+    "global.policyEndpoint": "Mixer is gone since Istio 1.8; policies are in the sidecars",
+    "global.statsdEndpoint": "sidecars tell metrics to Prometheus",
+    "global.pilotEndpoint": "the address comes from isthmus:clusters[].controlPlane",
+    "global.createRemoteSvcEndpoints": "the chart makes Service and EndpointSlice by itself",
+    "global.remotePilotCreateSvcEndpoint": "the chart makes Service and EndpointSlice by itself",
+    "global.controlPlaneSecurityEnabled": "xDS is always by TLS",
+    "global.mtls": "isthmus:mesh.mtls",
+    "global.meshNetworks": "isthmus:mesh.gateways.announcedBy: mesh-networks",
+    "multiCluster.connectUsingGateway": "clusters on different networks get gateways",
+    "security.selfSigned": "every cluster gets an intermediate of one root",
+    "mixer": "Mixer is gone since Istio 1.8",
+    "tiller": "Helm has had no Tiller since version 3",
+}
+
+
+def _values_are_not_of_old_istios(spec: MeshSpec) -> Iterator[Problem]:
+    for chart in ("base", "istiod", "gateway"):
+        for key, instead in _GONE.items():
+            if _reaches(getattr(spec.mesh.istio.values, chart), key):
+                yield Problem(
+                    f"isthmus:mesh.istio.values.{chart}.{key}",
+                    f"does not exist in Istio {spec.mesh.istio.version}",
+                    "the chart would ignore it, and the mesh would not be the one meant",
+                    f"remove it: {instead}",
+                )
+
+
 def _names_are_not_istios_default(spec: MeshSpec) -> Iterator[Problem]:
     for i, cluster in enumerate(spec.clusters):
         if cluster.name == "kubernetes":
@@ -210,5 +334,10 @@ _RULES: tuple[Callable[[MeshSpec], Iterator[Problem]], ...] = (
     _primaries_exist,
     _control_planes_are_of_primaries,
     _exposures_can_work,
+    _entries_need_primaries_on_networks_of_their_own,
+    _services_are_the_same_everywhere,
+    _injection_is_where_gateways_are,
+    _gateway_ports_are_free,
     _values_do_not_contradict,
+    _values_are_not_of_old_istios,
 )

@@ -10,14 +10,22 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 import pulumi_tls as tls
 
-from components import charts
-from components.cluster_aware_gateway import ClusterAwareGateway
+from components import charts, sample, values
+from components.cluster_aware_gateway import NAMES, ClusterAwareGateway
 from components.control_plane_pod import ControlPlanePod
 from components.control_plane_service import INTERNAL, ControlPlaneService
+from components.federated_service import (
+    FederatedService,
+    GatewayEndpoint,
+    ServicePort,
+    protocol_of,
+)
 from components.mesh_member import MeshMember, MeshMemberArgs
+from components.mesh_policy import MeshPolicy
 from components.primary_cluster import PrimaryCluster
 from components.remote_cluster import RemoteCluster
-from components.remote_secret import RemoteSecret
+from components.remote_secret import RemoteSecret, RemoteSecretArgs
+from components.sameness import ReplicatedPort, ReplicatedService, Sameness
 from components.sample import Sample
 from components.shared_ca import SharedCA, SharedCAArgs
 from components.verification import Verification
@@ -47,7 +55,7 @@ class MeshBuilder:
         self.gateways: dict[str, ClusterAwareGateway] = {}
         self.discovery: dict[str, Discovery] = {}
         self.samples: dict[str, Sample] = {}
-        self.versions = {f"v{i}": c.name for i, c in enumerate(spec.clusters, 1)}
+        self.versions = {f"v{i}": c for i, c in enumerate(spec.clusters, 1)}
 
     def build(self) -> dict[str, Any]:
         """Make every resource of the mesh; returns the stack's outputs."""
@@ -61,11 +69,13 @@ class MeshBuilder:
                 self.gateways[cluster.name] = self._gateway(cluster)
             if control_plane := self.spec.control_plane(cluster):
                 self.discovery[cluster.name] = self._expose(cluster, control_plane)
+        for cluster in self.spec.clusters:
+            self._sameness(cluster)
         if self.spec.sample.enabled:
-            for version, name in self.versions.items():
-                self.samples[name] = self._sample(name, version)
+            for version, cluster in self.versions.items():
+                self.samples[cluster.name] = self._sample(cluster, version)
             fingerprint = self._fingerprint(ca)
-            for cluster in self.spec.clusters:
+            for cluster in self._answering().values():
                 self._verification(cluster, fingerprint)
         return self._outputs()
 
@@ -108,13 +118,14 @@ class MeshBuilder:
 
     def _member(self, cluster: Cluster, ca: SharedCA) -> MeshMember:
         args: MeshMemberArgs = {
-            "network": cluster.network,
             "namespace": self.istio.namespace,
             "intermediate_ca": ca.intermediates[cluster.name],
             "is_read": bool(self.spec.readers_of(cluster)),
             "source": self.source,
             "base_values": self.istio.values.base,
         }
+        if self.spec.mesh.gateways.announced_by == "labels":
+            args["network"] = cluster.network
         if cluster.primary is not None:
             args["primary"] = cluster.primary
         return MeshMember(cluster.name, args, self._in(cluster.name))
@@ -131,6 +142,9 @@ class MeshBuilder:
                     "mesh_id": self.spec.mesh.id,
                     "namespace": self.istio.namespace,
                     "has_remotes": bool(self.spec.remotes_of(cluster)),
+                    "injects": cluster.injection == "automatic",
+                    "cluster_local": self.spec.mesh.cluster_local,
+                    "mesh_networks": self._mesh_networks(),
                     "source": self.source,
                     "istiod_values": self.istio.values.istiod,
                 },
@@ -146,6 +160,7 @@ class MeshBuilder:
                     "mesh_id": self.spec.mesh.id,
                     "namespace": self.istio.namespace,
                     "discovery_address": discovery.address,
+                    "injects": cluster.injection == "automatic",
                     "source": self.source,
                     "istiod_values": self.istio.values.istiod,
                 },
@@ -156,9 +171,26 @@ class MeshBuilder:
         ]
         self.webhooks[cluster.name] = Webhooks(
             cluster.name,
-            {"namespace": self.istio.namespace, "validates": not cluster.is_remote},
+            {
+                "namespace": self.istio.namespace,
+                "injects": cluster.injection == "automatic",
+                "validates": not cluster.is_remote,
+            },
             self._in(cluster.name, istiod, *secrets),
         )
+        if self.spec.mesh.mtls == "strict" and not cluster.is_remote:
+            MeshPolicy(
+                cluster.name,
+                {"namespace": self.istio.namespace},
+                self._in(cluster.name, self.webhooks[cluster.name]),
+            )
+
+    def _mesh_networks(self) -> Mapping[str, Any]:
+        gateways = self.spec.mesh.gateways
+        if gateways.announced_by == "labels":
+            return {}
+        host = f"{NAMES[gateways.pods]}.{self.istio.namespace}.svc.cluster.local"
+        return values.mesh_networks(self.spec.mesh_networks, gateway=host, port=gateways.port)
 
     def _remote_secret(
         self, reader: Cluster, cluster: Cluster, istiod: pulumi.Resource
@@ -166,14 +198,20 @@ class MeshBuilder:
         token = self.members[cluster.name].reader_token
         if token is None:
             raise AssertionError(f"{reader.name} reads {cluster.name}, which made no token")
+        api_server = cluster.api_server
+        args: RemoteSecretArgs = {
+            "cluster": cluster.name,
+            "server": api_server.server or self.facts[cluster.name].access.server,
+            "reader_token": token,
+            "namespace": self.members[reader.name].namespace,
+        }
+        if api_server.certificate_authority is not None:
+            args["certificate_authority"] = api_server.certificate_authority
+        if api_server.tls_server_name is not None:
+            args["tls_server_name"] = api_server.tls_server_name
         return RemoteSecret(
             f"{reader.name}-reads-{cluster.name}",
-            {
-                "cluster": cluster.name,
-                "server": self.facts[cluster.name].access.server,
-                "reader_token": token,
-                "namespace": self.members[reader.name].namespace,
-            },
+            args,
             # The reader's ClusterRole comes with the cluster's istiod chart.
             self._in(reader.name, self.members[reader.name], istiod),
         )
@@ -185,6 +223,9 @@ class MeshBuilder:
                 "cluster": cluster.name,
                 "network": cluster.network,
                 "namespace": self.istio.namespace,
+                "pods": self.spec.mesh.gateways.pods,
+                "port": self.spec.mesh.gateways.port,
+                "announced_by_label": self.spec.mesh.gateways.announced_by == "labels",
                 "expose_services": self.spec.spans_networks and not cluster.is_remote,
                 "expose_control_plane": self.spec.exposes_control_plane(cluster),
                 "source": self.source,
@@ -218,13 +259,84 @@ class MeshBuilder:
         )
         return Discovery(service.address, service)
 
-    def _sample(self, cluster: str, version: str) -> Sample:
-        is_primary = cluster in {c.name for c in self.spec.primaries}
-        return Sample(
-            cluster,
-            {"version": version, "demand_mtls": is_primary},
-            self._in(cluster, self.webhooks[cluster]),
+    def _sameness(self, cluster: Cluster) -> None:
+        """Namespaces and Services that every cluster has, and the ways to where their pods are."""
+        if not self.spec.namespaces:
+            return
+        same = Sameness(
+            cluster.name,
+            {
+                "namespaces": {n.name: n.inject for n in self.spec.namespaces},
+                "services": [
+                    ReplicatedService(
+                        s.namespace,
+                        s.name,
+                        [ReplicatedPort(p.name, p.port, p.target_port or p.port) for p in s.ports],
+                        s.selector,
+                    )
+                    for s in self.spec.services
+                ],
+            },
+            self._in(cluster.name, self.members[cluster.name]),
         )
+        for service in self.spec.services:
+            ports = [ServicePort(p.port, p.name, protocol_of(p.name)) for p in service.ports]
+            self._federate(cluster, service.namespace, service.name, ports, service.clusters, same)
+
+    def _federate(
+        self,
+        cluster: Cluster,
+        namespace: str,
+        service: str,
+        ports: Sequence[ServicePort],
+        runs_in: Sequence[str],
+        after: pulumi.Resource,
+    ) -> None:
+        """Where control planes do not watch other clusters, enter the gateways that lead there."""
+        if self.spec.mesh.discovery != "entries":
+            return
+        elsewhere = {
+            other.name: GatewayEndpoint(
+                self.gateways[other.name].address, self.spec.mesh.gateways.port, other.network
+            )
+            for other in self.spec.clusters
+            if other.name in runs_in and other.name != cluster.name
+        }
+        if elsewhere:
+            FederatedService(
+                f"{cluster.name}-{namespace}-{service}",
+                {
+                    "namespace": namespace,
+                    "service": service,
+                    "ports": ports,
+                    "elsewhere": elsewhere,
+                },
+                self._in(cluster.name, after, self.webhooks[cluster.name]),
+            )
+
+    def _sample(self, cluster: Cluster, version: str) -> Sample:
+        made = Sample(
+            cluster.name,
+            {
+                "version": version,
+                "demand_mtls": not cluster.is_remote,
+                "injects": cluster.injection == "automatic",
+            },
+            self._in(cluster.name, self.webhooks[cluster.name]),
+        )
+        self._federate(
+            cluster,
+            sample.NAMESPACE,
+            sample.SERVICE,
+            [ServicePort(sample.PORT, "http", "HTTP")],
+            [c.name for c in self._answering().values()],
+            made,
+        )
+        return made
+
+    def _answering(self) -> Mapping[str, Cluster]:
+        """Versions of `helloworld` and their clusters, less those that the user injects by hand."""
+        return {v: c for v, c in self.versions.items() if c.injection == "automatic"}
 
     def _verification(self, cluster: Cluster, fingerprint: pulumi.Output[str]) -> Verification:
         return Verification(
@@ -232,7 +344,7 @@ class MeshBuilder:
             {
                 "cluster": cluster.name,
                 "control_plane": self.spec.control_plane_of(cluster),
-                "versions": self.versions,
+                "versions": {v: c.name for v, c in self._answering().items()},
                 "fingerprint": fingerprint,
             },
             self._in(cluster.name, *self.samples.values(), *self.gateways.values()),
@@ -244,7 +356,8 @@ class MeshBuilder:
             {k: v for k, v in asdict(c).items() if k not in ("kubeconfig", "context")}
             for c in self.spec.clusters
         ]
-        plain = json.dumps([clusters, asdict(self.istio)], sort_keys=True, default=str)
+        mesh = {k: v for k, v in asdict(self.spec.mesh).items() if k != "ca"}
+        plain = json.dumps([clusters, mesh], sort_keys=True, default=str)
 
         def digest(parts: Sequence[str]) -> str:
             return hashlib.sha256("\n".join([plain, *parts]).encode()).hexdigest()[:16]
@@ -277,5 +390,6 @@ class MeshBuilder:
     def _verified(self) -> str:
         if not self.spec.sample.enabled:
             return "no traffic: isthmus:sample is not enabled"
-        names = ", ".join(c.name for c in self.spec.clusters)
-        return f"helloworld {', '.join(self.versions)} answered from: {names}"
+        answering = self._answering()
+        names = ", ".join(c.name for c in answering.values())
+        return f"helloworld {', '.join(answering)} answered from: {names}"

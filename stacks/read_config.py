@@ -4,9 +4,11 @@ from typing import Any
 
 import pulumi
 
+_KEYS = ("mesh", "clusters", "sample", "namespaces", "services")
+
 
 def read() -> dict[str, Any]:
     """The keys of `isthmus:` that are set, decrypted; secrets stay secrets in the components."""
     config = pulumi.Config("isthmus")
-    found = {key: config.get_object(key) for key in ("mesh", "clusters", "sample")}
+    found = {key: config.get_object(key) for key in _KEYS}
     return {key: value for key, value in found.items() if value is not None}

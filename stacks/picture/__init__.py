@@ -1,0 +1,1 @@
+"""The picture of a mesh, drawn from its spec alone: `svg.svg` and `mermaid.mermaid`."""
