@@ -129,13 +129,6 @@ def _exposures_can_work(spec: MeshSpec) -> Iterator[Problem]:
         path = f"isthmus:clusters[{i}].controlPlane"
         if control_plane is None or cluster.is_remote:
             continue
-        if not spec.remotes_of(cluster):
-            yield Problem(
-                path,
-                f"is for a primary with remotes, and no cluster names {cluster.name} as primary",
-                "a control plane that nobody else uses is not exposed",
-                "remove controlPlane, or add a remote",
-            )
         if control_plane.exposure == "pod-ip":
             for remote in spec.remotes_of(cluster):
                 if remote.network != cluster.network:

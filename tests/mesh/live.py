@@ -32,15 +32,18 @@ class LiveMesh:
     def clusters(self) -> list[str]:
         return [c.name for c in self.lab.clusters]
 
-    def configuration(self, clusters: list[dict[str, Any]], **istio: Any) -> dict[str, Any]:
-        """A configuration like stack dev's for these clusters, with the lab's Helm values."""
-        dev = yaml.safe_load((Path(__file__).parents[2] / "Pulumi.dev.yaml").read_text())["config"]
-        mesh = dev["isthmus:mesh"]
-        mesh["istio"] |= {"charts": str(self.charts), **istio}
-        for cluster in clusters:
-            cluster.setdefault("kubeconfig", str(self.lab.kubeconfig))
-            cluster.setdefault("context", cluster["name"])
-        return {"mesh": mesh, "clusters": clusters, "sample": {"enabled": True}}
+    @staticmethod
+    def read(stack_file: Path) -> dict[str, Any]:
+        """The configuration in a stack file, keys without their `isthmus:`."""
+        written = yaml.safe_load(stack_file.read_text())["config"]
+        return {key.removeprefix("isthmus:"): value for key, value in written.items()}
+
+    def placed(self, configuration: dict[str, Any]) -> dict[str, Any]:
+        """The configuration with this lab's kubeconfig and charts in place of `.lab`'s."""
+        configuration["mesh"]["istio"]["charts"] = str(self.charts)
+        for cluster in configuration["clusters"]:
+            cluster["kubeconfig"] = str(self.lab.kubeconfig)
+        return configuration
 
     def up(self, configuration: Mapping[str, Any] | None = None) -> automation.UpResult:
         if configuration is not None:
@@ -97,11 +100,11 @@ class LiveMesh:
             *("-o", "jsonpath={.items[0].status.podIP}"),
         )
 
-    def remote_clusters(self, primary: str) -> dict[str, str]:
+    def remote_clusters(self, primary: str, namespace: str = "istio-system") -> dict[str, str]:
         """What the primary's istiod says of every cluster that it watches: name → status."""
         deadline = time.monotonic() + 30
         while True:
-            lines = self.istioctl(primary, "remote-clusters").splitlines()[1:]
+            lines = self.istioctl(primary, "-i", namespace, "remote-clusters").splitlines()[1:]
             found = {line.split()[0]: "synced" if "synced" in line else line for line in lines}
             if set(found.values()) == {"synced"} or time.monotonic() > deadline:
                 return found

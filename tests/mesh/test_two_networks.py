@@ -1,6 +1,7 @@
 """Claims about stack dev: a primary and a remote on two networks (seed 001)."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,8 +10,7 @@ from tests.mesh.cluster_objects import ObjectName
 from tests.mesh.conftest import MakeMesh
 from tests.mesh.live import LiveMesh
 
-EAST = {"name": "east", "network": "east-net"}
-WEST = {"name": "west", "network": "west-net", "primary": "east"}
+DEV = Path(__file__).parents[2] / "Pulumi.dev.yaml"
 
 Snapshots = dict[str, set[ObjectName]]
 
@@ -22,12 +22,13 @@ def before(bare: LiveMesh) -> Snapshots:
 
 @pytest.fixture(scope="module")
 def bare(make_mesh: MakeMesh) -> LiveMesh:
-    return make_mesh("[{name: east, network: east-net}, {name: west, network: west-net}]")
+    clusters = LiveMesh.read(DEV)["clusters"]
+    return make_mesh([{key: c[key] for key in ("name", "network")} for c in clusters])
 
 
 @pytest.fixture(scope="module")
 def both(bare: LiveMesh) -> dict[str, Any]:
-    return bare.configuration([dict(EAST), dict(WEST)])
+    return bare.placed(LiveMesh.read(DEV))
 
 
 @pytest.fixture(scope="module")

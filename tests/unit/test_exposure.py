@@ -74,6 +74,7 @@ def test_annotations_without_a_load_balancer_are_refused() -> None:
     ]
 
 
-def test_a_control_plane_is_not_exposed_to_nobody() -> None:
+def test_the_last_remote_can_go_without_another_change() -> None:
     configured = configuration(cluster("a", "net", controlPlane={"exposure": "gateway"}))
-    assert refusal(configured) == ["isthmus:clusters[0].controlPlane"]
+    spec = config.parse(configured)
+    assert not spec.has_gateway(spec.clusters[0])
