@@ -3,6 +3,7 @@
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from lab.lab import Lab
@@ -29,13 +30,8 @@ def _control_plane(lab: Lab) -> None:
 
 
 def _two_clusters(lab: Lab) -> None:
-    started = time.monotonic()
-
-    def report(_done: int, _total: int, what: str) -> None:
-        _print(f"  {what}", time.monotonic() - started, "s", "")
-
     try:
-        _print("two clusters, until ready", _seconds(lambda: lab.up(report)), "s", "25")
+        _print("two clusters, until ready", _seconds(partial(lab.up, print)), "s", "25")
         _print("  up again, nothing to do", _seconds(lab.up), "s", "")
         time.sleep(_REST)
         _print("an empty cluster's memory", _memory(lab), "MiB", "700")

@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from lab import environment
+from lab import environment, toolchain
 from lab.cluster import ClusterError
 from lab.lab import Lab, Status
 from lab.machine import MachineError
@@ -56,12 +56,7 @@ def up(context: click.Context, spec: Path) -> None:
     """Bring the clusters up, or what is missing of them, until pods and names work in all."""
     with _sentences():
         lab = Lab(context.obj, parse(spec.read_text(), str(spec)))
-        started = time.monotonic()
-
-        def report(done: int, total: int, what: str) -> None:
-            click.echo(f"[{done:2}/{total} {time.monotonic() - started:5.1f} s] {what}")
-
-        lab.up(report)
+        lab.up(click.echo)
         names = ", ".join(c.name for c in lab.clusters)
         click.echo(f"lab up: {names}. Use it with: export KUBECONFIG={lab.kubeconfig}")
 
@@ -175,7 +170,7 @@ def _sentences() -> Generator[None]:
         for sentence in e.errors:
             click.echo(f"error: {sentence}", err=True)
         sys.exit(1)
-    except (MachineError, ClusterError) as e:
+    except (MachineError, ClusterError, toolchain.ToolchainError) as e:
         click.echo(f"error: {e}", err=True)
         sys.exit(1)
 

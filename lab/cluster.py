@@ -56,10 +56,10 @@ class ClusterError(RuntimeError):
 
 @dataclass(frozen=True)
 class Tools:
-    """What clusters are made of: the Kubernetes binary and a store of images (imagestore.py)."""
+    """What clusters are made of: the Kubernetes binary, and archives of images."""
 
     hyperkube: Path
-    images: Path
+    images: tuple[Path, ...]
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class Cluster:
             self._write_pki()
         if self.plan.nodes:
             self._write_node_files()
-            imagestore.copy(tools.images, self.directory / "containerd")
+            imagestore.lay_out(tools.images, self.directory / "containerd")
         (self.directory / "supervisord.conf").write_text(self._supervisor_config(tools))
 
     def access(self, user: str = "admin") -> pki.Access:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from lab import pki
+from lab import pki, toolchain
 from lab.cluster import CONTAINERD, HOME
 from lab.imagestore import NAMESPACE
 from lab.lab import Lab
@@ -29,8 +29,7 @@ def for_pulumi(lab: Lab, report: Callable[[str], None]) -> dict[str, str]:
         pki.write_secret(passphrase, secrets.token_urlsafe(32).encode())
     for plugin in install(home):
         report(f"plugin {plugin}")
-    tools = Path("/tmp/b/bin")
-    first = [str(tools), str(Path(sys.executable).parent)]
+    first = [str(toolchain.ensure().bin), str(Path(sys.executable).parent)]
     inherited = [p for p in os.environ.get("PATH", os.defpath).split(":") if p not in first]
     return {
         "PATH": ":".join([*first, *inherited]),

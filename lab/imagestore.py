@@ -8,11 +8,12 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from lab.machine import MachineError, only_one
+from lab.toolchain import cache
 
 _DAY = 24 * 3600.0
 NAMESPACE = "k8s.io"  # where kubelet's images live in containerd
@@ -36,28 +37,34 @@ disabled_plugins = [
 """
 
 
-def prepare(archives: Iterable[Path], cache: Path) -> Path:
-    """The containerd root that holds the images of `archives`; made under `cache` if need be.
+def lay_out(archives: Sequence[Path], root: Path) -> None:
+    """Make `root` a new containerd root with the images of `archives`, and no containers.
 
-    `archives` are tar files as of `docker save` or of the OCI layout. Stores that were not asked
-    for within the last day are removed. Raises MachineError with containerd's words.
+    `archives` are tar files as of `docker save` or of the OCI layout. Raises MachineError with
+    containerd's words.
     """
-    archives = sorted(archives)
+    _copy(_store(archives, cache().with_name("images")), root)
+
+
+def _store(archives: Sequence[Path], stores: Path) -> Path:
+    """The containerd root with these images; made under `stores` if it is not there.
+
+    Stores that were not asked for within the last day are removed.
+    """
     version = subprocess.run(["containerd", "--version"], capture_output=True, check=True).stdout
     key = hashlib.sha256(version)
-    for archive in archives:
+    for archive in sorted(archives):
         stat = archive.stat()
         key.update(f"{archive}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
-    cache.mkdir(parents=True, exist_ok=True)
-    root = cache / key.hexdigest()[:16]
-    with only_one(cache):
+    root = stores / key.hexdigest()[:16]
+    with only_one(stores):
         if root.exists():
             os.utime(root)
             return root
-        for other in cache.iterdir():
+        for other in stores.iterdir():
             if other.stat().st_mtime < time.time() - _DAY:
                 shutil.rmtree(other)
-        part = cache / f"{root.name}.part"
+        part = stores / f"{root.name}.part"
         with _containerd(part) as address:
             for archive in archives:
                 _ctr(address, "images", "import", str(archive))
@@ -65,11 +72,8 @@ def prepare(archives: Iterable[Path], cache: Path) -> Path:
     return root
 
 
-def copy(store: Path, root: Path) -> None:
-    """Make `root` a new containerd root with the images of `store`, and no containers.
-
-    Files are linked where both are on one filesystem, and copied elsewhere.
-    """
+def _copy(store: Path, root: Path) -> None:
+    """Link files where both are on one filesystem, and copy them elsewhere."""
     shutil.rmtree(root, ignore_errors=True)
     part = root.with_name(f"{root.name}.part")
     shutil.rmtree(part, ignore_errors=True)

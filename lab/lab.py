@@ -20,9 +20,10 @@ from kubernetes.client import ApiClient, ApiException, AppsV1Api, CoreV1Api
 from kubernetes.utils import FailToCreateError, create_from_dict
 from pydantic import TypeAdapter
 
-from lab import imagestore, machine, pki, preflight
+from lab import machine, pki, preflight, toolchain
 from lab.cluster import DOMAIN, Cluster, ClusterError, Tools
 from lab.spec import Plan, Spec, SpecError, plan
+from lab.toolchain import Toolchain
 
 _PATIENCE = 120.0  # seconds for one step of one cluster, on a busy machine
 _PLAN = TypeAdapter(Plan)
@@ -35,8 +36,8 @@ resolver.nameservers = [sys.argv[1]]
 resolver.resolve(sys.argv[2], lifetime=2)
 """
 
-Report = Callable[[int, int, str], None]
-"""Told of each step done: how many are, of how many, and what this one was."""
+Report = Callable[[str], None]
+"""Told of each step in a line for people: which of how many, after how long, and what."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,11 @@ class Lab:
         return self.directory / "kubeconfig"
 
     @property
+    def charts(self) -> Path:
+        """Istio's charts, a directory each: where they are is for the toolchain to know."""
+        return self.directory / "charts"
+
+    @property
     def plan(self) -> Plan:
         """The lab's addresses. Raises SpecError as long as it has not been up."""
         try:
@@ -106,10 +112,11 @@ class Lab:
     def __exit__(self, *_: object) -> None:
         self.down()
 
-    def up(self, report: Report = lambda done, total, what: None) -> None:
+    def up(self, report: Report = lambda line: None) -> None:
         """Bring up what is not up, and wait until all of it is of use.
 
-        Raises SpecError, PreflightError, MachineError or ClusterError, each with what to do.
+        The toolchain is made first where it is missing. Raises SpecError, PreflightError,
+        ToolchainError, MachineError or ClusterError, each with what to do.
         """
         if self._spec and self._plan_file.exists() and self.plan.spec != self._spec:
             raise SpecError(
@@ -123,7 +130,9 @@ class Lab:
             if not running:
                 machine.remove(self.footprint)  # what is left of one that was killed
                 self._check()
-                self._boot()
+                made = toolchain.ensure(report)
+                self._check()  # now with what the toolchain has installed
+                self._boot(made)
             clusters = self.clusters
             work = _Work(report, 1 + sum(4 if c.plan.nodes else 2 for c in clusters))
             work.step("network and namespaces: there" if running else "network and namespaces made")
@@ -157,14 +166,16 @@ class Lab:
                 self.directory.rmdir()  # no trace, if it was made for this
             raise
 
-    def _boot(self) -> None:
+    def _boot(self, made: Toolchain) -> None:
+        tools = Tools(made.bin / "hyperkube", made.images)
         self.footprint.marker.touch()
+        self.charts.unlink(missing_ok=True)
+        self.charts.symlink_to(made.charts)
         # Two labs that start at once must not plan the same ranges.
         with machine.only_one(Path("/run")):
             planned = self._settle_plan()
             machine.make_network(self.footprint, planned)
         machine.make_control_groups(self.footprint, planned)
-        tools = _tools()
         for c in self.clusters:
             c.write(tools)
         pki.write_kubeconfig(self.kubeconfig, [c.access() for c in self.clusters])
@@ -187,11 +198,13 @@ class _Work:
         self._report = report
         self._total = total
         self._done = 0
+        self._started = time.monotonic()
         self._given_up = threading.Event()
 
     def step(self, what: str) -> None:
         self._done += 1
-        self._report(self._done, self._total, what)
+        elapsed = time.monotonic() - self._started
+        self._report(f"[{self._done:2}/{self._total} {elapsed:5.1f} s] {what}")
 
     def until(self, c: Cluster, program: str, what: str, done: Callable[[], bool]) -> None:
         """Wait until `done`, to which `program` has to come. Raises ClusterError if it does not."""
@@ -216,11 +229,6 @@ class _Work:
                     future.result()
             finally:  # an interruption too
                 self._given_up.set()
-
-
-def _tools() -> Tools:
-    images = imagestore.prepare(Path("/tmp/b/images").glob("*.tar"), Path("/tmp/b/imgcache"))
-    return Tools(Path("/tmp/b/bin/hyperkube"), images)
 
 
 def _bring_up(c: Cluster, work: _Work) -> None:

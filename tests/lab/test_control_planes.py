@@ -1,6 +1,8 @@
 """Control-plane-only labs, for real: quick to come, and gone without a trace however they end."""
 
+import dataclasses
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -22,9 +24,11 @@ import yaml
 from kubernetes.client import CoreV1Api
 from kubernetes.config import new_client_from_config_dict
 
-from lab.cluster import ClusterError, Tools
+from lab import toolchain
+from lab.cluster import ClusterError
 from lab.lab import Lab
 from lab.spec import SpecError, parse
+from lab.toolchain.progress import Report
 from tests.lab.observe import core, differences, supervisor, traces, within
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes namespaces as root")
@@ -73,10 +77,10 @@ def test_no_key_is_copied_out_of_the_directory(lab: Lab) -> None:
 def test_a_second_up_starts_nothing_anew(lab: Lab) -> None:
     before = {supervisor(lab, c).pid for c in ("a", "b")}
     steps: list[str] = []
-    lab.up(lambda done, total, what: steps.append(f"{done}/{total} {what}"))
+    lab.up(steps.append)
     assert {supervisor(lab, c).pid for c in ("a", "b")} == before
-    assert steps[0] == "1/5 network and namespaces: there"
-    assert steps[-1].startswith("5/5 ")
+    assert re.fullmatch(r"\[ 1/5 +\d\.\d s\] network and namespaces: there", steps[0])
+    assert steps[-1].startswith("[ 5/5 ")
 
 
 def test_another_description_is_refused_while_the_lab_is_there(lab: Lab) -> None:
@@ -233,7 +237,12 @@ def test_a_program_that_cannot_run_is_named_with_its_last_words(
     broken = directory.parent / "hyperkube"
     broken.write_text("#!/bin/sh\necho cannot find my feet; exit 1\n")
     broken.chmod(0o755)
-    monkeypatch.setattr("lab.lab._tools", lambda: Tools(broken, Path("/none")))
+    made = dataclasses.replace(toolchain.ensure(), bin=broken.parent)
+
+    def ensure(_report: Report) -> toolchain.Toolchain:
+        return made
+
+    monkeypatch.setattr(toolchain, "ensure", ensure)
     monkeypatch.setattr("lab.lab._PATIENCE", 2.0)
     with pytest.raises(ClusterError) as caught:
         Lab(directory, parse(ONE)).up()
