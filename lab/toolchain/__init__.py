@@ -69,9 +69,13 @@ def ensure(report: Report = lambda line: None) -> Toolchain:
 def _bin(programs: dict[str, Path], store: Store) -> Path:
     def make(target: Path) -> None:
         for name, program in programs.items():
-            (target / name).symlink_to(program)
+            if program.is_relative_to(store.root):
+                # The language host looks for its executor beside its own file, links resolved.
+                (target / name).hardlink_to(program)
+            else:
+                (target / name).symlink_to(program)
 
-    return store.get("bin", _digest(repr(sorted(programs.items()))), make)
+    return store.get("bin", _digest(f"linked {sorted(programs.items())!r}"), make)
 
 
 def _charts(sources: Path, store: Store) -> Path:
