@@ -43,11 +43,11 @@ def lay_out(archives: Sequence[Path], root: Path) -> None:
     `archives` are tar files as of `docker save` or of the OCI layout. Raises MachineError with
     containerd's words.
     """
-    _copy(_store(archives, cache().with_name("images")), root)
+    _copy(prepare(archives, cache().with_name("images")), root)
 
 
-def _store(archives: Sequence[Path], stores: Path) -> Path:
-    """The containerd root with these images; made under `stores` if it is not there.
+def prepare(archives: Sequence[Path], stores: Path) -> Path:
+    """A containerd root with these images, to be copied; made under `stores` if it is not there.
 
     Stores that were not asked for within the last day are removed.
     """

@@ -126,17 +126,11 @@ class Lab:
                 ]
             )
         with machine.only_one(self.directory):
-            running = self._plan_file.exists() and all(c.running() for c in self.clusters)
-            if not running:
-                machine.remove(self.footprint)  # what is left of one that was killed
-                self._check()
-                made = toolchain.ensure(report)
-                self._check()  # now with what the toolchain has installed
-                self._boot(made)
-            clusters = self.clusters
-            work = _Work(report, 1 + sum(4 if c.plan.nodes else 2 for c in clusters))
-            work.step("network and namespaces: there" if running else "network and namespaces made")
-            work.in_parallel([partial(_bring_up, c, work) for c in clusters])
+            try:
+                self._up(report)
+            finally:
+                with contextlib.suppress(OSError):
+                    self.directory.rmdir()  # no trace of a lab that there cannot be
 
     def down(self) -> None:
         """Remove every trace of the lab, its directory included, in whatever state it is."""
@@ -158,19 +152,42 @@ class Lab:
     def _plan_file(self) -> Path:
         return self.directory / "plan.json"
 
+    @property
+    def _made_of(self) -> Path:
+        """The file that tells which toolchain the lab was made with."""
+        return self.directory / "toolchain"
+
+    def _up(self, report: Report) -> None:
+        running = self._plan_file.exists() and all(c.running() for c in self.clusters)
+        if not running:
+            machine.remove(self.footprint)  # what is left of one that was killed
+            self._check()
+        made = toolchain.ensure(report)
+        if not running:
+            self._check()  # now with what the toolchain has installed
+            self._boot(made)
+        elif self._made_of.read_text() != _key(made):
+            report(
+                "the toolchain has changed since this lab was made: its clusters keep their "
+                "programs and images until `python -m lab down`"
+            )
+        clusters = self.clusters
+        work = _Work(report, 1 + sum(4 if c.plan.nodes else 2 for c in clusters))
+        work.step("network and namespaces: there" if running else "network and namespaces made")
+        work.in_parallel([partial(_bring_up, c, work) for c in clusters])
+
     def _check(self) -> None:
-        try:
-            preflight.check(self.directory, self._spec or self.plan.spec)
-        except preflight.PreflightError:
-            with contextlib.suppress(OSError):
-                self.directory.rmdir()  # no trace, if it was made for this
-            raise
+        if self._spec and not self._plan_file.exists():
+            preflight.check(self.directory, self._spec)
+        else:
+            preflight.check(self.directory, self.plan.spec, self.plan)
 
     def _boot(self, made: Toolchain) -> None:
         tools = Tools(made.bin / "hyperkube", made.images)
         self.footprint.marker.touch()
         self.charts.unlink(missing_ok=True)
         self.charts.symlink_to(made.charts)
+        self._made_of.write_text(_key(made))
         # Two labs that start at once must not plan the same ranges.
         with machine.only_one(Path("/run")):
             planned = self._settle_plan()
@@ -189,6 +206,11 @@ class Lab:
         planned = plan(self._spec, machine.free_range(used))
         pki.write_secret(self._plan_file, _PLAN.dump_json(planned, indent=1, by_alias=True))
         return planned
+
+
+def _key(made: Toolchain) -> str:
+    """Another for every change of the programs, charts or images: their paths are."""
+    return "\n".join(str(p) for p in (made.bin, made.charts, *made.images))
 
 
 class _Work:

@@ -15,7 +15,7 @@ import psutil
 
 from lab.cluster import CNI_PLUGINS
 from lab.machine import Footprint, free_range, hierarchies, used_ranges
-from lab.spec import Spec, SpecError, plan
+from lab.spec import Plan, Spec, SpecError, plan
 
 _GIB = 1024**3
 # Measured for an idle cluster, with room for a mesh; bench/lab.py has the figures.
@@ -65,16 +65,17 @@ class PreflightError(RuntimeError):
         super().__init__("\n".join(errors))
 
 
-def check(directory: Path, spec: Spec) -> None:
+def check(directory: Path, spec: Spec, planned: Plan | None = None) -> None:
     """Raise PreflightError with everything that hinders the lab of `spec` in `directory`.
 
-    For a lab that is not running: a running one uses addresses and memory itself.
+    `planned` is for a lab that was there before and keeps its addresses. For labs that do not run:
+    a running one uses addresses and memory itself.
     """
     errors = list(_who())
     # As another user, or on another system, the rest cannot be found out.
     if not errors:
         errors += [*_programs(), *_kernel(directory), *_room(directory, spec)]
-        errors += [*_ranges(directory, spec), *_directory(directory)]
+        errors += [*_ranges(directory, spec, planned), *_directory(directory)]
     if errors:
         raise PreflightError(errors)
 
@@ -154,22 +155,23 @@ def _room(directory: Path, spec: Spec) -> Iterator[str]:
         )
 
 
-def _ranges(directory: Path, spec: Spec) -> Iterator[str]:
+def _ranges(directory: Path, spec: Spec, planned: Plan | None) -> Iterator[str]:
     used = used_ranges(Footprint(directory))
-    try:
-        planned = plan(spec, free_range(used))
-    except SpecError as e:
-        yield from e.errors
-        return
-    named: list[tuple[str, IPv4Network, str]] = [("range", planned.nodes, "another `range`")]
-    named += [
-        (f"clusters[{i}].loadBalancers", c.load_balancers, "another, or leave it out")
-        for i, c in enumerate(planned.clusters)
-    ]
-    for path, ours, cure in named:
+    cure = "run `python -m lab down` first, so that it gets others"
+    if planned is None:
+        cure = "set another, or leave it out to have it planned"
+        try:
+            planned = plan(spec, free_range(used))
+        except SpecError as e:
+            yield from e.errors
+            return
+    named: list[tuple[str, IPv4Network]] = [("range", planned.nodes)]
+    for i, c in enumerate(planned.clusters):
+        named.append((f"clusters[{i}].loadBalancers", c.load_balancers))
+    for path, ours in named:
         for theirs, owner in used:
             if ours.overlaps(theirs):
-                yield f"{path}: {ours} overlaps {theirs} of {owner} on this machine; set {cure}"
+                yield f"{path}: {ours} overlaps {theirs} of {owner} on this machine; {cure}"
 
 
 def _directory(directory: Path) -> Iterator[str]:

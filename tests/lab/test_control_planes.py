@@ -27,6 +27,7 @@ from kubernetes.config import new_client_from_config_dict
 from lab import toolchain
 from lab.cluster import ClusterError
 from lab.lab import Lab
+from lab.preflight import PreflightError
 from lab.spec import SpecError, parse
 from lab.toolchain.progress import Report
 from tests.lab.observe import core, differences, supervisor, traces, within
@@ -42,6 +43,15 @@ clusters:
   - {{ name: a, network: n, nodes: false, loadBalancers: {POOL} }}
   - {{ name: b, network: n, nodes: false }}
 """
+
+
+def use(made: toolchain.Toolchain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let labs be made of this."""
+
+    def ensure(_report: Report) -> toolchain.Toolchain:
+        return made
+
+    monkeypatch.setattr(toolchain, "ensure", ensure)
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +91,27 @@ def test_a_second_up_starts_nothing_anew(lab: Lab) -> None:
     assert {supervisor(lab, c).pid for c in ("a", "b")} == before
     assert re.fullmatch(r"\[ 1/5 +\d\.\d s\] network and namespaces: there", steps[0])
     assert steps[-1].startswith("[ 5/5 ")
+
+
+def test_up_tells_when_the_toolchain_has_changed(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(dataclasses.replace(toolchain.ensure(), bin=tmp_path), monkeypatch)
+    lines: list[str] = []
+    lab.up(lines.append)
+    assert lines[0].startswith("the toolchain has changed since this lab was made: its clusters")
+
+
+def test_addresses_that_were_lost_to_another_lab_are_told(lab: Lab, directory: Path) -> None:
+    directory.mkdir()
+    shutil.copy(lab.directory / "plan.json", directory)
+    shutil.copy(lab.footprint.marker, directory)
+    with pytest.raises(PreflightError) as caught:
+        Lab(directory).up()
+    assert caught.value.errors[0] == (
+        f"range: {lab.plan.nodes} overlaps {lab.plan.nodes} of the lab in {lab.directory} on this "
+        "machine; run `python -m lab down` first, so that it gets others"
+    )
 
 
 def test_another_description_is_refused_while_the_lab_is_there(lab: Lab) -> None:
@@ -237,12 +268,7 @@ def test_a_program_that_cannot_run_is_named_with_its_last_words(
     broken = directory.parent / "hyperkube"
     broken.write_text("#!/bin/sh\necho cannot find my feet; exit 1\n")
     broken.chmod(0o755)
-    made = dataclasses.replace(toolchain.ensure(), bin=broken.parent)
-
-    def ensure(_report: Report) -> toolchain.Toolchain:
-        return made
-
-    monkeypatch.setattr(toolchain, "ensure", ensure)
+    use(dataclasses.replace(toolchain.ensure(), bin=broken.parent), monkeypatch)
     monkeypatch.setattr("lab.lab._PATIENCE", 2.0)
     with pytest.raises(ClusterError) as caught:
         Lab(directory, parse(ONE)).up()
