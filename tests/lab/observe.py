@@ -21,7 +21,7 @@ _PLACES = {
     "/etc/cni": 3,
     "/opt": 1,
     "/run": 4,
-    "/sys/fs/cgroup": 7,
+    "/sys/fs/cgroup": 2,
     "/usr/libexec": 1,
     "/var/lib": 1,
     "/var/lib/cni": 4,
