@@ -57,7 +57,9 @@ def install(
             version=version,
             repository_opts=v4.RepositoryOptsArgs(repo=repository) if repository else None,
             values=values,
-            opts=opts,
+            opts=pulumi.ResourceOptions.merge(
+                opts, pulumi.ResourceOptions(transforms=[leave_to_istiod])
+            ),
         )
     return v3.Release(
         name,
@@ -69,3 +71,19 @@ def install(
         values=values,
         opts=opts,
     )
+
+
+def leave_to_istiod(
+    args: pulumi.ResourceTransformArgs,
+) -> pulumi.ResourceTransformResult | None:
+    """istiod closes its validating webhook itself, when the API server is seen to reach it.
+
+    The chart begins with Ignore; without this every refresh would call Fail a drift
+    (istio/istio#44285).
+    """
+    if not args.type_.endswith(":ValidatingWebhookConfiguration"):
+        return None
+    opts = pulumi.ResourceOptions.merge(
+        args.opts, pulumi.ResourceOptions(ignore_changes=["webhooks[*].failurePolicy"])
+    )
+    return pulumi.ResourceTransformResult(props=args.props, opts=opts)

@@ -23,13 +23,7 @@ def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 def base(*, namespace: str, is_remote: bool) -> dict[str, Any]:
     """CRDs, the reader service account and the default validating webhook."""
-    values: dict[str, Any] = {
-        "global": {"istioNamespace": namespace},
-        # istiod flips Ignore to Fail when it is ready, which every later preview would show as
-        # drift (istio/istio#44285). Fail from the start is safe: nothing of Istio's own kinds is
-        # created before istiod is ready.
-        "base": {"validationFailurePolicy": "Fail"},
-    }
+    values: dict[str, Any] = {"global": {"istioNamespace": namespace}}
     if is_remote:
         values["profile"] = "remote"
     return values
@@ -62,7 +56,6 @@ def primary(
             "externalIstiod": has_remotes,
             "operatorManageWebhooks": not injects,
         },
-        "base": {"validationFailurePolicy": "Fail"},
     }
     if mesh_networks:
         values["global"]["meshNetworks"] = mesh_networks
@@ -112,7 +105,6 @@ def remote(
             "operatorManageWebhooks": not injects,
         },
         "istiodRemote": {"injectionPath": injection_path(cluster=cluster, network=network)},
-        "base": {"validationFailurePolicy": "Fail"},
     }
 
 

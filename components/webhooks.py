@@ -19,12 +19,17 @@ class WebhooksArgs(TypedDict):
 
 
 class Webhooks(pulumi.ComponentResource):
-    """Waits until istiod has written its CA bundle into the cluster's webhooks.
+    """Waits until the API server reaches istiod through the cluster's webhooks.
 
-    A pod made earlier is refused with `x509: certificate signed by unknown authority`, and its
-    ReplicaSet tries again more and more slowly (istio/istio#37070). Whatever is injected depends
-    on this component: no restarts, no sleeps. The wait is an annotation that a Patch resource adds
-    to the webhook; removing the patch removes the annotation.
+    Injection: until istiod has written its CA bundle. A pod made earlier is refused with `x509:
+    certificate signed by unknown authority`, and its ReplicaSet tries again more and more slowly
+    (istio/istio#37070). Whatever is injected depends on this component: no restarts, no sleeps.
+
+    Validation: until istiod has set the webhook to Fail, which it does when the API server has
+    been seen to ask it (readyForFailClose in pkg/webhooks/validation/controller). An object of
+    Istio's sent earlier is lost to a refused connection while Services are still being wired.
+
+    The wait is an annotation that a Patch resource adds; removing the patch removes it.
     """
 
     def __init__(
@@ -35,7 +40,9 @@ class Webhooks(pulumi.ComponentResource):
         kind = admissionregistration.v1
         if args["injects"]:
             kind.MutatingWebhookConfigurationPatch(
-                f"{name}-injector", metadata=_waiting(injector_name(args["namespace"])), opts=child
+                f"{name}-injector",
+                metadata=_waiting(injector_name(args["namespace"]), "clientConfig.caBundle"),
+                opts=child,
             )
         if args["validates"]:
             for suffix, webhook in (
@@ -43,15 +50,17 @@ class Webhooks(pulumi.ComponentResource):
                 ("default-validator", "istiod-default-validator"),
             ):
                 kind.ValidatingWebhookConfigurationPatch(
-                    f"{name}-{suffix}", metadata=_waiting(webhook), opts=child
+                    f"{name}-{suffix}",
+                    metadata=_waiting(webhook, "failurePolicy", "=Fail"),
+                    opts=child,
                 )
         self.register_outputs({})
 
 
-def _waiting(name: str) -> ObjectMetaPatchArgs:
+def _waiting(name: str, field: str, value: str = "") -> ObjectMetaPatchArgs:
     return ObjectMetaPatchArgs(
         name=name,
-        annotations={"pulumi.com/waitFor": "jsonpath={.webhooks[0].clientConfig.caBundle}"},
+        annotations={"pulumi.com/waitFor": f"jsonpath={{.webhooks[0].{field}}}{value}"},
     )
 
 

@@ -8,11 +8,13 @@ once when it moves.
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-import pulumi
 from google.protobuf import json_format
-from pulumi.runtime import mocks, stack  # pyright: ignore[reportPrivateImportUsage]
+from pulumi.runtime import mocks, settings, stack
+from pulumi.runtime._callbacks import (
+    _CallbackServicer,  # pyright: ignore[reportPrivateUsage]
+)
 
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
 _SECRET = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105  # Pulumi's mark, not a secret
@@ -158,14 +160,22 @@ def record(program: Callable[[], object], *, preview: bool = False) -> Recording
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
-        mocks.set_mocks(_Answers(), "isthmus", "test", preview=preview, monitor=_Monitor(recording))
+        monitor: Any = _Monitor(recording)
+        mocks.set_mocks(_Answers(), "isthmus", "test", preview=preview, monitor=monitor)
 
         async def run() -> None:
-            program()
-            await stack.wait_for_rpcs()
+            # The mocks have none, and refuse `transforms` without.
+            callbacks = _CallbackServicer(monitor)
+            await callbacks.serve()
+            cast("Any", settings.SETTINGS).callbacks = callbacks
+            try:
+                program()
+                await stack.wait_for_rpcs()
+            finally:
+                await _CallbackServicer.shutdown()
 
         loop.run_until_complete(run())
     finally:
         loop.close()
-        pulumi.runtime.settings.reset_options()
+        settings.reset_options()
     return recording

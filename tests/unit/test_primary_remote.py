@@ -2,8 +2,10 @@
 
 from itertools import pairwise
 
+import pulumi
 import pytest
 
+from components import charts
 from tests.unit import meshes
 from tests.unit.recorder import Recording
 
@@ -203,3 +205,16 @@ def test_each_method_installs_the_same_charts(method: str, chart_type: str) -> N
 
 def test_crds_are_no_resources_of_the_stack(mesh: Recording) -> None:
     assert mesh.one("helm.sh/v3:Release", "east-base").inputs["chart"] == "charts/base"
+
+
+def test_what_istiod_closes_itself_is_no_drift() -> None:
+    def transformed(kind: str) -> list[str] | None:
+        args = pulumi.ResourceTransformArgs(
+            custom=True, type_=kind, name="x", props={}, opts=pulumi.ResourceOptions()
+        )
+        result = charts.leave_to_istiod(args)
+        return result.opts.ignore_changes if result else None
+
+    group = "kubernetes:admissionregistration.k8s.io/v1"
+    assert transformed(f"{group}:ValidatingWebhookConfiguration") == ["webhooks[*].failurePolicy"]
+    assert transformed(f"{group}:MutatingWebhookConfiguration") is None
