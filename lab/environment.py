@@ -1,32 +1,32 @@
 """The variables with which other programs use a lab."""
 
 import os
-import secrets
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from lab import pki, toolchain
+from lab import toolchain
 from lab.cluster import CONTAINERD, HOME
 from lab.imagestore import NAMESPACE
 from lab.lab import Lab
 from lab.plugins.install import install
 
+PASSPHRASE = "isthmus-lab"  # noqa: S105
+"""Fits the salt in Pulumi.dev.yaml, which Pulumi would otherwise write into it. It is no secret: the
+lab's state is as private as its directory, in which the kubeconfig lies in clear."""
+
 
 def for_pulumi(lab: Lab, report: Callable[[str], None]) -> dict[str, str]:
     """Variables for the Pulumi command line, and whatever else reads KUBECONFIG.
 
-    Plugins, state and the passphrase of its secrets are the lab's own and go with it. Installs the
+    Plugins and state are the lab's own and go with it. Installs the
     stand-ins for provider plugins where the real ones are not installed; `report` is told which.
     """
     lab.clusters  # noqa: B018  # complains where there is no lab
     home = lab.directory / "pulumi"
     state = lab.directory / "state"
-    passphrase = lab.directory / "passphrase"
     for directory in (home, state):
         directory.mkdir(exist_ok=True)
-    if not passphrase.exists():
-        pki.write_secret(passphrase, secrets.token_urlsafe(32).encode())
     for plugin in install(home):
         report(f"plugin {plugin}")
     first = [str(toolchain.ensure().bin), str(Path(sys.executable).parent)]
@@ -36,7 +36,7 @@ def for_pulumi(lab: Lab, report: Callable[[str], None]) -> dict[str, str]:
         "KUBECONFIG": str(lab.kubeconfig),
         "PULUMI_HOME": str(home),
         "PULUMI_BACKEND_URL": f"file://{state}",
-        "PULUMI_CONFIG_PASSPHRASE_FILE": str(passphrase),
+        "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
     }
