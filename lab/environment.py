@@ -12,8 +12,8 @@ from lab.lab import Lab
 from lab.plugins.install import install
 
 PASSPHRASE = "isthmus-lab"  # noqa: S105
-"""Fits the salt in Pulumi.dev.yaml, which Pulumi would otherwise write into it. It is no secret: the
-lab's state is as private as its directory, in which the kubeconfig lies in clear."""
+"""Fits the salt in Pulumi.dev.yaml, which Pulumi would otherwise write into it. It is no secret:
+the lab's state is as private as its directory, in which the kubeconfig lies in clear."""
 
 
 def for_pulumi(lab: Lab, report: Callable[[str], None]) -> dict[str, str]:
