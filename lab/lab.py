@@ -158,6 +158,7 @@ class Lab:
         return self.directory / "toolchain"
 
     def _up(self, report: Report) -> None:
+        started = time.monotonic()
         running = self._plan_file.exists() and all(c.running() for c in self.clusters)
         if not running:
             machine.remove(self.footprint)  # what is left of one that was killed
@@ -172,7 +173,7 @@ class Lab:
                 "programs and images until `python -m lab down`"
             )
         clusters = self.clusters
-        work = _Work(report, 1 + sum(4 if c.plan.nodes else 2 for c in clusters))
+        work = _Work(report, 1 + sum(4 if c.plan.nodes else 2 for c in clusters), started)
         work.step("network and namespaces: there" if running else "network and namespaces made")
         work.in_parallel([partial(_bring_up, c, work) for c in clusters])
 
@@ -196,8 +197,9 @@ class Lab:
         for c in self.clusters:
             c.write(tools)
         pki.write_kubeconfig(self.kubeconfig, [c.access() for c in self.clusters])
-        for c in self.clusters:
-            c.boot()
+        with ThreadPoolExecutor(len(planned.clusters)) as pool:
+            for booted in [pool.submit(c.boot) for c in self.clusters]:
+                booted.result()
 
     def _settle_plan(self) -> Plan:
         if self._plan_file.exists() or not self._spec:
@@ -216,11 +218,11 @@ def _key(made: Toolchain) -> str:
 class _Work:
     """Steps that are counted, waited for with patience, and given up together."""
 
-    def __init__(self, report: Report, total: int) -> None:
+    def __init__(self, report: Report, total: int, started: float) -> None:
         self._report = report
         self._total = total
+        self._started = started
         self._done = 0
-        self._started = time.monotonic()
         self._given_up = threading.Event()
 
     def step(self, what: str) -> None:
