@@ -161,7 +161,14 @@ def _ambient() -> Kubeconfig:
         raise UnreachableError(
             f"there is no kubeconfig at {files}; set `kubeconfig` or $KUBECONFIG"
         )
-    return Kubeconfig(cast(Object, merged.value), Path.cwd())
+    # The merger leaves the entries of its lists in wrappers of its own.
+    content = {
+        key: [getattr(entry, "value", entry) for entry in value]
+        if isinstance(value, list)
+        else value
+        for key, value in cast(Object, merged.value).items()
+    }
+    return Kubeconfig(content, Path.cwd())
 
 
 class _Rate:
