@@ -258,7 +258,7 @@ def _istiod_width(spec: MeshSpec, cluster: Cluster) -> float:
 
 def _istiod_height(spec: MeshSpec, cluster: Cluster) -> float:
     pills = _pills(read_by(spec, cluster), Box(0, 0, _istiod_width(spec, cluster), 0))
-    least = 64.0 if cluster.is_remote or spec.control_plane(cluster) else 30.0
+    least = 64.0 if cluster.is_remote or spec.control_plane(cluster) else 46.0
     if cluster.is_remote or not pills:
         return least
     return max(least, max(p.bottom for p in pills.values()) + PAD * 0.75)

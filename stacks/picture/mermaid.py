@@ -69,7 +69,7 @@ class _Chart:
         yield f'    subgraph {key}["{name} ({role})"]'
         versions = words.versions(spec, cluster, state)
         if not cluster.is_remote:
-            label = _label("istiod", self._secrets(cluster))
+            label = _label("istiod", self._knows(cluster))
             yield f'      {key}_istiod["{label}"]{self._red(Part("istiod", name))}'
         if self._load_balancer(cluster):
             label = _label(words.way(spec, cluster), words.entry_address(spec, cluster, state))
@@ -83,10 +83,10 @@ class _Chart:
         if Part("cluster", name) in state.failed:
             yield f"    class {key} failed"
 
-    def _secrets(self, primary: Cluster) -> str | None:
+    def _knows(self, primary: Cluster) -> str:
         failed = {p.other for p in self.state.failed if p[:2] == ("secret", primary.name)}
         read = [f"{x} (failed)" if x in failed else x for x in words.read_by(self.spec, primary)]
-        return f"remote secrets: {', '.join(read)}" if read else None
+        return " ".join((*words.knows(self.spec, primary), ", ".join(read)))
 
     def _load_balancer(self, primary: Cluster) -> bool:
         control_plane = self.spec.control_plane(primary)

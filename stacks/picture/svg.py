@@ -173,7 +173,7 @@ class _Drawing:
             card.istiod,
             "istiod",
             "istiod",
-            ["remote secrets:"] if card.secrets else [],
+            words.knows(self.spec, card.cluster),
             Part("istiod", name),
         )
         for read, box in card.secrets.items():

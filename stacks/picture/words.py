@@ -46,6 +46,13 @@ def read_by(spec: MeshSpec, primary: Cluster) -> tuple[str, ...]:
     return tuple(c.name for c in spec.clusters if primary in spec.readers_of(c))
 
 
+def knows(spec: MeshSpec, primary: Cluster) -> tuple[str, ...]:
+    """How a primary's istiod learns of other clusters, if there is anything to learn."""
+    if spec.mesh.discovery == "entries":
+        return ("entries lead to other clusters",)
+    return ("remote secrets:",) if read_by(spec, primary) else ()
+
+
 def way(spec: MeshSpec, primary: Cluster) -> str:
     """By what the remotes of a primary reach its control plane."""
     control_plane = spec.control_plane(primary)
@@ -93,7 +100,8 @@ def _sentences(spec: MeshSpec, state: State) -> Iterator[str]:
             )
         else:
             read = ", ".join(read_by(spec, cluster)) or "no other cluster"
-            yield f"{cluster.name} is a primary; its istiod reads {read}."
+            entries = "; entries lead to the others" * (spec.mesh.discovery == "entries")
+            yield f"{cluster.name} is a primary; its istiod reads {read}{entries}."
         if spec.has_gateway(cluster):
             address = state.gateways.get(cluster.name)
             yield (

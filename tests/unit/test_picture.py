@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from stacks import config
-from stacks.picture import words
+from stacks.picture import gallery, words
 from stacks.picture.layout import Box, Point, lay_out, text_width
 from stacks.picture.mermaid import mermaid
 from stacks.picture.state import Part, State
@@ -20,7 +19,6 @@ from tests.unit import meshes
 from tests.unit.meshes import cluster, configuration
 
 _LONG = "a-name-as-long-as-a-dns-label-can-be-which-is-sixty-three-mmmmm"
-_EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("Pulumi.*.yaml"))
 _CONFIGURATIONS: dict[str, dict[str, Any]] = {
     "dev": meshes.two_networks(),
     "one cluster": configuration(cluster("only", "net")),
@@ -49,17 +47,13 @@ _CONFIGURATIONS: dict[str, dict[str, Any]] = {
         *(cluster(f"{i}-{_LONG}"[:63], _LONG, primary=_LONG) for i in range(7)),
         cluster("m" * 63, "m" * 63),
     ),
-} | {
-    path.name: {
-        key.removeprefix("isthmus:"): value
-        for key, value in yaml.safe_load(path.read_text())["config"].items()
-        if key.startswith("isthmus:")
-    }
-    for path in _EXAMPLES
 }
 every_mesh = pytest.mark.parametrize(
     "spec",
-    [pytest.param(config.parse(c), id=name) for name, c in _CONFIGURATIONS.items()],
+    [
+        *(pytest.param(config.parse(c), id=name) for name, c in _CONFIGURATIONS.items()),
+        *(pytest.param(gallery.spec_of(file), id=file.name) for file in gallery.STACKS),
+    ],
 )
 
 
@@ -216,6 +210,14 @@ def test_a_shared_gateway_goes_by_its_name_and_port() -> None:
         assert "port 443 " in text
         assert "15443" not in text
         assert "east-west" not in text
+
+
+def test_without_remote_secrets_entries_lead_to_other_clusters() -> None:
+    configured = configuration(cluster("a", "n1"), cluster("b", "n2"))
+    configured["mesh"]["discovery"] = "entries"
+    for text in (svg(config.parse(configured)), mermaid(config.parse(configured))):
+        assert text.count("entries lead to other clusters") == 2
+        assert "remote secret" not in text
 
 
 # What failed.
@@ -426,6 +428,17 @@ def test_mermaid_reddens_the_edges_that_failed() -> None:
     (numbers,) = re.findall(r"linkStyle (\S+) ", text)
     red = {_edges(text)[int(n)] for n in numbers.split(",")}
     assert red == {("c1_pods", "c0_gateway"), ("c0_pods", "between"), ("between", "c1_gateway")}
+
+
+@pytest.mark.parametrize("file", gallery.STACKS, ids=lambda path: path.name)
+def test_the_committed_picture_of_each_stack_is_the_one_that_is_drawn(file: Path) -> None:
+    assert gallery.picture_of(file).read_text() == gallery.draw(file), gallery.MEND
+
+
+def test_the_page_of_topologies_is_the_one_that_is_made() -> None:
+    assert gallery.PAGE.read_text() == gallery.page(), gallery.MEND
+    drawn = {path.name for path in gallery.PICTURES.iterdir()}
+    assert drawn == {gallery.picture_of(file).name for file in gallery.STACKS}, gallery.MEND
 
 
 def test_words_count_one_as_one() -> None:
