@@ -86,7 +86,7 @@ class _Chart:
     def _knows(self, primary: Cluster) -> str:
         failed = {p.other for p in self.state.failed if p[:2] == ("secret", primary.name)}
         read = [f"{x} (failed)" if x in failed else x for x in words.read_by(self.spec, primary)]
-        return " ".join((*words.knows(self.spec, primary), ", ".join(read)))
+        return " ".join((*words.knows(self.spec, primary), ", ".join(read))).rstrip()
 
     def _load_balancer(self, primary: Cluster) -> bool:
         control_plane = self.spec.control_plane(primary)
