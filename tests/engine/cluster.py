@@ -2,16 +2,16 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
 from typing import Any, cast
 
 from kubernetes import config, dynamic
 from kubernetes.client.exceptions import ApiException
 
-_SECONDS = 20
+_SECONDS = 60
 
 
 class Cluster:
@@ -61,11 +61,14 @@ o = pulumi.ResourceOptions(provider=p)
         resource = self._resource(body["apiVersion"], body["kind"])
         resource.create(body=body, namespace=self._home(resource))
 
-    def patch(self, version: str, kind: str, name: str, body: Any, **options: Any) -> None:
-        """Merge-patch an object as another program would."""
+    def patch(
+        self, version: str, kind: str, name: str, body: Any, *, part: str = "", **options: Any
+    ) -> None:
+        """Merge-patch an object, or a part of it such as `status`, as another program would."""
         resource = self._resource(version, kind)
+        target = resource.subresources[part] if part else resource
         options = {"content_type": "application/merge-patch+json", **options}
-        resource.patch(name=name, namespace=self._home(resource), body=body, **options)
+        target.patch(name=name, namespace=self._home(resource), body=body, **options)
 
     def apply(self, body: dict[str, Any], manager: str) -> None:
         """Server-side apply, by force."""
@@ -90,17 +93,17 @@ o = pulumi.ResourceOptions(provider=p)
         return self.namespace if resource.namespaced else None
 
     @contextmanager
-    def meanwhile(self, action: Callable[[], bool]) -> Iterator[None]:
-        """Try an action beside the test until it says that it is done."""
+    def meanwhile(self, action: Callable[[], bool]) -> Generator[None]:
+        """Try an action beside the test until it says that it is done; it must come to that."""
+        with ThreadPoolExecutor(1) as pool:
+            acting = pool.submit(until, action)
+            yield
+            acting.result()
 
-        def act() -> None:
-            end = time.monotonic() + _SECONDS
-            while time.monotonic() < end:
-                if action():
-                    return
-                time.sleep(0.1)
 
-        thread = Thread(target=act)
-        thread.start()
-        yield
-        thread.join()
+def until(check: Callable[[], bool]) -> None:
+    """Wait until something is so; fail if it does not come true within a minute."""
+    end = time.monotonic() + _SECONDS
+    while not check():
+        assert time.monotonic() < end, f"it did not happen within {_SECONDS} s"
+        time.sleep(0.1)

@@ -1,14 +1,25 @@
 """One API server for all engine tests; every test has a namespace of its own."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from lab import toolchain
 from lab.lab import Lab
 from lab.spec import parse
 from tests.engine.cluster import Cluster
 from tests.engine.program import Program
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tools() -> Iterator[None]:
+    """Put pulumi, its language host and helm first on PATH."""
+    before = os.environ["PATH"]
+    os.environ["PATH"] = f"{toolchain.ensure().bin}:{before}"
+    yield
+    os.environ["PATH"] = before
 
 
 @pytest.fixture(scope="session")

@@ -3,10 +3,9 @@
 import base64
 import signal
 import subprocess
-import time
 from typing import Any
 
-from tests.engine.cluster import Cluster
+from tests.engine.cluster import Cluster, until
 from tests.engine.program import Program
 
 WEBHOOK = "admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration"
@@ -84,7 +83,8 @@ k.core.v1.ServiceAccount("sa", opts=o, metadata={"namespace": ns, "name": "sa", 
 def test_a_failed_job_gives_its_pods_last_words(cluster: Cluster, program: Program) -> None:
     source = """
 k.batch.v1.Job("verify", metadata={"namespace": ns, "name": "verify", "annotations": {
-    "pulumi.com/replaceUnready": "true"}}, opts=o, spec={"backoffLimit": 0, "template": {"spec": {
+    "pulumi.com/replaceUnready": "true", "pulumi.com/timeoutSeconds": "60"}}, opts=o,
+    spec={"backoffLimit": 0, "template": {"spec": {
     "restartPolicy": "Never", "containers": [{"name": "probe", "image": "x",
     "terminationMessagePolicy": "FallbackToLogsOnError"}]}}})
 """
@@ -137,7 +137,7 @@ def _finish(cluster: Cluster, phase: str, code: int, message: str) -> bool:
         ],
     }
     name = pods[0]["metadata"]["name"]
-    cluster.patch("v1", "Pod", name, {"status": status}, subresource="status")
+    cluster.patch("v1", "Pod", name, {"status": status}, part="status")
     return True
 
 
@@ -152,7 +152,7 @@ k.core.v1.ConfigMap("after", metadata={"namespace": ns, "name": "after"},
 """
     )
     running = program.start("up", "--yes", "--skip-preview")
-    _until(lambda: cluster.get("v1", "ServiceAccount", "sa") is not None)
+    until(lambda: cluster.get("v1", "ServiceAccount", "sa") is not None)
     running.send_signal(signal.SIGINT)
     shown, _ = running.communicate(timeout=30)
     assert running.returncode != 0
@@ -174,11 +174,11 @@ k.core.v1.ServiceAccount("sa", opts=o, metadata={"namespace": ns, "name": "sa",
 """
     )
     running = program.start("up", "--yes", "--skip-preview")
-    _until(lambda: cluster.get("v1", "ServiceAccount", "sa") is not None)
+    until(lambda: cluster.get("v1", "ServiceAccount", "sa") is not None)
     assert _plugins(program)
     running.kill()
     running.wait()
-    _until(lambda: not _plugins(program))
+    until(lambda: not _plugins(program))
 
 
 def _plugins(program: Program) -> list[str]:
@@ -196,10 +196,3 @@ def _home(pid: str) -> str:
     except OSError:
         return ""
     return variables.get("PULUMI_HOME", "")
-
-
-def _until(check: Any) -> None:
-    end = time.monotonic() + 20
-    while not check():
-        assert time.monotonic() < end, "it did not happen within 20 s"
-        time.sleep(0.1)
