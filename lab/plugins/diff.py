@@ -52,8 +52,12 @@ def get(value: Any, path: Path) -> Any:
 
 
 def within(path: Path, prefixes: Iterable[Path]) -> bool:
-    """Tell whether the path is one of the prefixes or lies below one."""
-    return any(path[: len(prefix)] == prefix for prefix in prefixes)
+    """Tell whether the path is one of the prefixes or lies below one; `*` is any one step."""
+    return any(
+        len(path) >= len(prefix)
+        and all(want in (step, "*") for step, want in zip(path, prefix, strict=False))
+        for prefix in prefixes
+    )
 
 
 def render(path: Path) -> str:
