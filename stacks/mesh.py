@@ -30,6 +30,9 @@ from components.sample import Sample
 from components.shared_ca import SharedCA, SharedCAArgs
 from components.verification import Verification
 from components.webhooks import Webhooks
+from stacks.picture.mermaid import mermaid
+from stacks.picture.state import State
+from stacks.picture.svg import svg
 from stacks.preflight import ClusterFacts
 from stacks.spec import Cluster, ControlPlane, MeshSpec
 
@@ -371,6 +374,7 @@ class MeshBuilder:
         return {
             "clusters": {c.name: self._describe(c) for c in self.spec.clusters},
             "verified": self._verified(),
+            "picture": self._picture(),
         }
 
     def _describe(self, cluster: Cluster) -> dict[str, Any]:
@@ -386,6 +390,19 @@ class MeshBuilder:
         if cluster.primary:
             described["controlPlane"] = self.discovery[cluster.primary].address
         return described
+
+    def _picture(self) -> pulumi.Output[dict[str, str]]:
+        """The mesh as SVG and mermaid, with the addresses that it has got."""
+        versions = {n: f.kubernetes for n, f in self.facts.items() if f.kubernetes}
+
+        def draw(addresses: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+            state = State(addresses["gateways"], addresses["control_planes"], versions)
+            return {"svg": svg(self.spec, state), "mermaid": mermaid(self.spec, state)}
+
+        return pulumi.Output.all(
+            gateways={n: g.address for n, g in self.gateways.items()},
+            control_planes={n: d.address for n, d in self.discovery.items()},
+        ).apply(draw)
 
     def _verified(self) -> str:
         if not self.spec.sample.enabled:
