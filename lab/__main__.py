@@ -69,7 +69,10 @@ def down(context: click.Context) -> None:
         started = time.monotonic()
         lab = _lab(context)
         lab.down()
-        click.echo(f"lab down after {time.monotonic() - started:.1f} s: {lab.directory} is gone")
+        took = time.monotonic() - started
+        click.echo(
+            f"lab down after {took:.1f} s: {lab.directory} and Pulumi's state in it are gone"
+        )
 
 
 @main.command()

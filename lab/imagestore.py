@@ -96,17 +96,10 @@ def _containerd(root: Path) -> Generator[Path]:
     config = state / "config.toml"
     config.write_text(_PLUGINS)
     socket = state / "containerd.sock"
-    command = [
-        "unshare",
-        "--mount",
-        "--pid",
-        "--fork",
-        "--kill-child",
-        "--mount-proc",
-        "containerd",
-    ]
-    command += ["--config", str(config), "--root", str(root), "--state", str(state / "state")]
-    command += ["--address", str(socket)]
+    # Should this process be killed, containerd goes with it.
+    command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork"]
+    command += ["--kill-child", "--mount-proc", "containerd", "--config", str(config)]
+    command += ["--root", str(root), "--state", str(state / "state"), "--address", str(socket)]
     log = state / "log"
     with log.open("wb") as output:
         daemon = subprocess.Popen(command, stdout=output, stderr=output, cwd="/")
@@ -121,8 +114,7 @@ def _containerd(root: Path) -> Generator[Path]:
             time.sleep(0.05)
         yield socket
     finally:
-        # TERM reaches containerd only through its parent's death: its databases are consistent at
-        # any moment, and all imports have been answered.
+        # Its databases are consistent at any moment, and all imports have been answered.
         daemon.kill()
         daemon.wait()
         shutil.rmtree(state, ignore_errors=True)

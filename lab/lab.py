@@ -26,6 +26,7 @@ from lab.spec import Plan, Spec, SpecError, plan
 from lab.toolchain import Toolchain
 
 _PATIENCE = 120.0  # seconds for one step of one cluster, on a busy machine
+_NOT_YET = (ApiException, FailToCreateError, urllib3.exceptions.HTTPError)
 _PLAN = TypeAdapter(Plan)
 _COREDNS = Path(__file__).with_name("coredns.yaml")
 _COREDNS_IMAGE = "docker.io/coredns/coredns:1.14.6"
@@ -231,15 +232,24 @@ class _Work:
         self._report(f"[{self._done:2}/{self._total} {elapsed:5.1f} s] {what}")
 
     def until(self, c: Cluster, program: str, what: str, done: Callable[[], bool]) -> None:
-        """Wait until `done`, to which `program` has to come. Raises ClusterError if it does not."""
+        """Wait until `done`, to which `program` has to come. Raises ClusterError if it does not.
+
+        An answer of the API server that is an error counts as not done yet.
+        """
         deadline = time.monotonic() + _PATIENCE
-        while not done():
+        answer = ""
+        while True:
+            try:
+                if done():
+                    return
+            except _NOT_YET as e:
+                answer = f"  API server: {' '.join(str(e).split())[:300]}\n"
             state = c.states().get(program, "not started yet") if c.running() else "killed"
             if state in ("FATAL", "killed") or time.monotonic() > deadline:
                 raise ClusterError(
                     f"{c.name}: {program} ({state}) has not come to where it {what}; look into "
                     f"{c.log(program)}, mend what it says and run `python -m lab up` again. "
-                    f"Its last words:\n{c.complaint(program)}"
+                    f"Its last words:\n{answer}{c.complaint(program)}"
                 )
             if self._given_up.wait(0.1):
                 raise ClusterError(f"{c.name}: given up")
@@ -260,28 +270,29 @@ def _bring_up(c: Cluster, work: _Work) -> None:
     work.step(f"{c.name}: API server ready")
     c.start()
     client = c.client()
-    core = CoreV1Api(client)
+    core, apps = CoreV1Api(client), AppsV1Api(client)
     if c.plan.nodes:
-        values = {"address": c.plan.dns, "domain": DOMAIN, "image": _COREDNS_IMAGE}
-        for document in yaml.safe_load_all(Template(_COREDNS.read_text()).substitute(values)):
-            _create(client, document)
+        work.until(c, "kube-apiserver", "takes objects", lambda: _create_coredns(c, client))
     work.until(c, "kube-controller-manager", "makes service accounts", lambda: _has_account(core))
     work.step(f"{c.name}: controllers at work")
     if c.plan.nodes:
         work.until(c, "kubelet", "has a node ready", lambda: _node_state(core) == "Ready")
         work.step(f"{c.name}: node ready")
-        apps = AppsV1Api(client)
         work.until(c, "kubelet", "runs coredns", lambda: _coredns_available(apps))
         work.until(c, "kube-proxy", "leads to the name server", lambda: _dns_answers(c))
         work.step(f"{c.name}: names resolved")
 
 
 def _api_ready(c: Cluster) -> bool:
-    try:
-        with urllib3.PoolManager(ca_certs=str(c.ca), timeout=2, retries=False) as http:
-            return http.request("GET", f"{c.server}/readyz").status == 200
-    except urllib3.exceptions.HTTPError:
-        return False
+    with urllib3.PoolManager(ca_certs=str(c.ca), timeout=2, retries=False) as http:
+        return http.request("GET", f"{c.server}/readyz").status == 200
+
+
+def _create_coredns(c: Cluster, client: ApiClient) -> bool:
+    values = {"address": c.plan.dns, "domain": DOMAIN, "image": _COREDNS_IMAGE}
+    for document in yaml.safe_load_all(Template(_COREDNS.read_text()).substitute(values)):
+        _create(client, document)
+    return True
 
 
 def _create(client: ApiClient, document: dict[str, object]) -> None:
@@ -296,16 +307,7 @@ def _create(client: ApiClient, document: dict[str, object]) -> None:
 
 
 def _has_account(core: CoreV1Api) -> bool:
-    return _is_there(lambda: core.read_namespaced_service_account("default", "default"))
-
-
-def _is_there(read: Callable[[], object]) -> bool:
-    try:
-        read()
-    except ApiException as e:
-        if e.status != 404:
-            raise
-        return False
+    core.read_namespaced_service_account("default", "default")
     return True
 
 
@@ -332,14 +334,16 @@ def _dns_answers(c: Cluster) -> bool:
 
 
 def _status(c: Cluster) -> Status:
-    api = _api_ready(c)
-    core = CoreV1Api(c.client())
+    api, node = False, "none"
+    with contextlib.suppress(*_NOT_YET):
+        api = _api_ready(c)
+        node = _node_state(CoreV1Api(c.client()))
     return Status(
         cluster=c.name,
         network=c.plan.network,
         server=c.server,
         api=api,
-        node=_node_state(core) if api else "none",
+        node=node,
         pods=str(c.plan.pods),
         services=str(c.plan.services),
         load_balancers=str(c.plan.load_balancers),

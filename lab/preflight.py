@@ -34,6 +34,7 @@ _PACKAGES = {
     "mount": "mount",
     "nsenter": "util-linux",
     "runc": "runc",
+    "setpriv": "util-linux",
     "unshare": "util-linux",
 }
 _PLUGINS = ("host-local", "loopback", "portmap", "ptp")

@@ -63,7 +63,7 @@ def test_programs_that_cannot_be_installed_are_named_with_the_packages_that_have
 ) -> None:
     used = [(machine.IPv4Network("192.0.2.0/24"), "eth0")]
     monkeypatch.setattr("lab.preflight.used_ranges", lambda _: used)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
-    found = {"unshare", "mount", "nsenter", "ip", "iptables-restore", "runc", "ctr"}
+    found = {"unshare", "mount", "nsenter", "ip", "iptables-restore", "runc", "ctr", "setpriv"}
     monkeypatch.setattr("shutil.which", lambda name: name if name in found else None)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
     (error,) = errors_of(tmp_path)
     assert "containerd, containerd-shim-runc-v2, etcd" in error
