@@ -1,9 +1,13 @@
 """The variables with which other programs use a lab."""
 
+import json
 import os
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
+
+import psutil
 
 from lab import toolchain
 from lab.cluster import CONTAINERD, HOME
@@ -27,6 +31,7 @@ def for_pulumi(lab: Lab, report: Callable[[str], None]) -> dict[str, str]:
     state = lab.directory / "state"
     for directory in (home, state):
         directory.mkdir(exist_ok=True)
+    forget_killed_updates(state)
     for plugin in install(home):
         report(f"plugin {plugin}")
     first = [str(toolchain.ensure().bin), str(Path(sys.executable).parent)]
@@ -40,6 +45,14 @@ def for_pulumi(lab: Lab, report: Callable[[str], None]) -> dict[str, str]:
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
     }
+
+
+def forget_killed_updates(state: Path) -> None:
+    """Remove the locks of updates that no longer run, for which Pulumi would wait for ever."""
+    for lock in state.glob(".pulumi/locks/**/*.json"):
+        holder = json.loads(lock.read_text())
+        if holder["hostname"] == socket.gethostname() and not psutil.pid_exists(holder["pid"]):
+            lock.unlink()
 
 
 def on_node() -> dict[str, str]:

@@ -33,8 +33,11 @@ def both(bare: LiveMesh) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def mesh(bare: LiveMesh, before: Snapshots, both: dict[str, Any]) -> LiveMesh:
+    """Up, after an update that was killed while istiod was on its way."""
     assert before
-    bare.up(both)
+    bare.workspace.configure(both)
+    bare.workspace.killed_up(when="Deployment east-istiod:istio-system/istiod creating")
+    bare.up()
     return bare
 
 

@@ -1,6 +1,8 @@
 """The program as a user runs it, in a folder, a Pulumi home and a backend of its own."""
 
 import os
+import signal
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 import pulumi.automation as automation
 import yaml
 
+from lab.environment import forget_killed_updates
 from lab.plugins.install import install
 
 _PROJECT = Path(__file__).parents[2]
@@ -55,6 +58,30 @@ class Workspace:
         kept = yaml.safe_load(file.read_text()) if file.exists() else {}
         kept["config"] = {f"isthmus:{key}": value for key, value in configuration.items()}
         file.write_text(yaml.safe_dump(kept))
+
+    def killed_up(self, when: str) -> None:
+        """Start an update and kill it, with all that it has started, when it prints `when`."""
+        self.stack  # noqa: B018  # makes it
+        update = subprocess.Popen(
+            ["pulumi", "up", "--stack", _STACK, "--yes", "--skip-preview", "--non-interactive"],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        assert update.stdout is not None
+        printed = list[str]()
+        for line in update.stdout:
+            printed.append(line)
+            if when in line:
+                break
+        else:
+            raise AssertionError(f"never came to {when!r}:\n{''.join(printed)}")
+        os.killpg(update.pid, signal.SIGKILL)
+        update.wait()
+        forget_killed_updates(self.folder / "state")
 
     @property
     def stack(self) -> automation.Stack:
