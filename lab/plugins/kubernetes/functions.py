@@ -12,7 +12,7 @@ from lab.plugins.kubernetes.objects import namespace
 from lab.plugins.servicer import ProviderError
 from lab.plugins.values import Object
 
-# helm.v3.Chart's options (invoke_helm_template.go HelmChartOpts) and what they are to helm.v4's.
+# helm.v3.Chart's options (invoke_helm_template.go HelmChartOpts); the last three are the SDK's own.
 _TEMPLATE_OPTIONS = {
     "chart",
     "namespace",
@@ -23,6 +23,9 @@ _TEMPLATE_OPTIONS = {
     "values",
     "version",
     "fetch_opts",
+    "resource_prefix",
+    "skip_await",
+    "transformations",
 }
 _FETCH_OPTIONS = {"ca_file", "cert_file", "devel", "key_file", "password", "repo", "username"}
 

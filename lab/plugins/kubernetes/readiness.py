@@ -140,7 +140,8 @@ def _pod(obj: Object, updated: bool) -> Verdict:
         ("Ready", "ready"),
     ):
         if condition(obj, type_).get("status") != "True":
-            return Verdict(False, f'Waiting for Pod "{full}" to be {what}', pod_problems(obj))
+            problems = pod_problems(obj) or [f'Pod "{full}" did not become {what}']
+            return Verdict(False, f'Waiting for Pod "{full}" to be {what}', problems)
     return READY
 
 
