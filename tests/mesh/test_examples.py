@@ -19,11 +19,15 @@ def test_example(make_mesh: MakeMesh, example: Path) -> None:
     mesh = make_mesh([{"name": c.name, "network": c.network} for c in spec.clusters])
     before = mesh.snapshot()
     mesh.up(mesh.placed(LiveMesh.read(example)))
-    answering = [c for c in spec.clusters if c.injection == "automatic"]
-    versions = {f"v{i}" for i, c in enumerate(spec.clusters, 1) if c in answering}
-    for cluster in answering:
-        assert set(mesh.ask(cluster.name)) == versions, f"asked from {cluster.name}"
-        assert mesh.endpoints(cluster.name) == _expected(mesh, spec, cluster, answering)
+    versions = {f"v{i}": c for i, c in enumerate(spec.clusters, 1)}
+    for version, cluster in versions.items():
+        if cluster.injection == "manual":
+            namespace = spec.mesh.istio.namespace
+            serves = spec.control_plane_of(cluster)
+            mesh.inject_by_hand(serves, cluster.name, cluster.network, version, namespace)
+    for cluster in spec.clusters:
+        assert set(mesh.ask(cluster.name)) == set(versions), f"asked from {cluster.name}"
+        assert mesh.endpoints(cluster.name) == _expected(mesh, spec, cluster)
     for primary in spec.primaries:
         watched = {c.name for c in spec.clusters if primary in spec.readers_of(c)}
         found = mesh.remote_clusters(primary.name, spec.mesh.istio.namespace)
@@ -43,5 +47,5 @@ def _expected(mesh: LiveMesh, spec: MeshSpec, here: Cluster, answering: list[Clu
         f"{mesh.pod_address(c.name, 'helloworld')}:5000"
         if c.network == here.network
         else f"{outputs[c.name]['gateway']}:{spec.mesh.gateways.port}"
-        for c in answering
+        for c in spec.clusters
     }
