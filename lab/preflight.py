@@ -38,20 +38,29 @@ _PACKAGES = {
     "unshare": "util-linux",
 }
 _PLUGINS = ("host-local", "loopback", "portmap", "ptp")
-# Each is tried in namespaces that end with the try.
-_FEATURES = {
-    "network namespaces": "true",
-    "veth links": "ip link add name a type veth peer name b",
-    "bridges": "ip link add name a type bridge",
-    "address translation by iptables": "echo '*nat\n-A POSTROUTING -s 10.0.0.0/8 "
-    "-m comment --comment x -j MASQUERADE\nCOMMIT' | iptables-restore",
-    "the iptables table `raw`": "echo '*raw\n-A PREROUTING -i a -j DROP\nCOMMIT' "
-    "| iptables-restore",
-    "connection tracking by iptables": "echo '*filter\n-A FORWARD -m conntrack --ctstate NEW "
-    "-m statistic --mode random --probability 0.5 -j REJECT\nCOMMIT' | iptables-restore",
-}
-
-
+# Each is tried, with a program if there is one, in namespaces that end with the try.
+_FEATURES = (
+    ("network namespaces", "unshare", "true"),
+    ("veth links", "ip", "ip link add name a type veth peer name b"),
+    ("bridges", "ip", "ip link add name a type bridge"),
+    (
+        "address translation by iptables",
+        "iptables-restore",
+        "echo '*nat\n-A POSTROUTING -s 10.0.0.0/8 -m comment --comment x -j MASQUERADE\nCOMMIT' "
+        "| iptables-restore",
+    ),
+    (
+        "the iptables table `raw`",
+        "iptables-restore",
+        "echo '*raw\n-A PREROUTING -i a -j DROP\nCOMMIT' | iptables-restore",
+    ),
+    (
+        "connection tracking by iptables",
+        "iptables-restore",
+        "echo '*filter\n-A FORWARD -m conntrack --ctstate NEW "
+        "-m statistic --mode random --probability 0.5 -j REJECT\nCOMMIT' | iptables-restore",
+    ),
+)
 _OVERLAY = (
     "mkdir lower upper work merged && "
     "mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work overlay merged"
@@ -70,7 +79,8 @@ def check(directory: Path, spec: Spec, planned: Plan | None = None) -> None:
     """Raise PreflightError with everything that hinders the lab of `spec` in `directory`.
 
     `planned` is for a lab that was there before and keeps its addresses. For labs that do not run:
-    a running one uses addresses and memory itself.
+    a running one uses addresses and memory itself. What takes a program that the toolchain has yet
+    to install is left out.
     """
     errors = list(_who())
     # As another user, or on another system, the rest cannot be found out.
@@ -104,10 +114,8 @@ def _programs() -> Iterator[str]:
 
 
 def _kernel(directory: Path) -> Iterator[str]:
-    for feature, command in _FEATURES.items():
-        # Those of a firewall can be tried only when its program is there.
-        skip = "iptables" in command and not shutil.which("iptables-restore")
-        failure = "" if skip else _attempt(command)
+    for feature, program, command in _FEATURES:
+        failure = _attempt(command) if shutil.which(program) else ""
         if failure:
             yield (
                 f"the kernel does not offer {feature} ({failure}); load the module, give this "
@@ -157,6 +165,8 @@ def _room(directory: Path, spec: Spec) -> Iterator[str]:
 
 
 def _ranges(directory: Path, spec: Spec, planned: Plan | None) -> Iterator[str]:
+    if not shutil.which("ip"):
+        return
     used = used_ranges(Footprint(directory))
     cure = "run `python -m lab down` first, so that it gets others"
     if planned is None:

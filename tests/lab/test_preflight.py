@@ -71,6 +71,18 @@ def test_programs_that_cannot_be_installed_are_named_with_the_packages_that_have
 
 
 @root
+def test_what_takes_a_program_yet_to_be_installed_is_left_for_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def only_essential(name: str) -> str | None:
+        return name if name in {"apt-get", "unshare", "mount"} else None
+
+    monkeypatch.setattr("shutil.which", only_essential)
+    monkeypatch.setattr("lab.preflight.used_ranges", lambda _: pytest.fail("asked `ip`"))  # pyright: ignore[reportUnknownLambdaType]
+    check(tmp_path / "lab", parse(f"clusters: [{ONE}]"))
+
+
+@root
 def test_a_lab_that_cannot_be_leaves_no_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
