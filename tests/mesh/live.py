@@ -68,43 +68,6 @@ class LiveMesh:
     def istioctl(self, cluster: str, *arguments: str) -> str:
         return self.run("istioctl", "--context", cluster, *arguments)
 
-    def inject_by_hand(
-        self, primary: str, cluster: str, network: str, version: str, namespace: str
-    ) -> None:
-        """Put the sample's pods into a cluster without injection webhook, as docs/injection.md does.
-
-        Template and mesh configuration are the primary's; the values name this cluster.
-        """
-        template = json.loads(
-            self.kubectl(
-                primary, "-n", namespace, "get", "cm", "istio-sidecar-injector", "-o", "json"
-            )
-        )["data"]
-        mesh = json.loads(
-            self.kubectl(primary, "-n", namespace, "get", "cm", "istio", "-o", "json")
-        )
-        values = json.loads(template["values"])
-        values["global"] |= {"network": network}
-        values["global"]["multiCluster"]["clusterName"] = cluster
-        files = {
-            "pods": json.dumps(_pods(version)),
-            "injectConfigFile": template["config"],
-            "valuesFile": json.dumps(values),
-            "meshConfigFile": mesh["data"]["mesh"],
-        }
-        for name, text in files.items():
-            (self.workspace.folder / name).write_text(text)
-        options = [f"--{n}={self.workspace.folder / n}" for n in files if n != "pods"]
-        injected = self.run(
-            "istioctl", "kube-inject", "-f", str(self.workspace.folder / "pods"), *options
-        )
-        (self.workspace.folder / "pods").write_text(injected)
-        self.kubectl(cluster, "apply", "-f", str(self.workspace.folder / "pods"))
-        for name in (f"helloworld-{version}", "sleep"):
-            self.kubectl(
-                cluster, "-n", "sample", "rollout", "status", f"deploy/{name}", "--timeout=90s"
-            )
-
     def ask(self, cluster: str, times: int = 20) -> Counter[str]:
         """Which versions of helloworld answer to the cluster's `sleep`, and how often."""
         loop = f"for i in $(seq {times}); do curl -sS --max-time 5 {_HELLO} || echo failed; done"
@@ -146,40 +109,3 @@ class LiveMesh:
             if set(found.values()) == {"synced"} or time.monotonic() > deadline:
                 return found
             time.sleep(1)
-
-
-def _pods(version: str) -> dict[str, Any]:
-    """The sample's two Deployments, without sidecars."""
-    server = {
-        "name": "helloworld",
-        "image": "docker.io/istio/examples-helloworld-v1:1.0",
-        "env": [{"name": "SERVICE_VERSION", "value": version}],
-    }
-    client = {
-        "name": "sleep",
-        "image": "docker.io/curlimages/curl:8.17.0",
-        "command": ["/bin/sleep", "infinity"],
-    }
-    made = (
-        (f"helloworld-{version}", {"app": "helloworld", "version": version}, server),
-        ("sleep", {"app": "sleep"}, client),
-    )
-    return {
-        "apiVersion": "v1",
-        "kind": "List",
-        "items": [
-            {
-                "apiVersion": "apps/v1",
-                "kind": "Deployment",
-                "metadata": {"name": name, "namespace": "sample"},
-                "spec": {
-                    "selector": {"matchLabels": labels},
-                    "template": {
-                        "metadata": {"labels": labels},
-                        "spec": {"terminationGracePeriodSeconds": 2, "containers": [container]},
-                    },
-                },
-            }
-            for name, labels, container in made
-        ],
-    }

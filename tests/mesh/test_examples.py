@@ -6,6 +6,7 @@ import pytest
 
 from stacks import config
 from stacks.spec import Cluster, MeshSpec
+from tests.mesh import by_hand
 from tests.mesh.conftest import MakeMesh
 from tests.mesh.live import LiveMesh
 
@@ -22,9 +23,7 @@ def test_example(make_mesh: MakeMesh, example: Path) -> None:
     versions = {f"v{i}": c for i, c in enumerate(spec.clusters, 1)}
     for version, cluster in versions.items():
         if cluster.injection == "manual":
-            namespace = spec.mesh.istio.namespace
-            serves = spec.control_plane_of(cluster)
-            mesh.inject_by_hand(serves, cluster.name, cluster.network, version, namespace)
+            by_hand.inject(mesh, spec, cluster, version)
     for cluster in spec.clusters:
         assert set(mesh.ask(cluster.name)) == set(versions), f"asked from {cluster.name}"
         assert mesh.endpoints(cluster.name) == _expected(mesh, spec, cluster)
