@@ -39,7 +39,7 @@ def test_example(make_mesh: MakeMesh, example: Path) -> None:
     assert mesh.snapshot() == before
 
 
-def _expected(mesh: LiveMesh, spec: MeshSpec, here: Cluster, answering: list[Cluster]) -> set[str]:
+def _expected(mesh: LiveMesh, spec: MeshSpec, here: Cluster) -> set[str]:
     """Pods where the network is the same, gateways where it is another."""
     outputs = mesh.workspace.stack.outputs()["clusters"].value
     return {
