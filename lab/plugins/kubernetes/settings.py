@@ -15,6 +15,7 @@ _REFUSED = {
     "renderYamlToDirectory": "it talks to a cluster and writes no YAML files",
     "alwaysRender": "it talks to a cluster and writes no YAML files",
     "rejectUnknownResources": "it leaves the validation of kinds to the API server",
+    "strictMode": "set `pulumi:disable-default-providers` to forbid default providers",
 }
 _KNOWN = {
     "kubeconfig",
@@ -31,7 +32,6 @@ _KNOWN = {
     "skipUpdateUnreachable",
     "suppressDeprecationWarnings",
     "suppressHelmHookWarnings",
-    "strictMode",
     "kubeClientSettings",
     "helmReleaseSettings",
     "version",

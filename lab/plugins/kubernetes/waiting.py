@@ -66,13 +66,25 @@ class Waiter:
         if is_true(inputs, SKIP_AWAIT):
             return obj
         judge = _judge(obj, updated=updated)
-        if judge is None:
+        if judge is None or self._waits_for_consumer(obj):
             return obj
         return self._until(obj, seconds, judge)
+
+    def _waits_for_consumer(self, obj: Object) -> bool:
+        """Tell a claim that stays pending until a pod uses it (await/awaiters.go)."""
+        if f"{obj['apiVersion']}/{obj['kind']}" != "v1/PersistentVolumeClaim":
+            return False
+        spec = cast(Object, obj.get("spec") or {})
+        storage: Object = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass"}
+        storage["metadata"] = {"name": spec.get("storageClassName") or ""}
+        found = self.api.get(storage) if spec.get("storageClassName") else None
+        return (found or {}).get("volumeBindingMode") == "WaitForFirstConsumer"
 
     def check(self, inputs: Object, obj: Object) -> None:
         """Raise NotReadyError if the object is not ready now (await/await.go Read)."""
         if is_true(inputs, SKIP_AWAIT) or not readiness.has_check(obj):
+            return
+        if annotation(obj, WAIT_FOR) or self._waits_for_consumer(obj):
             return
         found = readiness.verdict(obj, updated=False)
         if not found.ready:
