@@ -1,5 +1,8 @@
 """Claims about the program under the real engine, with API servers and nothing to run pods."""
 
+import functools
+import http.server
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -93,6 +96,38 @@ def test_a_chart_version_that_is_not_there_is_one_error(
 ) -> None:
     dev["mesh"]["istio"]["version"] = "1.99.0"
     assert "isthmus:mesh.istio.version: must be the version of the charts" in refusal(mesh, dev)
+
+
+@pytest.fixture
+def repository() -> Iterator[str]:
+    """Istio's charts as a Helm repository on loopback."""
+    serve = functools.partial(
+        http.server.SimpleHTTPRequestHandler, directory=toolchain.ensure().chart_archives
+    )
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("method", ["rendered", "release"])
+def test_charts_come_from_a_repository_too(
+    mesh: LiveMesh, dev: dict[str, Any], repository: str, method: str
+) -> None:
+    dev["mesh"]["istio"] |= {"charts": repository, "install": method}
+    mesh.workspace.configure(dev)
+    shown = mesh.workspace.stack.preview().stdout
+    assert ("istio-system/istiod" in shown) == (method == "rendered")
+    assert ("helm.sh/v3:Release east-istiod" in shown) == (method == "release")
+
+
+def test_a_version_that_a_repository_has_not_is_one_error(
+    mesh: LiveMesh, dev: dict[str, Any], repository: str
+) -> None:
+    dev["mesh"]["istio"] |= {"charts": repository, "version": "1.99.0"}
+    said = refusal(mesh, dev)
+    assert "isthmus:mesh.istio.version: must be a version of the chart base" in said
+    assert "1.31.0" in said
 
 
 def test_nothing_was_changed_by_any_of_it(mesh: LiveMesh) -> None:

@@ -11,6 +11,7 @@ from lab.plugins.kubernetes import changes, naming
 from lab.plugins.kubernetes.api import ApiError, NoKindError
 from lab.plugins.kubernetes.cluster import Cluster
 from lab.plugins.kubernetes.immutable import force_new, touches
+from lab.plugins.kubernetes.manifests import leaves
 from lab.plugins.kubernetes.objects import (
     AUTONAMED,
     READ_ONLY,
@@ -51,6 +52,12 @@ class Objects:
         self._settings = cluster.settings
 
     def check(self, request: provider_pb2.CheckRequest) -> provider_pb2.CheckResponse:
+        if self._settings.skip_update_unreachable and not self._cluster.reachable():
+            self._warn(
+                "Cluster is unreachable but skipUpdateUnreachable flag is set to true, skipping...",
+                request.urn,
+            )
+            return provider_pb2.CheckResponse(inputs=request.olds)
         inputs, old = without_nulls(decode(request.news)), plain(decode(request.olds))
         known = for_api(inputs)
         kind = str(known.get("kind") or "")
@@ -156,7 +163,7 @@ class Objects:
         obj = body(for_api(inputs))
         patch = is_patch(request.type, obj["kind"])
         if request.preview:
-            made = None if patch else self._preview_creation(obj, request.urn)
+            made = None if patch else self._preview_creation(obj, inputs, request.urn)
             outputs = inputs if made is None else state(made, inputs, obj["apiVersion"], "")
             outputs.pop("__fieldManager", None)
             return provider_pb2.CreateResponse(id="", properties=encode(outputs))
@@ -175,7 +182,7 @@ class Objects:
         except ProviderError as error:
             raise ProviderError(
                 f'resource "{request.urn}" was not successfully created by the Kubernetes API '
-                f"server: {error}"
+                f"server: {_shown(error, inputs)}"
             ) from None
         try:
             live = self._waiter(request.urn).ready(
@@ -190,7 +197,7 @@ class Objects:
         outputs = state(live, inputs, obj["apiVersion"], manager)
         return provider_pb2.CreateResponse(id=identity(live), properties=encode(outputs))
 
-    def _preview_creation(self, obj: Object, urn: str) -> Object | None:
+    def _preview_creation(self, obj: Object, inputs: Object, urn: str) -> Object | None:
         """Dry-run a creation; None where that tells nothing (provider.go Create)."""
         if has_unknown(obj) or not self._cluster.serves(obj):
             return None
@@ -206,7 +213,7 @@ class Objects:
                 return None
             raise ProviderError(
                 f'resource "{urn}" was not successfully created by the Kubernetes API server: '
-                f"{error}"
+                f"{_shown(error, inputs)}"
             ) from None
         made.pop("status", None)
         return made
@@ -237,7 +244,9 @@ class Objects:
         except ProviderError as error:
             if request.preview and isinstance(error, ApiError) and error.code == 403:
                 return provider_pb2.UpdateResponse(properties=encode(inputs))
-            raise ProviderError(f'update of resource "{request.urn}" failed: {error}') from None
+            raise ProviderError(
+                f'update of resource "{request.urn}" failed: {_shown(error, inputs)}'
+            ) from None
         if request.preview:
             outputs = state(live, inputs, version, manager)
             return provider_pb2.UpdateResponse(properties=encode(outputs))
@@ -342,6 +351,14 @@ class Objects:
 def plain_state(stored: Object) -> Object:
     """Give the parts of a state that the plugin itself keeps there."""
     return {key: plain(stored[key]) for key in _STATE if key in stored}
+
+
+def _shown(error: ProviderError, inputs: Object) -> str:
+    """Give the error without the secrets that the API server quotes: `Invalid value: "…"`."""
+    text = str(error)
+    for secret in leaves(protect(inputs, inputs)):
+        text = text.replace(secret, "[secret]")
+    return text
 
 
 def _partial(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import cast
 
@@ -113,7 +113,7 @@ class Waiter:
                 self.status(found.progress)
                 shown = found.progress
             # Short watches: each end is a chance to see a cancel or the end of the time.
-            for event in self.api.watch(live, max(1, min(2, int(left)))):
+            for event in self._events(live, max(1, min(2, int(left)))):
                 if event is None:
                     raise NotReadyError(
                         f"'{name(obj)}' was deleted while it was waited for", live, []
@@ -136,7 +136,7 @@ class Waiter:
         end = time.monotonic() + seconds
         uid, live = metadata(obj).get("uid"), obj
         while True:
-            for event in self.api.watch(live, 2):
+            for event in self._events(live, 2):
                 if event is None or (uid and metadata(event).get("uid") != uid):
                     return
                 live = event
@@ -150,6 +150,19 @@ class Waiter:
                 )
             if time.monotonic() > end:
                 raise NotReadyError(f"'{name(obj)}' timed out waiting to be Ready", live, because)
+
+    def _events(self, obj: Object, seconds: int) -> Iterator[Object | None]:
+        """Watch the object; an API server that starts again is no reason to give up."""
+        try:
+            yield from self.api.watch(obj, seconds)
+        except UnreachableError as error:
+            self.status(str(error))
+            self.pause(1)
+        except ApiError as error:
+            if error.code < 500:
+                raise
+            self.status(str(error))
+            self.pause(1)
 
     def _pod_words(self, obj: Object) -> list[str]:
         """Say what the object's pods say: conditions, exit codes, messages, last log lines."""

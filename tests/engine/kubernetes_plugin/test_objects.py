@@ -251,8 +251,13 @@ def test_a_mistake_is_told_in_the_servers_words_before_anything_changes(
 ) -> None:
     program.write(
         cluster.prelude
-        + 'k.core.v1.Service("s", metadata={"namespace": ns}, spec={"type": "Nothing"}, opts=o)'
+        + """
+k.core.v1.Service("s", metadata={"namespace": ns}, opts=o, spec={
+    "type": "Nothing", "clusterIP": pulumi.Output.secret("open-sesame")})
+"""
     )
     shown = program.pulumi("preview", fails=True)
     assert 'spec.type: Unsupported value: "Nothing"' in shown
+    assert 'Invalid value: "[secret]"' in shown
+    assert "open-sesame" not in shown
     assert json.dumps(cluster.list("v1", "Service")) == "[]"
