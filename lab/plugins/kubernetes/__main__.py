@@ -26,9 +26,13 @@ class Kubernetes(Provider):
 
     VERSION = VERSIONS["kubernetes"]
 
-    def __init__(self, engine: str) -> None:
-        super().__init__(engine)
-        self.configure({})
+    # Set by Configure, which the engine calls before anything that concerns a cluster.
+    _cluster: Cluster
+    _objects: Objects
+    _releases: Releases
+    _charts: Charts
+    _groups: Groups
+    _functions: Functions
 
     def configure(self, config: Object) -> None:
         refuse_await_all()

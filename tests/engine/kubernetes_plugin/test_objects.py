@@ -252,8 +252,9 @@ def test_a_mistake_is_told_in_the_servers_words_before_anything_changes(
     program.write(
         cluster.prelude
         + """
-k.core.v1.Service("s", metadata={"namespace": ns}, opts=o, spec={
-    "type": "Nothing", "clusterIP": pulumi.Output.secret("open-sesame")})
+k.core.v1.Service("s", metadata={"namespace": ns}, opts=o, spec={"type": "Nothing"})
+k.core.v1.Service("t", metadata={"namespace": ns}, opts=o, spec={
+    "ports": [{"port": 80}], "clusterIP": pulumi.Output.secret("open-sesame")})
 """
     )
     shown = program.pulumi("preview", fails=True)
