@@ -29,7 +29,7 @@ destroy: $(VENV)           ## take the mesh away, leave the clusters
 down: $(VENV)              ## take the lab away too
 	$(LAB) down
 
-lab: toolchain             ## the clusters of lab/dev.yaml
+lab: $(VENV)               ## the clusters of lab/dev.yaml, and the tools that they need
 	$(LAB) up
 
 toolchain: $(VENV)         ## programs and images, built once and cached outside the checkout

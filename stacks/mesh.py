@@ -375,6 +375,7 @@ class MeshBuilder:
             "clusters": {c.name: self._describe(c) for c in self.spec.clusters},
             "verified": self._verified(),
             "picture": self._picture(),
+            "next": self._next(),
         }
 
     def _describe(self, cluster: Cluster) -> dict[str, Any]:
@@ -403,6 +404,17 @@ class MeshBuilder:
             gateways={n: g.address for n, g in self.gateways.items()},
             control_planes={n: d.address for n, d in self.discovery.items()},
         ).apply(draw)
+
+    def _next(self) -> list[str]:
+        """Commands that look further into the mesh, for contexts named as the clusters."""
+        namespace = self.istio.namespace
+        looks = [
+            f"istioctl --context {p.name} -i {namespace} remote-clusters"
+            for p in self.spec.primaries
+        ]
+        for cluster in self.spec.clusters:
+            looks.append(f"istioctl --context {cluster.name} -i {namespace} proxy-status")
+        return [*looks, "pulumi stack output --json picture | jq -r .svg > mesh.svg"]
 
     def _verified(self) -> str:
         if not self.spec.sample.enabled:

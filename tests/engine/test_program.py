@@ -13,7 +13,6 @@ import pytest
 from lab import toolchain
 from lab.lab import Lab
 from lab.spec import parse
-from tests.mesh.cluster_objects import snapshot
 from tests.mesh.live import LiveMesh
 from tests.mesh.workspace import Workspace
 
@@ -131,6 +130,5 @@ def test_a_version_that_a_repository_has_not_is_one_error(
 
 
 def test_nothing_was_changed_by_any_of_it(mesh: LiveMesh) -> None:
-    for cluster in ("east", "west"):
-        names = {name for _, _, name in snapshot(mesh.lab.kubeconfig, cluster)}
-        assert "istio-system" not in names
+    for objects in mesh.snapshot().values():
+        assert "istio-system" not in {name for _, _, name in objects}

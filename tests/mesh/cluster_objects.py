@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from kubernetes import client, config
+from kubernetes import client
+
+from lab.cluster import Cluster
 
 # Written by Kubernetes itself, all the time.
 _RESTLESS = {"events", "leases", "componentstatuses", "endpointslices", "ipaddresses"}
@@ -14,9 +15,9 @@ ObjectName = tuple[str, str, str]
 """Resource, namespace (empty where there is none), name."""
 
 
-def snapshot(kubeconfig: Path, context: str) -> set[ObjectName]:
+def snapshot(cluster: Cluster) -> set[ObjectName]:
     """Names of all objects of one cluster, whatever their kind."""
-    api = config.new_client_from_config(str(kubeconfig), context=context)
+    api = cluster.client()
     try:
         return set(_objects(api))
     finally:

@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +27,6 @@ class LiveMesh:
     workspace: Workspace
     charts: Path
 
-    @cached_property
-    def clusters(self) -> list[str]:
-        return [c.name for c in self.lab.clusters]
-
     @staticmethod
     def read(stack_file: Path) -> dict[str, Any]:
         """The configuration in a stack file, keys without their `isthmus:`."""
@@ -51,7 +46,7 @@ class LiveMesh:
         return self.workspace.stack.up(suppress_progress=True)
 
     def snapshot(self) -> dict[str, set[cluster_objects.ObjectName]]:
-        return {c: cluster_objects.snapshot(self.lab.kubeconfig, c) for c in self.clusters}
+        return {c.name: cluster_objects.snapshot(c) for c in self.lab.clusters}
 
     def run(self, *command: str) -> str:
         """Run one of the lab's tools with the lab's kubeconfig; the output, or a failed test."""

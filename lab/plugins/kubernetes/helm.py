@@ -80,11 +80,11 @@ class Helm:
         self,
         command: list[str],
         source: ChartSource,
-        values: Object,
+        values: Object | None,
         value_files: list[Any],
         hidden: set[str],
     ) -> str:
-        """Run a helm command on a chart with values and give its output.
+        """Run a helm command on a chart and give its output; `values` of None: it takes none.
 
         The files come first: values win over them. `hidden` are secrets, kept out of errors.
         Raises HelmError.
@@ -94,7 +94,8 @@ class Helm:
             words = source.arguments(files, fds)
             for asset in value_files:
                 words += ["--values", file_name(asset, files, fds)]
-            words += ["--values", in_memory(json.dumps(values), files, fds)]
+            if values is not None:
+                words += ["--values", in_memory(json.dumps(values), files, fds)]
             return self._run([*command, *words], hidden, files, fds)
 
     def run(self, command: list[str]) -> str:
@@ -113,7 +114,8 @@ class Helm:
             kubeconfig = in_memory(json.dumps(self._cluster.kubeconfig.absolute()), files, fds)
         settings = self._cluster.settings.helm
         environment = {
-            **os.environ,
+            # Not HELM_KUBECONTEXT and its like: the kubeconfig has the one context that is meant.
+            **{k: v for k, v in os.environ.items() if not k.startswith("HELM_KUBE")},
             "KUBECONFIG": kubeconfig,
             "HELM_DRIVER": settings.driver,
             **({"HELM_PLUGINS": settings.plugins_path} if settings.plugins_path else {}),

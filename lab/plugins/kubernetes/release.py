@@ -133,7 +133,7 @@ class Releases:
         if chart.is_file():
             text = chart.read_text()
         else:
-            text = self._helm.chart(["show", "chart"], source_of(inputs), {}, [], set())
+            text = self._helm.chart(["show", "chart"], source_of(inputs), None, [], set())
         return str(manifests.parse(text)[0]["version"])
 
     def diff(self, request: provider_pb2.DiffRequest) -> provider_pb2.DiffResponse:
