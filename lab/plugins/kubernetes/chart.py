@@ -32,7 +32,7 @@ class Charts:
                 self._warn(
                     "Input properties have unknown values. Preview is incomplete.", component
                 )
-                return component.finish([])
+                return component.finish(None)
             inputs = cast(Object, plain(given))
             if inputs.get("includeHooks"):
                 self._warn(

@@ -139,9 +139,9 @@ class Component:
             "packageVersion": self._version,
         }
 
-    def finish(self, resources: list[Object]) -> provider_pb2.ConstructResponse:
-        """Tell the engine the component's outputs."""
-        state = encode({"resources": resources})
+    def finish(self, resources: list[Object] | None) -> provider_pb2.ConstructResponse:
+        """Tell the engine the component's outputs; None while they cannot be known."""
+        state = encode({"resources": UNKNOWN if resources is None else resources})
         self._monitor.RegisterResourceOutputs(
             resource_pb2.RegisterResourceOutputsRequest(urn=self.urn, outputs=state)
         )

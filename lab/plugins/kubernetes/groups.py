@@ -36,7 +36,7 @@ class Groups:
                     component.urn,
                     severity=engine_pb2.WARNING,
                 )
-                return component.finish([])
+                return component.finish(None)
             inputs = cast(Object, plain(given))
             secrets = manifests.leaves(given)
             objects = list(_objects(inputs))

@@ -34,12 +34,7 @@ def assign(inputs: Object, old: Object, request: provider_pb2.CheckRequest) -> N
         raise ProviderError(
             "the `.metadata.generateName` field is not supported in Server-Side Apply mode"
         )
-    if old:
-        if not is_true(old, AUTONAMED):
-            return
-        chosen = name(old)
-    else:
-        chosen = _choose(request)
+    chosen = name(old) if is_true(old, AUTONAMED) else _choose(request)
     meta = _open(inputs, "metadata")
     meta["name"] = chosen
     annotations = _open(meta, "annotations")

@@ -70,6 +70,7 @@ made = k.core.v1.ConfigMap("made", metadata={"namespace": ns}, opts=o)
     shown = program.pulumi("preview")
     assert "Input properties have unknown values. Preview is incomplete." in shown
     assert "tiny-words" not in shown
+    assert "count: [unknown]" in shown
 
     missing = CHART.replace("chart=chart", 'chart=chart + "-that-is-not-there"')
     program.write(cluster.prelude + missing)
