@@ -90,6 +90,9 @@ class MeshBuilder:
             # (pulumi/pulumi-kubernetes#1148).
             cluster_identifier=cluster.name,
             enable_server_side_apply=True,
+            # An update that was killed has made objects that the state does not know. The next one
+            # takes them for its own and goes on, where the default is to stop at each.
+            upsert_existing_objects=True,
             # A changed Secret is changed in place: istiod must never see cacerts vanish.
             enable_secret_mutable=True,
         )

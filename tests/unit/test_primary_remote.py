@@ -47,6 +47,11 @@ def test_a_provider_is_not_replaced_by_new_credentials(mesh: Recording) -> None:
         assert "kubeconfig" in provider.secret_paths
 
 
+def test_an_update_that_was_killed_can_go_on(mesh: Recording) -> None:
+    for provider in mesh.of_type("pulumi:providers:kubernetes"):
+        assert provider.inputs["upsertExistingObjects"] == "true"
+
+
 def test_cacerts_stand_before_istiod_starts(mesh: Recording) -> None:
     cacerts = mesh.one("Secret", "east-cacerts")
     assert set(cacerts.inputs["stringData"]) == {
