@@ -182,7 +182,7 @@ def _fill(tar: tarfile.TarFile, image: Image) -> None:
                 files[str(extension)] = extension
     for program in image.linked:
         files |= {str(library): library for library in _libraries(program)}
-    modes = dict.fromkeys(_parents({*files, *links, *(f"{d}/." for d in image.writable)}), 0o755)
+    modes = dict.fromkeys({*_parents({*files, *links, *image.writable}), *image.writable}, 0o755)
     for directory in image.writable:
         modes |= {d: 0o1777 for d in modes if Path(d).is_relative_to(directory)}
     for directory in sorted(modes):

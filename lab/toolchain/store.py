@@ -55,12 +55,6 @@ class Store:
                 self.progress.wait(waiting, lambda patience: _locked(lock.fileno(), patience))
             yield
 
-    def prune(self) -> None:
-        """Remove what no run has used for a month."""
-        for item in self.root.iterdir():
-            if item.is_dir() and item.stat().st_mtime < time.time() - _KEPT:
-                shutil.rmtree(item, ignore_errors=True)
-
     def _make(self, name: str, done: Path, make: Callable[[Path], None]) -> None:
         for left in self.root.glob(f".{name}-*"):
             shutil.rmtree(left)
@@ -69,9 +63,16 @@ class Store:
             make(part)
             part.chmod(0o755)
             part.rename(done)
+            self._prune()
         except BaseException:
             shutil.rmtree(part, ignore_errors=True)
             raise
+
+    def _prune(self) -> None:
+        """Remove what no run has used for a month."""
+        for item in self.root.iterdir():
+            if item.is_dir() and item.stat().st_mtime < time.time() - _KEPT:
+                shutil.rmtree(item, ignore_errors=True)
 
 
 def _locked(handle: int, patience: float = 0) -> bool:
