@@ -11,7 +11,7 @@ import yaml
 from stacks import reference
 
 _PROJECT = Path(__file__).parents[2]
-_EXAMPLES = sorted(_PROJECT.glob("Pulumi.*.yaml"))
+_EXAMPLES = sorted([*_PROJECT.glob("Pulumi.*.yaml"), *_PROJECT.glob("examples/Pulumi.*.yaml")])
 
 
 @pytest.mark.parametrize(
