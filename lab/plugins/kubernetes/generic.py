@@ -10,7 +10,7 @@ from lab.plugins import diff
 from lab.plugins.kubernetes import changes, naming
 from lab.plugins.kubernetes.api import ApiError, NoKindError
 from lab.plugins.kubernetes.cluster import Cluster
-from lab.plugins.kubernetes.immutable import force_new, touches
+from lab.plugins.kubernetes.immutable import force_new, refused_fields, touches
 from lab.plugins.kubernetes.manifests import leaves
 from lab.plugins.kubernetes.objects import (
     AUTONAMED,
@@ -209,7 +209,8 @@ class Objects:
             # Not there yet, there still (a replacement), not allowed, or not able to dry-run.
             missing = error.code == 404 and error.details.get("kind") == "namespaces"
             no_dry_run = error.code == 400 and "does not support dry run" in str(error)
-            if missing or no_dry_run or error.code == 403 or error.reason == "AlreadyExists":
+            exists = error.reason == "AlreadyExists" or bool(refused_fields(error))
+            if missing or no_dry_run or exists or error.code == 403:
                 return None
             raise ProviderError(
                 f'resource "{urn}" was not successfully created by the Kubernetes API server: '

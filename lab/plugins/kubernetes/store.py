@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -78,12 +77,6 @@ class Store:
                 if dry_run or not missing or seconds is None or self._pause(seconds):
                     raise
         raise AssertionError("the last attempt returns or raises")
-
-    def preview_replacement(self, obj: Object, manager: str) -> Object:
-        """Dry-run an object whose namesake is still there, under another name."""
-        draft = {**obj, "metadata": {**metadata(obj)}}
-        draft["metadata"]["name"] = f"{name(obj)[:50]}-{secrets.token_hex(3)}"
-        return self._apply(draft, manager, live=None, dry_run=True)
 
     def update(
         self, obj: Object, manager: str, *, ignored: list[str], patch: bool, dry_run: bool

@@ -137,18 +137,24 @@ def test_an_object_that_is_gone_is_made_again(cluster: Cluster, program: Program
 
 
 def test_an_object_that_exists_is_not_taken_over(cluster: Cluster, program: Program) -> None:
-    source = 'k.core.v1.ConfigMap("cm", metadata={"namespace": ns, "name": "cm"}, opts=o)'
+    source = """
+k.core.v1.ConfigMap("cm", metadata={"namespace": ns, "name": "cm"}, opts=o)
+k.batch.v1.Job("j", opts=o,
+    metadata={"namespace": ns, "name": "j", "annotations": {"pulumi.com/skipAwait": "true"}},
+    spec={"template": {"spec": {"restartPolicy": "Never", "containers": [
+        {"name": "c", "image": "x"}]}}})
+"""
     cluster.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "cm"}})
     program.write(cluster.prelude + source)
     shown = program.pulumi("up", "--yes", "--skip-preview", fails=True)
     assert 'configmaps "cm" already exists' in shown
     assert "pulumi import" in shown
-    program.write(
-        cluster.prelude.replace(
-            "cluster_identifier", "upsert_existing_objects=True, cluster_identifier"
-        )
-        + source
-    )
+    upserting = cluster.prelude.replace("cluster_id", "upsert_existing_objects=True, cluster_id")
+    program.write(upserting + source)
+    program.up()
+    # The dry run of a replacement meets the object that it replaces.
+    program.write(upserting + source.replace('"image": "x"', '"image": "y"'))
+    assert "replace" in {s["op"] for s in program.preview() if s["urn"].endswith("::j")}
     program.up()
 
 
