@@ -410,6 +410,7 @@ def _credentials(kubeconfig: Kubeconfig) -> tuple[Configuration, Callable[..., A
 
     import urllib3
     from kubernetes.client import Configuration
+    from kubernetes.client.rest import should_bypass_proxies
     from kubernetes.config import ConfigException, kube_config
 
     configuration = Configuration()
@@ -434,8 +435,11 @@ def _credentials(kubeconfig: Kubeconfig) -> tuple[Configuration, Callable[..., A
     if configuration.tls_server_name:
         options["server_hostname"] = configuration.tls_server_name
         options["assert_hostname"] = configuration.tls_server_name
-    if configuration.proxy:
-        return configuration, partial(urllib3.ProxyManager, configuration.proxy, **options)
+    proxy, direct = str(configuration.proxy or ""), str(configuration.no_proxy or "")
+    if proxy and not should_bypass_proxies(configuration.host, direct):
+        if proxy.startswith("socks"):
+            raise UnreachableError("this stand-in reaches no cluster through a SOCKS proxy")
+        return configuration, partial(urllib3.ProxyManager, proxy, **options)
     return configuration, partial(urllib3.PoolManager, **options)
 
 

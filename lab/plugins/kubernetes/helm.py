@@ -117,6 +117,8 @@ class Helm:
             # Not HELM_KUBECONTEXT and its like: the kubeconfig has the one context that is meant.
             **{k: v for k, v in os.environ.items() if not k.startswith("HELM_KUBE")},
             "KUBECONFIG": kubeconfig,
+            # No discovery cache: it is kept by address, and a lab's next cluster has the same one.
+            "KUBECACHEDIR": f"{os.devnull}/none",
             "HELM_DRIVER": settings.driver,
             **({"HELM_PLUGINS": settings.plugins_path} if settings.plugins_path else {}),
         }
