@@ -83,8 +83,7 @@ def _charts(sources: Path, store: Store) -> Path:
         store.progress.say("charts: stamping and packing")
         charts.make(sources, target, ISTIO, HUB)
 
-    maker = Path(charts.__file__).read_text()
-    return store.get("charts", _digest(f"{sources.parent.name} {ISTIO} {HUB} {maker}"), make)
+    return store.get("charts", charts.key(sources.parent.name, ISTIO, HUB), make)
 
 
 def _images(

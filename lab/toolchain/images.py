@@ -30,6 +30,9 @@ _XTABLES = Path("/usr/sbin/xtables-nft-multi")
 _RESOLVER = ("libnss_dns.so.2", "libnss_files.so.2", "libresolv.so.2")
 _USERS = "root:x:0:0:root:/:/bin/sh\nistio-proxy:x:1337:1337:istio-proxy:/:/bin/sh\n"
 _GROUPS = "root:x:0:\nistio-proxy:x:1337:\n"
+# Read with the code that runs: a process that goes on while this file is changed must not give
+# what the old code makes the new code's key.
+_SOURCE = Path(__file__).read_bytes()
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
@@ -121,7 +124,7 @@ def key(image: Image, machine: Mapping[str, str]) -> str:
 
     Paths of programs that were built contain a key of what builds them.
     """
-    digest = hashlib.sha256(Path(__file__).read_bytes())
+    digest = hashlib.sha256(_SOURCE)
     digest.update(f"{image!r} {sorted(machine.items())} {platform.machine()}".encode())
     return digest.hexdigest()[:16]
 

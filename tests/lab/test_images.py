@@ -146,6 +146,15 @@ def test_an_image_is_the_same_every_time_and_tells_nothing_of_who_made_it(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["one.tar", "two.tar"]
 
 
+def test_a_change_of_the_source_does_not_rename_what_the_old_code_makes(
+    recipes: tuple[Image, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = images.key(recipes[0], {})
+    (tmp_path / "images.py").write_text("# changed while a process runs\n")
+    monkeypatch.setattr(images, "__file__", str(tmp_path / "images.py"))
+    assert images.key(recipes[0], {}) == before
+
+
 def test_an_image_has_another_key_when_what_goes_into_it_changes(
     recipes: tuple[Image, ...],
 ) -> None:
