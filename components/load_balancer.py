@@ -35,6 +35,6 @@ def _address(status: Any, what: str) -> str:
     found = f"the host name {first.hostname}" if first is not None else "no address"
     raise ValueError(
         f"the load balancer of {what} has {found}, and an IP address is needed: other clusters "
-        "dial it as an endpoint. Use a load balancer with a fixed address (on AWS an NLB with "
-        "Elastic IPs), then run `pulumi up` again."
+        "dial it as an endpoint. Use a load balancer whose Service status holds an address, then "
+        "run `pulumi up` again; see docs/troubleshooting.md."
     )

@@ -265,6 +265,9 @@ _GONE: Mapping[str, str] = {
     "global.meshNetworks": "isthmus:mesh.gateways.announcedBy: mesh-networks",
     "multiCluster.connectUsingGateway": "clusters on different networks get gateways",
     "security.selfSigned": "every cluster gets an intermediate of one root",
+    "sidecarInjectorWebhook.enabled": "isthmus:clusters[].injection",
+    "autoInjection.enabled": "isthmus:clusters[].injection",
+    "gateways.enabled": "clusters on different networks get gateways",
     "mixer": "Mixer is gone since Istio 1.8",
     "tiller": "Helm has had no Tiller since version 3",
 }

@@ -33,8 +33,11 @@ class ExtraValues:
     """Helm values of the user's own, for one chart each; what Isthmus derives stands above them."""
 
     base: HelmValues = field(default_factory=dict[str, Any])
+    """CRDs and the reader account."""
     istiod: HelmValues = field(default_factory=dict[str, Any])
+    """istiod, and the webhooks of a remote."""
     gateway: HelmValues = field(default_factory=dict[str, Any])
+    """Gateways between networks."""
 
 
 @dataclass(frozen=True, config=_config)
@@ -57,7 +60,9 @@ class BroughtRoot:
     """A root CA of the user's own, as PEM text; the key as a Pulumi secret."""
 
     certificate: str
+    """Certificate that may sign CAs: pathlen of 1 or more, or none."""
     key: str = field(repr=False)
+    """Its private key: PKCS#1, SEC1 or PKCS#8, not encrypted."""
 
 
 @dataclass(frozen=True, config=_config)
@@ -65,8 +70,11 @@ class CertificateAuthority:
     """The common root of trust and the intermediates under it."""
 
     algorithm: Literal["ECDSA-P256", "RSA-4096", "RSA-2048"] = "ECDSA-P256"
+    """Of every key that Isthmus makes."""
     root_days: Annotated[int, Field(ge=1)] = 3650
+    """Lifetime of the root, in days."""
     intermediate_days: Annotated[int, Field(ge=1)] = 730
+    """Lifetime of an intermediate, in days."""
     renew_before_days: Annotated[int, Field(ge=0)] = 30
     """An `up` this many days before an intermediate ends issues a new one under the same root."""
     root: BroughtRoot | None = None
@@ -94,6 +102,7 @@ class Mesh:
 
     istio: Istio
     id: DnsLabel = "mesh1"
+    """Istio's mesh ID, the same in every cluster."""
     ca: CertificateAuthority = field(default_factory=CertificateAuthority)
     discovery: Literal["endpoints", "entries"] = "endpoints"
     """How control planes learn of other clusters' pods. `endpoints`: by remote secrets.
@@ -169,6 +178,7 @@ class Sample:
     """Istio's `helloworld` and a client in every cluster, and the traffic that proves the mesh."""
 
     enabled: bool = False
+    """Whether it is installed; without it nothing is verified."""
 
 
 @dataclass(frozen=True, config=_config)
