@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from lab.plugins.kubernetes.api import Api, Kubeconfig, NoKindError, UnreachableError
+from lab.plugins.kubernetes.api import Api, NoKindError
+from lab.plugins.kubernetes.kubeconfig import Kubeconfig, UnreachableError
 from lab.plugins.kubernetes.scope import Scopes
 from lab.plugins.kubernetes.settings import Settings
 from lab.plugins.servicer import ProviderError

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from lab.plugins import diff
-from lab.plugins.kubernetes.api import Kubeconfig, UnreachableError
+from lab.plugins.kubernetes.kubeconfig import Kubeconfig, UnreachableError
 from lab.plugins.protocol import provider_pb2
 from lab.plugins.values import Object, has_unknown, plain
 

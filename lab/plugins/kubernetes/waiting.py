@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import cast
 
 from lab.plugins.kubernetes import readiness
-from lab.plugins.kubernetes.api import Api, ApiError, UnreachableError
+from lab.plugins.kubernetes.api import Api, ApiError
+from lab.plugins.kubernetes.kubeconfig import UnreachableError
 from lab.plugins.kubernetes.objects import (
     DELETION_PROPAGATION,
     SKIP_AWAIT,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lab.plugins.kubernetes.api import Kubeconfig
+from lab.plugins.kubernetes.kubeconfig import Kubeconfig
 
 
 def test_the_ambient_kubeconfig_can_be_selected_from(

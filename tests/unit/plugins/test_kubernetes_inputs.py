@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from lab.plugins.kubernetes.api import Kubeconfig, UnreachableError
 from lab.plugins.kubernetes.identity import diff_config
+from lab.plugins.kubernetes.kubeconfig import Kubeconfig, UnreachableError
 from lab.plugins.kubernetes.manifests import hide, leaves, parse
 from lab.plugins.kubernetes.objects import (
     body,
