@@ -39,11 +39,18 @@ class ChartSource:
     keyring: Any = ""
     plain_http: bool = False
 
+    def _place(self, repository: str) -> list[str]:
+        """A repository is an address, or the name of one that helm knows (resolveChartName)."""
+        if not repository or self.chart.startswith("oci://"):
+            return [self.chart]
+        if "://" in repository:
+            return [self.chart, "--repo", repository]
+        return [self.chart if "/" in self.chart else f"{repository}/{self.chart}"]
+
     def arguments(self, files: ExitStack, fds: list[int]) -> list[str]:
-        words = [self.chart]
         options = self.repository or {}
+        words = self._place(str(options.get("repo") or ""))
         for key, flag in (
-            ("repo", "--repo"),
             ("username", "--username"),
             ("password", "--password"),
             ("caFile", "--ca-file"),
