@@ -31,6 +31,8 @@ class ClusterAwareGatewayArgs(TypedDict):
     """`own`, or `ingress` to share the ingress gateway, which then takes port 80 (and 443) too."""
     port: int
     """Port that other networks connect to."""
+    annotations: Mapping[str, str]
+    """Of the Service: what the cloud wants to hear about its load balancer."""
     announced_by_label: bool
     """Whether the label on the Service tells istiod the network; else `meshNetworks` does."""
     expose_services: bool
@@ -74,7 +76,7 @@ class ClusterAwareGateway(pulumi.ComponentResource):
                 "name": gateway,
                 "namespace": args["namespace"],
                 "labels": labels,
-                "annotations": WAIT,
+                "annotations": {**args["annotations"], **WAIT},
             },
             spec={
                 "type": "LoadBalancer",

@@ -231,6 +231,7 @@ class MeshBuilder:
                 "namespace": self.istio.namespace,
                 "pods": self.spec.mesh.gateways.pods,
                 "port": self.spec.mesh.gateways.port,
+                "annotations": self.spec.mesh.gateways.annotations,
                 "announced_by_label": self.spec.mesh.gateways.announced_by == "labels",
                 "expose_services": self.spec.spans_networks and not cluster.is_remote,
                 "expose_control_plane": self.spec.exposes_control_plane(cluster),

@@ -94,6 +94,8 @@ class Gateways:
     announced_by: Literal["labels", "mesh-networks"] = "labels"
     """How istiod learns which gateway leads to which network: by the label
     `topology.istio.io/network`, or by `meshNetworks` in its configuration."""
+    annotations: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Of the gateways' Services: what the cloud wants to hear about their load balancers."""
 
 
 @dataclass(frozen=True, config=_config)

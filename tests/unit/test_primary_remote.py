@@ -172,6 +172,15 @@ def test_the_network_label_is_on_the_gateway_service(mesh: Recording) -> None:
     assert labels["topology.istio.io/network"] == "west-net"
 
 
+def test_gateways_carry_the_annotations_of_their_cloud() -> None:
+    configured = meshes.two_networks()
+    configured["mesh"]["gateways"] = {"annotations": {"cloud/scheme": "internal"}}
+    mesh = meshes.recorded(configured)
+    for name in ("east-service", "west-service"):
+        annotations = mesh.one("Service", name).inputs["metadata"]["annotations"]
+        assert annotations["cloud/scheme"] == "internal"
+
+
 def test_what_istio_leaves_behind_is_removed_last(mesh: Recording) -> None:
     for cluster in ("east", "west"):
         last = mesh.one("helm.sh/v3:Release", f"{cluster}-leave-nothing")
