@@ -47,12 +47,13 @@ def ensure(report: Report = lambda line: None) -> Toolchain:
     go = golang.find()
     programs = machine.find(store)
     on_machine = frozenset(programs)
+    needed = [group.without(on_machine) for group in GROUPS]
+    golang.check_room((group for group in needed if group.packages), go, store)
     homes: dict[str, Path] = {}
-    for group in GROUPS:
+    for group in needed:
         progress.next_step()
-        needed = group.without(on_machine)
-        if needed.packages:
-            homes[group.name] = golang.build(needed, go, store)
+        if group.packages:
+            homes[group.name] = golang.build(group, go, store)
             built = homes[group.name] / "bin"
             programs |= {p.name: p for p in built.iterdir() if p.name not in on_machine}
     progress.next_step()

@@ -35,7 +35,7 @@ class Store:
         It is filled under another name and then renamed, so a run that is killed leaves nothing
         that could be taken for finished; what it does leave goes with the next run.
         """
-        done = self.root / f"{name}-{key}"
+        done = self._path(name, key)
         if not done.is_dir():
             with self.alone(name):
                 if not done.is_dir():
@@ -43,6 +43,9 @@ class Store:
         with contextlib.suppress(OSError):  # another user's cache
             os.utime(done)
         return done
+
+    def has(self, name: str, key: str) -> bool:
+        return self._path(name, key).is_dir()
 
     @contextlib.contextmanager
     def alone(self, name: str) -> Generator[None]:
@@ -54,6 +57,9 @@ class Store:
                 self.progress.say(waiting)
                 self.progress.wait(waiting, lambda patience: _locked(lock.fileno(), patience))
             yield
+
+    def _path(self, name: str, key: str) -> Path:
+        return self.root / f"{name}-{key}"
 
     def _make(self, name: str, done: Path, make: Callable[[Path], None]) -> None:
         for left in self.root.glob(f".{name}-*"):

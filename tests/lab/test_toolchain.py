@@ -236,13 +236,14 @@ def test_a_long_build_says_that_it_is_alive(fakes: Fakes, monkeypatch: pytest.Mo
     assert fakes.lines[0] == "[0/3 00:00] tool: 00:00 so far, now at: compiling pkg/one"
 
 
-def test_little_room_is_told_before_a_build_begins(
+def test_little_room_is_told_before_anything_is_built(
     fakes: Fakes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lab.toolchain.golang._ROOM", 1 << 60)
     with pytest.raises(ToolchainError, match=r"GiB are free.*XDG_CACHE_HOME"):
-        fakes.build(TOOL)
-    assert fakes.builds == 0
+        golang.check_room([TOOL], fakes.go, fakes.store)
+    fakes.build(TOOL)
+    golang.check_room([TOOL], fakes.go, fakes.store)  # nothing to build
 
 
 def test_what_was_not_used_for_a_month_goes(fakes: Fakes) -> None:
@@ -571,6 +572,10 @@ def test_everything_is_made_once_and_in_one_place(
         for g in toolchain.GROUPS
     )
     monkeypatch.setattr(toolchain, "GROUPS", groups)
+    with monkeypatch.context() as full, pytest.raises(ToolchainError, match="GiB are free"):
+        full.setattr("lab.toolchain.golang._ROOM", 1 << 60)
+        toolchain.ensure()
+    assert fakes.builds == 0
     made = toolchain.ensure(fakes.lines.append)
     programs = {p.name for p in made.bin.iterdir()}
     assert programs >= {"hyperkube", "kubectl", "pilot-agent", "pilot-discovery", "coredns"}
