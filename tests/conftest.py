@@ -1,3 +1,3 @@
 """Whole packages first: the plugins' protocol module takes parts of `pulumi` without the rest."""
 
-import pulumi  # noqa: F401
+import pulumi  # noqa: F401  # pyright: ignore[reportUnusedImport]
