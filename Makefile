@@ -54,6 +54,11 @@ lock: $(VENV)
 # The stamp is the lock itself, copied when the install has finished: a killed install runs again.
 $(VENV): requirements-dev.txt
 	if ! cmp -s requirements-dev.txt $(VENV)/installed.txt; then
+	  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+	    echo "python: $(PYTHON) is older than 3.11, which the program needs: make PYTHON=python3.11 …"; exit 1; }
+	  $(PYTHON) -c 'import ensurepip' 2>/dev/null || {
+	    echo "python: installing Debian's python3-venv"
+	    apt-get update -q && apt-get install -yq --no-install-recommends python3-venv; }
 	  echo "python: installing the locked packages into $(VENV) (about 2 minutes the first time)"
 	  $(PYTHON) -m venv $(VENV)
 	  $(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
