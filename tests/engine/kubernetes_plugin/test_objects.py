@@ -140,7 +140,8 @@ def test_an_object_that_exists_is_not_taken_over(cluster: Cluster, program: Prog
     source = """
 k.core.v1.ConfigMap("cm", metadata={"namespace": ns, "name": "cm"}, opts=o)
 k.batch.v1.Job("j", opts=o,
-    metadata={"namespace": ns, "name": "j", "annotations": {"pulumi.com/skipAwait": "true"}},
+    metadata={"namespace": ns, "name": "j", "annotations": {
+        "pulumi.com/waitFor": "jsonpath={.metadata.uid}"}},
     spec={"template": {"spec": {"restartPolicy": "Never", "containers": [
         {"name": "c", "image": "x"}]}}})
 """
