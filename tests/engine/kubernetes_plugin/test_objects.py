@@ -7,13 +7,15 @@ from tests.engine.cluster import Cluster
 from tests.engine.program import Program
 
 APPLICATION = """
+# Nothing here makes pods ready, and with skipAwait their end would not be waited for either.
+exists = {"pulumi.com/waitFor": "jsonpath={.metadata.uid}"}
 cm = k.core.v1.ConfigMap("cm", metadata={"namespace": ns}, data={"a": "1"}, opts=o)
 s = k.core.v1.Secret("s", metadata={"namespace": ns, "name": "s"},
     string_data={"password": pulumi.Output.secret("hunter-two")}, opts=o)
 svc = k.core.v1.Service("svc", metadata={"namespace": ns, "name": "svc"}, opts=o,
     spec={"type": "LoadBalancer", "ports": [{"port": 80, "name": "http"}], "selector": {"a": "b"}})
 d = k.apps.v1.Deployment("d", opts=o,
-    metadata={"namespace": ns, "name": "d", "annotations": {"pulumi.com/skipAwait": "true"}},
+    metadata={"namespace": ns, "name": "d", "annotations": exists},
     spec={"replicas": 2, "selector": {"matchLabels": {"a": "b"}}, "template": {
         "metadata": {"labels": {"a": "b"}}, "spec": {"hostNetwork": False, "containers": [
             {"name": "c", "image": "x", "resources": {"requests": {"cpu": "1000m"}}}]}}})
@@ -59,7 +61,7 @@ m = pulumi.ResourceOptions(provider=k.Provider("mutable", enable_config_map_muta
     kubeconfig=kubeconfig, cluster_identifier="one"))
 k.core.v1.ConfigMap("mutable-cm", metadata={"namespace": ns}, data={"a": "one"}, opts=m)
 k.apps.v1.Deployment("d2", opts=o,
-    metadata={"namespace": ns, "name": "d2", "annotations": {"pulumi.com/skipAwait": "true"}},
+    metadata={"namespace": ns, "name": "d2", "annotations": exists},
     spec={"selector": {"matchLabels": {"old": "label"}}, "template": {
         "metadata": {"labels": {"old": "label"}},
         "spec": {"containers": [{"name": "c", "image": "x"}]}}})
