@@ -17,6 +17,7 @@ from lab.plugins.install import install
 _PROJECT = Path(__file__).parents[2]
 _PROGRAM = ("Pulumi.yaml", "__main__.py", "components", "stacks")
 _STACK = "test"
+_INHERITED_PATH = os.environ["PATH"]
 
 
 @dataclass
@@ -44,7 +45,7 @@ class Workspace:
     def environment(self) -> dict[str, str]:
         return {
             **os.environ,
-            "PATH": f"{_PROJECT / '.venv/bin'}:{self.tools}:{os.environ['PATH']}",
+            "PATH": f"{_PROJECT / '.venv/bin'}:{self.tools}:{_INHERITED_PATH}",
             "PULUMI_HOME": str(self.home),
             "PULUMI_BACKEND_URL": f"file://{self.folder / 'state'}",
             "PULUMI_CONFIG_PASSPHRASE": "test",

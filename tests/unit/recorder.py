@@ -36,7 +36,6 @@ class Recorded:
     """Name of the explicit provider, or empty."""
     dependencies: frozenset[str]
     """Types and names, `type::name`, of what it waits for."""
-    replaces_first: bool
 
     @property
     def key(self) -> str:
@@ -125,7 +124,6 @@ class _Monitor(mocks.MockMonitor):
                     parent=_key(request.parent),
                     provider=_provider_name(request),
                     dependencies=frozenset(_key(urn) for urn in request.dependencies),
-                    replaces_first=request.deleteBeforeReplace,
                 )
             )
         return answer
@@ -154,14 +152,14 @@ def _plain(value: Any, path: str, secrets: set[str]) -> Any:
     return value
 
 
-def record(program: Callable[[], object], *, preview: bool = False) -> Recording:
+def record(program: Callable[[], object]) -> Recording:
     """Run a program under mocks, to its end: an assertion in an `apply` is never lost."""
     recording = Recording()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
         monitor: Any = _Monitor(recording)
-        mocks.set_mocks(_Answers(), "isthmus", "test", preview=preview, monitor=monitor)
+        mocks.set_mocks(_Answers(), "isthmus", "test", monitor=monitor)
 
         async def run() -> None:
             # The mocks have none, and refuse `transforms` without.
