@@ -46,7 +46,7 @@ def install(
     is_repository = source.location.startswith(("http://", "https://"))
     path = chart if is_repository else f"{source.location.rstrip('/')}/{chart}"
     repository = source.location if is_repository else None
-    # A directory has no versions to choose from; stacks/preflight.py has compared it already.
+    # A directory has no versions to choose from; the preflight has compared it already.
     version = source.version if "://" in source.location else None
     if source.method == "rendered":
         return v4.Chart(

@@ -33,7 +33,7 @@ from components.webhooks import Webhooks
 from stacks.picture.mermaid import mermaid
 from stacks.picture.state import State
 from stacks.picture.svg import svg
-from stacks.preflight import ClusterFacts
+from stacks.preflight.facts import ClusterFacts
 from stacks.spec import Cluster, ControlPlane, MeshSpec
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from stacks import config
 from stacks.kubeconfig import ClusterAccess
 from stacks.mesh import MeshBuilder
-from stacks.preflight import ClusterFacts
+from stacks.preflight.facts import ClusterFacts
 from stacks.spec import MeshSpec
 from tests.unit.recorder import Recording, record
 

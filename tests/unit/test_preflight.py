@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from stacks import config, preflight
+from stacks.preflight import charts as istio_charts
 from stacks.problems import MeshRefusedError, Problem
 from stacks.spec import MeshSpec
 from tests.unit.meshes import cluster, configuration
@@ -98,7 +99,7 @@ def kubeconfig(tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def charts(tmp_path: Path) -> str:
-    for name in preflight.CHARTS:
+    for name in istio_charts.CHARTS:
         (tmp_path / "charts" / name).mkdir(parents=True)
         (tmp_path / "charts" / name / "Chart.yaml").write_text("version: 1.31.0\n")
     return str(tmp_path / "charts")

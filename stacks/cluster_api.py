@@ -1,0 +1,89 @@
+"""Questions to a cluster's API server, with the credentials of its kubeconfig.
+
+The client is imported when the first question is asked: half a second that a stack whose clusters
+do not exist yet, or a unit test, need not spend.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlencode
+
+import yaml
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient
+
+_SECONDS = 5
+
+
+class UnansweredError(Exception):
+    """The API server gave no answer to a question, or a refusal."""
+
+    def __init__(self, status: int | None, reason: str) -> None:
+        super().__init__(reason if status is None else f"{status} {reason}")
+        self.status = status
+        """HTTP status; None where nothing came back."""
+
+
+@dataclass(frozen=True)
+class ClusterApi:
+    """One API server, asked as the user of the kubeconfig."""
+
+    _client: "ApiClient"
+
+    @classmethod
+    @contextmanager
+    def connect(cls, kubeconfig: str) -> Iterator[Self]:
+        """Connect with a kubeconfig of one context, given as its content."""
+        from kubernetes.config import new_client_from_config_dict
+
+        client = new_client_from_config_dict(yaml.safe_load(kubeconfig), persist_config=False)
+        client.configuration.retries = False
+        try:
+            yield cls(client)
+        finally:
+            client.close()
+
+    def get(self, path: str, **query: str) -> Any:
+        """The JSON at a path, e.g. `/api/v1/nodes`.
+
+        Raises:
+            UnansweredError: the server is not there, or refuses.
+        """
+        return self._ask("GET", path, query, None)
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """The answer to an object that is sent, e.g. a SelfSubjectAccessReview.
+
+        Raises:
+            UnansweredError: the server is not there, or refuses.
+        """
+        return self._ask("POST", path, {}, body)
+
+    def _ask(
+        self, method: str, path: str, query: Mapping[str, str], body: Mapping[str, Any] | None
+    ) -> Any:
+        from kubernetes.client import ApiException
+        from urllib3.exceptions import HTTPError
+
+        configuration = self._client.configuration
+        address = f"{configuration.host}{path}" + (f"?{urlencode(query)}" if query else "")
+        headers = {"Accept": "application/json", "Content-Type": "application/json"}
+        # Asked for each time: a token of an exec plugin may have ended.
+        if token := configuration.get_api_key_with_prefix("authorization"):
+            headers["Authorization"] = token
+        try:
+            answer = self._client.call_api(
+                method, address, headers, body, _request_timeout=_SECONDS
+            )
+            data = answer.read()
+        except ApiException as error:
+            raise UnansweredError(error.status, str(error.reason)) from None
+        except (HTTPError, OSError) as error:
+            raise UnansweredError(None, str(error)) from None
+        if answer.status >= 400:
+            raise UnansweredError(answer.status, str(answer.reason))
+        return json.loads(data)
