@@ -5,7 +5,7 @@ do not exist yet, or a unit test, need not spend.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -36,7 +36,7 @@ class ClusterApi:
 
     @classmethod
     @contextmanager
-    def connect(cls, kubeconfig: str) -> Iterator[Self]:
+    def connect(cls, kubeconfig: str) -> Generator[Self]:
         """Connect with a kubeconfig of one context, given as its content."""
         from kubernetes.config import new_client_from_config_dict
 
