@@ -414,15 +414,7 @@ _CONTAINERD_CONFIG = f"""\
 version = 2
 root = "{HOME}/containerd"
 state = "/run/containerd"
-disabled_plugins = [
-  "io.containerd.internal.v1.opt",
-  "io.containerd.internal.v1.tracing",
-  "io.containerd.tracing.processor.v1.otlp",
-  "io.containerd.snapshotter.v1.aufs",
-  "io.containerd.snapshotter.v1.btrfs",
-  "io.containerd.snapshotter.v1.devmapper",
-  "io.containerd.snapshotter.v1.zfs",
-]
+disabled_plugins = {json.dumps(imagestore.UNUSED_PLUGINS)}
 [grpc]
   address = "{CONTAINERD}"
 [plugins."io.containerd.grpc.v1.cri"]

@@ -4,6 +4,7 @@ Importing the images costs seconds and their size on disk for each cluster; link
 """
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -22,19 +23,16 @@ _DATABASES = (
     "io.containerd.metadata.v1.bolt/meta.db",
     "io.containerd.snapshotter.v1.overlayfs/metadata.db",
 )
-_PLUGINS = """\
-version = 2
-disabled_plugins = [
-  "io.containerd.grpc.v1.cri",
-  "io.containerd.internal.v1.opt",
-  "io.containerd.internal.v1.tracing",
-  "io.containerd.tracing.processor.v1.otlp",
-  "io.containerd.snapshotter.v1.aufs",
-  "io.containerd.snapshotter.v1.btrfs",
-  "io.containerd.snapshotter.v1.devmapper",
-  "io.containerd.snapshotter.v1.zfs",
-]
-"""
+UNUSED_PLUGINS = (
+    "io.containerd.internal.v1.opt",
+    "io.containerd.internal.v1.tracing",
+    "io.containerd.tracing.processor.v1.otlp",
+    "io.containerd.snapshotter.v1.aufs",
+    "io.containerd.snapshotter.v1.btrfs",
+    "io.containerd.snapshotter.v1.devmapper",
+    "io.containerd.snapshotter.v1.zfs",
+)
+"""Plugins of containerd that the lab's machine lacks the kernel for, or that nothing uses."""
 
 
 def lay_out(archives: Sequence[Path], root: Path) -> None:
@@ -94,7 +92,8 @@ def _containerd(root: Path) -> Generator[Path]:
     shutil.rmtree(state, ignore_errors=True)
     state.mkdir()
     config = state / "config.toml"
-    config.write_text(_PLUGINS)
+    disabled = json.dumps(["io.containerd.grpc.v1.cri", *UNUSED_PLUGINS])
+    config.write_text(f"version = 2\ndisabled_plugins = {disabled}\n")
     socket = state / "containerd.sock"
     # Should this process be killed, containerd goes with it.
     command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork"]

@@ -137,7 +137,8 @@ class Helm:
             if place:
                 words = [*words, flag, place]
         process = subprocess.Popen(
-            [program, *words],
+            # The real provider has helm within itself: killed, it finishes no release afterwards.
+            ["setpriv", "--pdeathsig", "KILL", "--", program, *words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -1,6 +1,7 @@
 """What an update waits for, and what it says when that does not come true."""
 
 import base64
+import json
 import signal
 import subprocess
 from typing import Any
@@ -181,11 +182,43 @@ k.core.v1.ServiceAccount("sa", opts=o, metadata={"namespace": ns, "name": "sa",
     until(lambda: not _plugins(program))
 
 
+def test_a_killed_engine_takes_an_unfinished_release_with_it(
+    cluster: Cluster, program: Program
+) -> None:
+    chart = program.folder / "chart"
+    (chart / "templates").mkdir(parents=True)
+    (chart / "Chart.yaml").write_text("{apiVersion: v2, name: slow, version: 1.0.0}")
+    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    (chart / "templates/claim.json").write_text(
+        json.dumps(
+            {
+                "apiVersion": "v1",
+                "kind": "PersistentVolumeClaim",
+                "metadata": {"name": "unbound"},
+                "spec": {**claim, "storageClassName": "none"},
+            }
+        )
+    )
+    program.write(
+        cluster.prelude + f'k.helm.v3.Release("r", chart="{chart}", namespace=ns, opts=o)\n'
+    )
+    running = program.start("up", "--yes", "--skip-preview")
+    until(lambda: cluster.get("v1", "PersistentVolumeClaim", "unbound") is not None)
+    assert _processes(program, "helm ")
+    running.kill()
+    running.wait()
+    until(lambda: not _processes(program, "helm "))
+
+
 def _plugins(program: Program) -> list[str]:
+    return _processes(program, "lab.plugins.kubernetes")
+
+
+def _processes(program: Program, words: str) -> list[str]:
     listing = subprocess.run(
         ["ps", "-eo", "pid,args", "--no-headers"], capture_output=True, text=True, check=True
     )
-    lines = [line for line in listing.stdout.splitlines() if "lab.plugins.kubernetes" in line]
+    lines = [line for line in listing.stdout.splitlines() if words in line]
     return [line for line in lines if _home(line.split()[0]) == str(program.folder / "home")]
 
 
