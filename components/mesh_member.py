@@ -34,6 +34,8 @@ class MeshMemberArgs(TypedDict):
     """Istio's charts."""
     base_values: Mapping[str, Any]
     """The user's own values for the chart `base`."""
+    leave_nothing_values: Mapping[str, Any]
+    """The user's own values for the chart `leave-nothing`."""
 
 
 class MeshMember(pulumi.ComponentResource):
@@ -83,7 +85,7 @@ class MeshMember(pulumi.ComponentResource):
             name="leave-nothing",
             namespace=self.namespace,
             chart="./components/leave-nothing",
-            values={"crdsOf": _BASE_RELEASE},
+            values=values.merged(args["leave_nothing_values"], {"crdsOf": _BASE_RELEASE}),
             opts=child,
         )
         # Always as a release: its CRDs are 1 MB of state and half of an update's time as resources

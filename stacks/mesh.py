@@ -129,6 +129,7 @@ class MeshBuilder:
             "is_read": bool(self.spec.readers_of(cluster)),
             "source": self.source,
             "base_values": self.istio.values.base,
+            "leave_nothing_values": self.istio.values.leave_nothing,
         }
         if self.spec.mesh.gateways.announced_by == "labels":
             args["network"] = cluster.network

@@ -38,6 +38,9 @@ class ExtraValues:
     """istiod, and the webhooks of a remote."""
     gateway: HelmValues = field(default_factory=dict[str, Any])
     """Gateways between networks."""
+    leave_nothing: HelmValues = field(default_factory=dict[str, Any])
+    """Isthmus's own chart, which removes on `destroy` what Istio leaves behind: `image`, where
+    clusters cannot pull kubectl's image from where Kubernetes publishes it."""
 
 
 @dataclass(frozen=True, config=_config)

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
+from pydantic.alias_generators import to_camel
+
 from stacks.problems import Problem
 from stacks.spec import MeshSpec
 
@@ -21,6 +23,7 @@ _CHART_KEYS_DERIVED: Mapping[str, tuple[str, ...]] = {
         "istiodRemote.injectionPath",
     ),
     "gateway": ("name", "networkGateway", "revision", "service.type"),
+    "leave_nothing": ("crdsOf",),
 }
 
 
@@ -64,7 +67,7 @@ def _values_do_not_contradict(spec: MeshSpec) -> Iterator[Problem]:
         for key in derived:
             if _reaches(getattr(values, chart), key):
                 yield Problem(
-                    f"isthmus:mesh.istio.values.{chart}.{key}",
+                    f"isthmus:mesh.istio.values.{to_camel(chart)}.{key}",
                     "is derived from the clusters and cannot be set",
                     "written twice, the two would disagree one day and the mesh break silently",
                     "remove it; names, networks and roles stand in isthmus:clusters",

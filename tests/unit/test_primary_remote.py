@@ -232,3 +232,11 @@ def test_what_istiod_closes_itself_is_no_drift() -> None:
     group = "kubernetes:admissionregistration.k8s.io/v1"
     assert transformed(f"{group}:ValidatingWebhookConfiguration") == ["webhooks[*].failurePolicy"]
     assert transformed(f"{group}:MutatingWebhookConfiguration") is None
+
+
+def test_the_hook_that_removes_last_can_come_from_a_registry_of_the_users_own() -> None:
+    image = {"image": "registry.test/kubectl:1"}
+    mesh = meshes.recorded(meshes.two_networks(values={"leaveNothing": image}))
+    for cluster in ("east", "west"):
+        values = mesh.one("helm.sh/v3:Release", f"{cluster}-leave-nothing").inputs["values"]
+        assert values == {**image, "crdsOf": "istio-base"}
