@@ -30,6 +30,7 @@ from components.sample import Sample
 from components.shared_ca import SharedCA, SharedCAArgs
 from components.verification import Verification
 from components.webhooks import Webhooks
+from stacks import description
 from stacks.picture.mermaid import mermaid
 from stacks.picture.state import State
 from stacks.picture.svg import svg
@@ -80,7 +81,7 @@ class MeshBuilder:
             fingerprint = self._fingerprint(ca)
             for cluster in self._answering().values():
                 self._verification(cluster, fingerprint)
-        return self._outputs()
+        return self._outputs(ca)
 
     def _provider(self, cluster: Cluster) -> kubernetes.Provider:
         return kubernetes.Provider(
@@ -375,13 +376,34 @@ class MeshBuilder:
             *(x.address for x in (*self.gateways.values(), *self.discovery.values())),
         ).apply(digest)
 
-    def _outputs(self) -> dict[str, Any]:
+    def _outputs(self, ca: SharedCA) -> dict[str, Any]:
         return {
             "clusters": {c.name: self._describe(c) for c in self.spec.clusters},
             "verified": self._verified(),
             "picture": self._picture(),
             "next": self._next(),
+            "mesh": self._mesh(ca),
         }
+
+    def _mesh(self, ca: SharedCA) -> pulumi.Output[Any]:
+        """The mesh for programs, `python -m checks` above all: see stacks/description.py."""
+        access = {name: facts.access for name, facts in self.facts.items()}
+        return pulumi.Output.secret(
+            {
+                "spec": description.told(
+                    self.spec, {name: a.kubeconfig for name, a in access.items()}
+                ),
+                "root": ca.root_certificate,
+                "servers": {
+                    c.name: c.api_server.server or access[c.name].server for c in self.spec.clusters
+                },
+                "gateways": {n: g.address for n, g in self.gateways.items()},
+                "control_planes": {n: d.address for n, d in self.discovery.items()},
+                "versions": {v: c.name for v, c in self._answering().items()}
+                if self.spec.sample.enabled
+                else {},
+            }
+        )
 
     def _describe(self, cluster: Cluster) -> dict[str, Any]:
         described: dict[str, Any] = {

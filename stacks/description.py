@@ -1,0 +1,53 @@
+"""What a stack tells of its mesh, for programs that look at it later: the output `mesh`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from stacks.spec import MeshSpec
+
+_SPEC = TypeAdapter(MeshSpec)
+_NOT_TOLD = {
+    # The key of a root is for signing, and Helm values may hold anything.
+    "mesh": {"ca": {"root"}, "istio": {"values"}},
+    # Paths and contexts of the machine that made the update: `kubeconfigs` has what is in them.
+    "clusters": {"__all__": {"context"}},
+}
+
+
+@dataclass(frozen=True)
+class Description:
+    """A mesh as it was last updated. Holds credentials: a secret as a whole."""
+
+    spec: MeshSpec
+    """What was asked for. Each cluster's `kubeconfig` is the content of one, for that cluster."""
+    root: str
+    """PEM text of the root that every cluster must trust."""
+    servers: Mapping[str, str]
+    """URL in the remote secret for each cluster, by its name."""
+    gateways: Mapping[str, str]
+    """Address of each cluster's gateway between networks, where it has one."""
+    control_planes: Mapping[str, str]
+    """Address at which remotes reach a primary's control plane, by name of the primary."""
+    versions: Mapping[str, str]
+    """Cluster by the version of `helloworld` that answers from it; empty without the sample."""
+
+    @classmethod
+    def read(cls, output: Mapping[str, Any]) -> "Description":
+        """Read the output `mesh` of a stack, as `outputs` has written it."""
+        return cls(
+            spec=_SPEC.validate_python(output["spec"]),
+            **{key: output[key] for key in output if key != "spec"},
+        )
+
+
+def told(spec: MeshSpec, kubeconfigs: Mapping[str, str]) -> dict[str, Any]:
+    """The spec as `Description.read` takes it, without what is of no use to a reader."""
+    written: dict[str, Any] = _SPEC.dump_python(
+        spec, mode="json", by_alias=True, exclude=_NOT_TOLD, exclude_none=True
+    )
+    for cluster in written["clusters"]:
+        cluster["kubeconfig"] = kubeconfigs[cluster["name"]]
+    return written
