@@ -4,7 +4,7 @@ from typing import Any
 
 import pulumi
 
-_KEYS = ("mesh", "clusters", "sample", "namespaces", "services")
+_KEYS = ("mesh", "clusters", "sample", "namespaces", "services", "gcp")
 
 
 def read() -> dict[str, Any]:

@@ -9,26 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints
-from pydantic.alias_generators import to_camel
+from pydantic import Field, IPvAnyNetwork, StringConstraints
 from pydantic.dataclasses import dataclass
 
-DnsLabel = Annotated[
-    str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=63)
-]
-"""A DNS-1123 label: what Kubernetes takes as a namespace and Istio as a cluster's name."""
+from stacks.gke.spec import Gke, GoogleCloud
+from stacks.records import RECORD, DnsLabel
 
 HelmValues = Mapping[str, Any]
 
-_config = ConfigDict(
-    extra="forbid",
-    alias_generator=to_camel,
-    populate_by_name=True,
-    use_attribute_docstrings=True,  # stacks/reference.py makes documents of them
-)
 
-
-@dataclass(frozen=True, config=_config)
+@dataclass(frozen=True, config=RECORD)
 class ExtraValues:
     """Helm values of the user's own, for one chart each; what Isthmus derives stands above them."""
 
@@ -43,7 +33,7 @@ class ExtraValues:
     clusters cannot pull kubectl's image from where Kubernetes publishes it."""
 
 
-@dataclass(frozen=True, config=_config)
+@dataclass(frozen=True, config=RECORD)
 class Istio:
     """Which Istio, from where, and how its charts are installed."""
 
@@ -58,7 +48,7 @@ class Istio:
     values: ExtraValues = field(default_factory=ExtraValues)
 
 
-@dataclass(frozen=True, config=_config)
+@dataclass(frozen=True, config=RECORD)
 class BroughtRoot:
     """A root CA of the user's own, as PEM text; the key as a Pulumi secret."""
 
@@ -68,7 +58,7 @@ class BroughtRoot:
     """Its private key: PKCS#1, SEC1 or PKCS#8, not encrypted."""
 
 
-@dataclass(frozen=True, config=_config)
+@dataclass(frozen=True, config=RECORD)
 class CertificateAuthority:
     """The common root of trust and the intermediates under it."""
 
@@ -86,7 +76,7 @@ class CertificateAuthority:
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
-@dataclass(frozen=True, config=_config)
+@dataclass(frozen=True, config=RECORD)
 class Gateways:
     """The gateways between networks, alike in every cluster."""
 
@@ -101,7 +91,7 @@ class Gateways:
     """Of the gateways' Services: what the cloud wants to hear about their load balancers."""
 
 
-@dataclass(frozen=True, config=_config)
+@dataclass(frozen=True, config=RECORD)
 class Mesh:
     """What holds for every cluster of the mesh."""
 
@@ -119,9 +109,15 @@ class Mesh:
     cluster_local: tuple[str, ...] = ()
     """Hosts that are answered only from the caller's own cluster, e.g.
     `*.kube-system.svc.cluster.local`."""
+    federate: (
+        Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9./_-]+(=[A-Za-z0-9._-]+)?$")] | None
+    ) = None
+    """Label, `key` or `key=value`, of the user's own Services that the whole mesh is to have. Each
+    `up` finds them in every cluster and copies them, and their namespaces, to the clusters that
+    lack them. What stands already is left alone; copies go when the Service or its label does."""
 
 
-@dataclass(frozen=True, config=_config)
+@dataclass(frozen=True, config=RECORD)
 class ControlPlane:
     """How the control plane of a primary cluster is reached by its remotes."""
 
@@ -136,7 +132,7 @@ class ControlPlane:
     """Of istiod's own Service, above those of `cloud`."""
 
 
-@dataclass(frozen=True, config=_config)
+@dataclass(frozen=True, config=RECORD)
 class ApiServer:
     """How istiod in other clusters reaches this cluster's API server, where the kubeconfig of this
     machine does not tell: behind a proxy, by another name, with another certificate."""
@@ -149,7 +145,18 @@ class ApiServer:
     """Name to expect in the API server's certificate."""
 
 
-@dataclass(frozen=True, config=_config)
+@dataclass(frozen=True, config=RECORD)
+class Ranges:
+    """Addresses of one cluster, where its nodes do not tell them: they may not overlap with those
+    of another cluster on the same network."""
+
+    pods: tuple[IPvAnyNetwork, ...] = ()
+    """Ranges of its pods, e.g. `10.4.0.0/14`."""
+    services: tuple[IPvAnyNetwork, ...] = ()
+    """Ranges of its Services."""
+
+
+@dataclass(frozen=True, config=RECORD)
 class Cluster:
     """One Kubernetes cluster and its place in the mesh."""
 
@@ -157,10 +164,12 @@ class Cluster:
     """Istio's cluster ID, and the name of everything that is about this cluster."""
     network: DnsLabel
     """Clusters that name the same network reach each other's pods directly."""
-    kubeconfig: str
+    kubeconfig: str | None = None
     """Path of a kubeconfig file, relative to the project, or its content as a secret."""
     context: str | None = None
     """Context in the kubeconfig; its current context if left out."""
+    gke: Gke | None = None
+    """Makes the cluster, on Google Kubernetes Engine, instead of taking one by its kubeconfig."""
     primary: DnsLabel | None = None
     """Makes this cluster a remote of the primary cluster of that name."""
     control_plane: ControlPlane | None = None
@@ -168,6 +177,7 @@ class Cluster:
     injection: Literal["automatic", "manual"] = "automatic"
     """`manual`: no injection webhook; sidecars are put in by `istioctl kube-inject`."""
     api_server: ApiServer = field(default_factory=ApiServer)
+    ranges: Ranges = field(default_factory=Ranges)
 
     @property
     def is_remote(self) -> bool:
@@ -178,7 +188,7 @@ class Cluster:
         return "remote" if self.is_remote else "primary"
 
 
-@dataclass(frozen=True, config=_config)
+@dataclass(frozen=True, config=RECORD)
 class Sample:
     """Istio's `helloworld` and a client in every cluster, and the traffic that proves the mesh."""
 
@@ -186,7 +196,7 @@ class Sample:
     """Whether it is installed; without it nothing is verified."""
 
 
-@dataclass(frozen=True, config=_config)
+@dataclass(frozen=True, config=RECORD)
 class SharedNamespace:
     """A namespace that exists in every cluster, as sameness demands."""
 
@@ -195,7 +205,7 @@ class SharedNamespace:
     """Whether its pods get sidecars."""
 
 
-@dataclass(frozen=True, config=_config)
+@dataclass(frozen=True, config=RECORD)
 class SharedPort:
     """A port of a shared Service."""
 
@@ -206,7 +216,7 @@ class SharedPort:
     """Port of the pods; the same if left out."""
 
 
-@dataclass(frozen=True, config=_config)
+@dataclass(frozen=True, config=RECORD)
 class SharedService:
     """A Service that exists in every cluster, so that callers everywhere resolve its name."""
 
@@ -216,11 +226,12 @@ class SharedService:
     ports: tuple[SharedPort, ...]
     selector: Mapping[str, str]
     """Labels of its pods, wherever they run."""
-    clusters: tuple[DnsLabel, ...] = ()
-    """Clusters that have pods for it; with `discovery: entries` the entries lead there."""
+    clusters: tuple[DnsLabel, ...] | None = None
+    """Clusters that have pods for it: with `discovery: entries` the entries lead there. Left out,
+    each `up` asks every cluster whether it has pods that are ready."""
 
 
-@dataclass(frozen=True, config=_config)
+@dataclass(frozen=True, config=RECORD)
 class MeshSpec:
     """The whole mesh. Topology follows from roles and networks and from nothing else."""
 
@@ -229,6 +240,7 @@ class MeshSpec:
     sample: Sample = field(default_factory=Sample)
     namespaces: tuple[SharedNamespace, ...] = ()
     services: tuple[SharedService, ...] = ()
+    gcp: GoogleCloud | None = None
 
     @property
     def primaries(self) -> tuple[Cluster, ...]:

@@ -15,8 +15,11 @@ from stacks.spec import Cluster
 _SECONDS = 5
 
 
-def examine_cluster(index: int, cluster: Cluster) -> ClusterFacts | Problem:
-    """Facts of the cluster `isthmus:clusters[index]`, or why there are none."""
+def examine_cluster(index: int, cluster: Cluster) -> ClusterFacts | Problem | None:
+    """Facts of the cluster `isthmus:clusters[index]`, why there are none, or None for a cluster
+    that only the update makes."""
+    if cluster.kubeconfig is None:
+        return None
     shown = MISSING if "\n" in cluster.kubeconfig else cluster.kubeconfig
     try:
         access = kubeconfig.read(cluster.kubeconfig, cluster.context)

@@ -1,0 +1,1 @@
+"""Clusters that the stack itself makes, on Google Cloud."""
