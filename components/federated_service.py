@@ -7,6 +7,14 @@ from typing import TypedDict
 import pulumi
 from pulumi_kubernetes import apiextensions
 
+_KUBERNETES_WORDS: Mapping[str, str] = {
+    "kubernetes.io/h2c": "HTTP2",
+    "kubernetes.io/ws": "HTTP",
+    "kubernetes.io/wss": "HTTPS",
+}
+"""Kubernetes' own `appProtocol`s (pkg/config/kube/conversion.go in istio/istio)."""
+_PROTOCOLS = {"TCP", "HTTP", "HTTP2", "HTTPS", "GRPC", "GRPC-WEB", "TLS", "MONGO", "REDIS", "MYSQL"}
+
 
 @dataclass(frozen=True)
 class ServicePort:
@@ -15,7 +23,7 @@ class ServicePort:
     number: int
     name: str
     protocol: str
-    """Istio's word for it: HTTP, HTTP2, GRPC, TLS, TCP, …"""
+    """Istio's word for it: HTTP, HTTP2, GRPC, TLS, TCP, …; empty to have it found out."""
 
 
 @dataclass(frozen=True)
@@ -86,10 +94,12 @@ class FederatedService(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-def protocol_of(port_name: str) -> str:
-    """Istio's protocol of a Service port, from the first word of its name.
+def protocol_of(port_name: str, app_protocol: str | None = None) -> str:
+    """Istio's protocol of a Service port: by its `appProtocol`, else by its name's first word.
 
+    Empty where neither tells, and Istio looks at the traffic itself.
     Source: https://istio.io/latest/docs/ops/configuration/traffic-management/protocol-selection/
     """
-    word = port_name.split("-")[0].upper()
-    return word if word in ("HTTP", "HTTP2", "HTTPS", "GRPC", "TLS", "MONGO") else "TCP"
+    told = _KUBERNETES_WORDS.get(app_protocol or "", app_protocol or port_name).upper()
+    word = "GRPC-WEB" if told.startswith("GRPC-WEB") else told.split("-")[0]
+    return word if word in _PROTOCOLS else ""

@@ -13,8 +13,11 @@ class ReplicatedPort:
     """A port of a Service."""
 
     name: str
+    """Empty where the Service's only port has none."""
     port: int
-    target_port: int
+    target_port: int | str
+    protocol: str = "TCP"
+    app_protocol: str | None = None
 
 
 @dataclass(frozen=True)
@@ -30,16 +33,19 @@ class ReplicatedService:
 class SamenessArgs(TypedDict):
     """What this cluster has in common with the others."""
 
-    namespaces: Mapping[str, bool]
-    """By name, whether its pods are injected."""
+    namespaces: Mapping[str, Mapping[str, str]]
+    """Namespaces that the cluster lacks, with their labels."""
     services: Sequence[ReplicatedService]
-    """Services in these namespaces."""
+    """Services that it lacks, in these namespaces or in some that it has."""
+    mark: Mapping[str, str]
+    """Labels by which the next update knows them for copies."""
 
 
 class Sameness(pulumi.ComponentResource):
     """One cluster's copies of the mesh's namespaces and Services.
 
-    A caller resolves a name in its own cluster, wherever the pods are (istio/istio#31760).
+    A caller resolves a name in its own cluster, wherever the pods are (istio/istio#31760). What the
+    user has made there must not be named here: it would be taken over, and deleted in the end.
     """
 
     def __init__(
@@ -50,30 +56,40 @@ class Sameness(pulumi.ComponentResource):
         namespaces = {
             namespace: core.v1.Namespace(
                 f"{name}-{namespace}",
-                metadata={
-                    "name": namespace,
-                    "labels": {"istio-injection": "enabled" if injected else "disabled"},
-                },
+                metadata={"name": namespace, "labels": {**labels, **args["mark"]}},
                 opts=child,
             )
-            for namespace, injected in args["namespaces"].items()
+            for namespace, labels in args["namespaces"].items()
         }
         for service in args["services"]:
             core.v1.Service(
                 f"{name}-{service.namespace}-{service.name}",
                 metadata={
                     "name": service.name,
-                    "namespace": namespaces[service.namespace].metadata.name,
+                    "namespace": namespaces[service.namespace].metadata.name
+                    if service.namespace in namespaces
+                    else service.namespace,
+                    "labels": args["mark"],
                     # Most clusters have no pods for it, and need none.
                     "annotations": {"pulumi.com/skipAwait": "true"},
                 },
                 spec={
                     "selector": service.selector,
-                    "ports": [
-                        {"name": p.name, "port": p.port, "target_port": p.target_port}
-                        for p in service.ports
-                    ],
+                    "ports": [_port(p) for p in service.ports],
                 },
                 opts=child,
             )
         self.register_outputs({})
+
+
+def _port(port: ReplicatedPort) -> core.v1.ServicePortArgsDict:
+    made: core.v1.ServicePortArgsDict = {
+        "port": port.port,
+        "target_port": port.target_port,
+        "protocol": port.protocol,
+    }
+    if port.name:
+        made["name"] = port.name
+    if port.app_protocol:
+        made["app_protocol"] = port.app_protocol
+    return made

@@ -31,6 +31,7 @@ from components.shared_ca import SharedCA, SharedCAArgs
 from components.verification import Verification
 from components.webhooks import Webhooks
 from stacks import description
+from stacks.federation import MADE_BY_ISTHMUS, federation
 from stacks.picture.mermaid import mermaid
 from stacks.picture.state import State
 from stacks.picture.svg import svg
@@ -51,6 +52,7 @@ class MeshBuilder:
 
     def __init__(self, spec: MeshSpec, facts: Mapping[str, ClusterFacts]) -> None:
         self.spec, self.facts = spec, facts
+        self.shared = federation(spec, {name: f.inventory for name, f in facts.items()})
         self.istio = spec.mesh.istio
         self.source = charts.ChartSource(self.istio.charts, self.istio.version, self.istio.install)
         self.providers = {c.name: self._provider(c) for c in spec.clusters}
@@ -270,27 +272,36 @@ class MeshBuilder:
 
     def _sameness(self, cluster: Cluster) -> None:
         """Namespaces and Services that every cluster has, and the ways to where their pods are."""
-        if not self.spec.namespaces:
+        if not self.shared.namespaces:
             return
         same = Sameness(
             cluster.name,
             {
-                "namespaces": {n.name: n.inject for n in self.spec.namespaces},
+                "namespaces": {
+                    name: namespace.labels
+                    for name, namespace in self.shared.namespaces.items()
+                    if cluster.name not in namespace.stands_in
+                },
                 "services": [
                     ReplicatedService(
-                        s.namespace,
-                        s.name,
-                        [ReplicatedPort(p.name, p.port, p.target_port or p.port) for p in s.ports],
-                        s.selector,
+                        *name,
+                        [ReplicatedPort(**vars(p)) for p in service.ports],
+                        service.selector,
                     )
-                    for s in self.spec.services
+                    for name, service in self.shared.services.items()
+                    if cluster.name not in service.stands_in
                 ],
+                "mark": {MADE_BY_ISTHMUS: self.spec.mesh.id},
             },
             self._in(cluster.name, self.members[cluster.name]),
         )
-        for service in self.spec.services:
-            ports = [ServicePort(p.port, p.name, protocol_of(p.name)) for p in service.ports]
-            self._federate(cluster, service.namespace, service.name, ports, service.clusters, same)
+        for (namespace, name), service in self.shared.services.items():
+            ports = [
+                ServicePort(p.port, p.name, protocol_of(p.name, p.app_protocol))
+                for p in service.ports
+                if p.protocol == "TCP"  # an entry has no other
+            ]
+            self._federate(cluster, namespace, name, ports, service.runs_in, same)
 
     def _federate(
         self,

@@ -20,7 +20,7 @@ def _services_are_the_same_everywhere(spec: MeshSpec) -> Iterator[Problem]:
                 f"add {{name: {service.namespace}}} to isthmus:namespaces",
                 service.namespace,
             )
-        for unknown in sorted(set(service.clusters) - clusters):
+        for unknown in sorted(set(service.clusters or ()) - clusters):
             yield Problem(
                 f"{path}.clusters",
                 "must name clusters of this mesh",

@@ -1,0 +1,215 @@
+"""Claims about what clusters share, given what they have."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from components.federated_service import protocol_of
+from stacks import config
+from stacks.federation import (
+    MADE_BY_ISTHMUS,
+    FoundNamespace,
+    FoundService,
+    Inventory,
+    ServicePort,
+    contradictions,
+    federation,
+)
+from stacks.mesh import MeshBuilder
+from stacks.problems import Problem
+from tests.unit.meshes import cluster, configuration, facts
+from tests.unit.recorder import Recording, record
+
+HTTP = ServicePort("http", 80, 8080)
+CART = ("shop", "cart")
+OWN = FoundService((HTTP,), {"app": "cart"}, made=False, labelled=True)
+COPY = replace(OWN, made=True, labelled=False)
+SHOP = FoundNamespace({"istio-injection": "enabled"}, made=False)
+SHOP_COPY = replace(SHOP, made=True)
+
+EAST = Inventory({"shop": SHOP}, {CART: OWN}, frozenset({CART}))
+"""Has the user's own cart, and its pods."""
+WEST = Inventory()
+WEST_LATER = Inventory({"shop": SHOP_COPY}, {CART: COPY})
+"""Has the copies that an update has made."""
+
+
+def configured(discovery: str = "entries", **mesh: Any) -> dict[str, Any]:
+    made = configuration(cluster("east", "east-net"), cluster("west", "west-net"))
+    made["mesh"] |= {"discovery": discovery, "federate": "mesh=shared", **mesh}
+    made["sample"] = {"enabled": False}
+    return made
+
+
+def built(inventories: Mapping[str, Inventory], given: dict[str, Any] | None = None) -> Recording:
+    spec = config.parse(given or configured())
+    known = {
+        name: replace(x, inventory=inventories.get(name, Inventory()))
+        for name, x in facts(spec).items()
+    }
+    return record(lambda: MeshBuilder(spec, known).build())
+
+
+def places(mesh: Recording, kind: str, name: str) -> set[str]:
+    """Clusters in which the program makes an object of that name."""
+    return {r.provider for r in mesh.of_type(kind) if r.inputs["metadata"]["name"] == name}
+
+
+def entries(mesh: Recording) -> dict[str, list[str]]:
+    """By cluster, the networks that its entries lead to."""
+    return {
+        r.provider: [e["network"] for e in r.inputs["spec"]["endpoints"]]
+        for r in mesh.of_type("ServiceEntry")
+    }
+
+
+def refused(inventories: Mapping[str, Inventory], **mesh: Any) -> list[Problem]:
+    given = configured(**mesh)
+    given["namespaces"] = [{"name": "shop"}]
+    return list(contradictions(config.parse(given), inventories))
+
+
+def test_a_labelled_service_is_copied_to_the_cluster_that_lacks_it_and_to_no_other() -> None:
+    mesh = built({"east": EAST, "west": WEST})
+    assert places(mesh, "Service", "cart") == {"west"}
+    assert places(mesh, "Namespace", "shop") == {"west"}
+    copy = mesh.one("Service", "west-shop-cart").inputs
+    assert copy["spec"]["selector"] == {"app": "cart"}
+    assert [(p["name"], p["port"], p["targetPort"]) for p in copy["spec"]["ports"]] == [
+        ("http", 80, 8080)
+    ]
+    namespace = mesh.one("Namespace", "west-shop").inputs["metadata"]
+    assert namespace["labels"] == {"istio-injection": "enabled", MADE_BY_ISTHMUS: "mesh1"}
+
+
+def test_the_entry_is_where_the_pods_are_not() -> None:
+    assert entries(built({"east": EAST, "west": WEST})) == {"west": ["east-net"]}
+
+
+def test_copies_are_known_for_copies_the_next_time() -> None:
+    mesh = built({"east": EAST, "west": WEST_LATER})
+    assert places(mesh, "Service", "cart") == {"west"}
+    assert places(mesh, "Namespace", "shop") == {"west"}
+
+
+def test_entries_go_with_the_pods_and_copies_stay_with_the_service() -> None:
+    mesh = built({"east": replace(EAST, running=frozenset()), "west": WEST_LATER})
+    assert entries(mesh) == {}
+    assert places(mesh, "Service", "cart") == {"west"}
+
+
+def test_pods_beside_a_copy_are_found() -> None:
+    both = {"east": EAST, "west": replace(WEST_LATER, running=frozenset({CART}))}
+    assert entries(built(both)) == {"west": ["east-net"], "east": ["west-net"]}
+
+
+def test_copies_go_with_the_users_service() -> None:
+    mesh = built({"east": replace(EAST, services={}), "west": WEST_LATER})
+    assert places(mesh, "Service", "cart") == set()
+    assert places(mesh, "Namespace", "shop") == set()
+
+
+def test_a_namespace_that_pods_moved_into_stays_when_the_service_goes() -> None:
+    occupied = replace(WEST_LATER, namespaces={"shop": replace(SHOP_COPY, occupied=True)})
+    mesh = built({"east": replace(EAST, services={}), "west": occupied})
+    assert places(mesh, "Service", "cart") == set()
+    assert "west" in places(mesh, "Namespace", "shop")
+
+
+def test_a_service_of_the_users_own_is_made_nowhere_it_stands() -> None:
+    unlabelled = Inventory({"shop": SHOP}, {CART: replace(OWN, labelled=False)})
+    mesh = built({"east": EAST, "west": unlabelled})
+    assert places(mesh, "Service", "cart") == set()
+    assert places(mesh, "Namespace", "shop") == set()
+    assert entries(mesh) == {"west": ["east-net"]}
+
+
+def test_a_declared_namespace_that_stands_is_left_to_the_user() -> None:
+    given = configured()
+    given["namespaces"] = [{"name": "shop"}]
+    mesh = built({"east": Inventory({"shop": SHOP}), "west": WEST}, given)
+    assert places(mesh, "Namespace", "shop") == {"west"}
+
+
+def test_where_istiod_watches_copies_are_made_and_no_entries() -> None:
+    mesh = built({"east": EAST, "west": WEST}, configured("endpoints"))
+    assert places(mesh, "Service", "cart") == {"west"}
+    assert entries(mesh) == {}
+
+
+def test_clusters_of_a_declared_service_are_found_only_where_left_out() -> None:
+    given = configured()
+    given["namespaces"] = [{"name": "shop"}]
+    service = {
+        "namespace": "shop",
+        "name": "cart",
+        "ports": [{"name": "http", "port": 80}],
+        "selector": {"app": "cart"},
+    }
+    running = {"west": Inventory(running=frozenset({CART}))}
+    found = federation(config.parse({**given, "services": [service]}), running)
+    assert found.services[CART].runs_in == ("west",)
+    told = {**service, "clusters": ["east"]}
+    found = federation(config.parse({**given, "services": [told]}), running)
+    assert found.services[CART].runs_in == ("east",)
+
+
+def test_no_entry_opens_a_second_gateway() -> None:
+    mesh = built({"east": EAST, "west": WEST})
+    gateways = [r for r in mesh.of_type("Gateway") if r.provider == "west"]
+    assert [r.inputs["metadata"]["name"] for r in gateways] == ["cross-network-gateway"]
+
+
+def test_services_of_one_name_with_different_ports_are_refused() -> None:
+    other = replace(OWN, ports=(ServicePort("http", 8080, 8080),))
+    (problem,) = refused({"east": EAST, "west": Inventory({"shop": SHOP}, {CART: other})})
+    assert problem.path == "isthmus:mesh.federate"
+    assert "Service shop/cart must have the same ports in every cluster" in problem.rule
+    assert "in west it has http 8080/TCP, elsewhere http 80/TCP" in problem.rule
+
+
+def test_a_service_that_no_caller_dials_is_refused() -> None:
+    for wrong in (replace(OWN, selector={}), replace(OWN, takes_callers=False)):
+        (problem,) = refused({"east": replace(EAST, services={CART: wrong}), "west": WEST})
+        assert "must have a selector and an address of its own" in problem.rule
+
+
+def test_a_nameless_port_is_refused_where_entries_join_by_name() -> None:
+    nameless = replace(OWN, ports=(ServicePort("", 80, 80),))
+    east = replace(EAST, services={CART: nameless})
+    (problem,) = refused({"east": east, "west": WEST})
+    assert "must have a name" in problem.rule
+    assert not refused({"east": east, "west": WEST}, discovery="endpoints")
+
+
+def test_a_service_that_a_callers_cluster_lacks_is_refused() -> None:
+    east = replace(EAST, services={CART: replace(OWN, labelled=False)})
+    (problem,) = refused({"east": east, "west": WEST})
+    assert problem.path == "isthmus:namespaces[0]"
+    assert "Service shop/cart of east must be in every cluster; west lacks it" in problem.rule
+    assert "isthmus:services" in problem.cure
+
+
+def test_a_service_that_is_local_may_be_missing() -> None:
+    east = replace(EAST, services={CART: replace(OWN, labelled=False)})
+    local = ["*.shop.svc.cluster.local"]
+    assert not refused({"east": east, "west": WEST}, clusterLocal=local)
+
+
+@pytest.mark.parametrize(
+    ("port", "app_protocol", "protocol"),
+    [
+        ("http", None, "HTTP"),
+        ("grpc-api", None, "GRPC"),
+        ("grpc-web-api", None, "GRPC-WEB"),
+        ("db", None, ""),
+        ("db", "mysql", "MYSQL"),
+        ("web", "kubernetes.io/h2c", "HTTP2"),
+    ],
+)
+def test_an_entry_speaks_what_the_service_speaks(
+    port: str, app_protocol: str | None, protocol: str
+) -> None:
+    assert protocol_of(port, app_protocol) == protocol
