@@ -12,8 +12,8 @@ _SPEC = TypeAdapter(MeshSpec)
 _NOT_TOLD = {
     # The key of a root is for signing, and Helm values may hold anything.
     "mesh": {"ca": {"root"}, "istio": {"values"}},
-    # Paths and contexts of the machine that made the update: `kubeconfigs` has what is in them.
-    "clusters": {"__all__": {"context"}},
+    # Paths on the machine that made the update: `kubeconfigs` has what they lead to.
+    "clusters": {"__all__": {"kubeconfig", "context"}},
 }
 
 
@@ -22,7 +22,9 @@ class Description:
     """A mesh as it was last updated. Holds credentials: a secret as a whole."""
 
     spec: MeshSpec
-    """What was asked for. Each cluster's `kubeconfig` is the content of one, for that cluster."""
+    """What was asked for."""
+    kubeconfigs: Mapping[str, str]
+    """Content of a kubeconfig for each cluster, by its name."""
     root: str
     """PEM text of the root that every cluster must trust."""
     servers: Mapping[str, str]
@@ -36,18 +38,13 @@ class Description:
 
     @classmethod
     def read(cls, output: Mapping[str, Any]) -> "Description":
-        """Read the output `mesh` of a stack, as `outputs` has written it."""
+        """Read the output `mesh` of a stack, whose `spec` is as `told` writes it."""
         return cls(
             spec=_SPEC.validate_python(output["spec"]),
             **{key: output[key] for key in output if key != "spec"},
         )
 
 
-def told(spec: MeshSpec, kubeconfigs: Mapping[str, str]) -> dict[str, Any]:
+def told(spec: MeshSpec) -> dict[str, Any]:
     """The spec as `Description.read` takes it, without what is of no use to a reader."""
-    written: dict[str, Any] = _SPEC.dump_python(
-        spec, mode="json", by_alias=True, exclude=_NOT_TOLD, exclude_none=True
-    )
-    for cluster in written["clusters"]:
-        cluster["kubeconfig"] = kubeconfigs[cluster["name"]]
-    return written
+    return _SPEC.dump_python(spec, mode="json", by_alias=True, exclude=_NOT_TOLD, exclude_none=True)

@@ -401,9 +401,8 @@ class MeshBuilder:
         access = {name: facts.access for name, facts in self.facts.items()}
         return pulumi.Output.secret(
             {
-                "spec": description.told(
-                    self.spec, {name: a.kubeconfig for name, a in access.items()}
-                ),
+                "spec": description.told(self.spec),
+                "kubeconfigs": {name: a.kubeconfig for name, a in access.items()},
                 "root": ca.root_certificate,
                 "servers": {
                     c.name: c.api_server.server or access[c.name].server for c in self.spec.clusters

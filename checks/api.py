@@ -1,0 +1,192 @@
+"""One cluster's API server, and through it the insides of pods: commands, and TLS from there."""
+
+import ssl
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stacks.cluster_api import ClusterApi, UnansweredError
+
+_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command in a pod has written, and how it ended."""
+
+    stdout: str
+    stderr: str
+    status: int
+
+
+@dataclass(frozen=True)
+class Served:
+    """The certificate that a TLS server showed."""
+
+    leaf: bytes
+    """DER."""
+    distrusted: str
+    """Why it does not chain to the root that was asked for; empty if it does."""
+
+
+class UnreachedError(Exception):
+    """Nothing at an address answered as TLS from where it was tried."""
+
+
+@dataclass(frozen=True)
+class PodApi(ClusterApi):
+    """`ClusterApi`, with what the checks need inside pods."""
+
+    @property
+    def server(self) -> str:
+        """URL of the API server."""
+        return str(self._client.configuration.host)
+
+    def date(self) -> str:
+        """The `Date` of an answer, in HTTP's format.
+
+        Raises:
+            UnansweredError: the server is not there.
+        """
+        from urllib3.exceptions import HTTPError
+
+        try:
+            answer = self._client.rest_client.pool_manager.request(
+                "HEAD", f"{self.server}/version", timeout=_SECONDS, retries=False
+            )
+        except (HTTPError, OSError) as error:
+            raise UnansweredError(None, str(error)) from None
+        return answer.headers["Date"]
+
+    def delete(self, path: str, body: Mapping[str, Any]) -> None:
+        """Delete the object at a path.
+
+        Raises:
+            UnansweredError: the server is not there, or refuses.
+        """
+        self._ask("DELETE", path, {}, body)
+
+    def run(self, namespace: str, pod: str, container: str, *command: str) -> Ran:
+        """Run a command in a container until it ends, at most 10 seconds.
+
+        Raises:
+            UnansweredError: the command cannot be started.
+        """
+        socket = self._execute(namespace, pod, container, command, stdin=False)
+        try:
+            socket.run_forever(timeout=_SECONDS)
+            if socket.is_open():
+                raise UnansweredError(None, f"`{command[0]}` in pod {pod} did not end")
+            return Ran(
+                socket.read_stdout(timeout=0).decode(errors="replace"),
+                socket.read_stderr(timeout=0).decode(errors="replace"),
+                socket.returncode or 0,
+            )
+        finally:
+            socket.close()
+
+    def tls(
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        address: tuple[str, int],
+        name: str,
+        root: str,
+    ) -> Served:
+        """Shake hands with a TLS server, as seen from a pod that has `nc`.
+
+        The bytes go through the pod and the keys stay here, so that nothing but a socket is needed
+        there, and OpenSSL judges the chain.
+
+        Args:
+            address: IP address and port, dialled in the pod.
+            name: server name to ask for (SNI).
+            root: PEM text of the root to verify the chain with.
+
+        Raises:
+            UnreachedError: there is no TLS server.
+            UnansweredError: the pod cannot be used.
+        """
+        distrusted = ""
+        context = ssl.create_default_context(cadata=root)
+        context.check_hostname = False
+        # A gateway between networks passes connections on by name and by this protocol.
+        context.set_alpn_protocols(["istio"])
+        try:
+            return Served(self._shake(namespace, pod, container, address, name, context), "")
+        except ssl.SSLCertVerificationError as error:
+            distrusted = error.verify_message
+        context.verify_mode = ssl.CERT_NONE
+        leaf = self._shake(namespace, pod, container, address, name, context)
+        return Served(leaf, distrusted)
+
+    def _shake(
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        address: tuple[str, int],
+        name: str,
+        context: ssl.SSLContext,
+    ) -> bytes:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_hostname=name)
+        dial = ("nc", "-w", "5", address[0], str(address[1]))
+        socket = self._execute(namespace, pod, container, dial, stdin=True)
+        deadline = time.monotonic() + _SECONDS
+        try:
+            while time.monotonic() < deadline:
+                try:
+                    tls.do_handshake()
+                    leaf = tls.getpeercert(binary_form=True)
+                    if leaf is None:
+                        raise UnreachedError("the server shows no certificate")
+                    return leaf
+                except ssl.SSLWantReadError:
+                    if data := outgoing.read():
+                        socket.write_stdin(data)
+                # In this order: what has come must not be lost with the connection's end.
+                socket.update(timeout=1)
+                if data := socket.read_stdout(timeout=0):
+                    incoming.write(data)
+                elif not socket.is_open():
+                    said = socket.read_stderr(timeout=0).decode(errors="replace").strip()
+                    raise UnreachedError(said or "the connection was closed without an answer")
+            raise UnreachedError(f"no answer in {_SECONDS} s")
+        except ssl.SSLCertVerificationError:
+            raise
+        except ssl.SSLError as error:
+            raise UnreachedError(f"no TLS: {error.reason}") from None
+        finally:
+            socket.close()
+
+    def _execute(
+        self, namespace: str, pod: str, container: str, command: Sequence[str], *, stdin: bool
+    ) -> Any:
+        from kubernetes.client import ApiException
+        from kubernetes.stream.ws_client import websocket_call
+
+        configuration = self._client.configuration
+        token = configuration.get_api_key_with_prefix("authorization")
+        query: list[tuple[str, object]] = [
+            ("container", container),
+            ("command", list(command)),
+            ("stdin", str(stdin).lower()),
+            ("stdout", "true"),
+            ("stderr", "true"),
+        ]
+        try:
+            return websocket_call(
+                configuration,
+                "GET",
+                f"{configuration.host}/api/v1/namespaces/{namespace}/pods/{pod}/exec",
+                query_params=query,
+                headers={"authorization": token} if token else {},
+                binary=True,
+                _preload_content=False,
+                _request_timeout=_SECONDS,
+            )
+        except ApiException as error:
+            raise UnansweredError(error.status or None, f"exec in {pod}: {error.reason}") from None

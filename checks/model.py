@@ -1,0 +1,96 @@
+"""What a check is, and what comes of it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from checks.view import Mesh, View
+from stacks.picture.state import Part
+
+
+class Status(StrEnum):
+    """How a check ended."""
+
+    OK = "ok"
+    WARNING = "warning"
+    """Works now; will not for ever, or not as asked."""
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    """Could not be asked; the evidence says why."""
+
+
+Section = Literal[
+    "clusters",
+    "trust",
+    "control plane",
+    "remote secrets",
+    "gateways",
+    "injection",
+    "sameness",
+    "endpoints",
+    "traffic",
+]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a check has seen."""
+
+    status: Status
+    evidence: str
+    """What was seen, with names and values."""
+    hint: str = ""
+    """What to do; empty where all is well."""
+    part: Part | None = None
+    """What to draw red if it failed."""
+
+
+Look = Callable[[Mesh, View], Iterator[Finding]]
+"""Looks at one cluster of a mesh. Without findings the check does not apply to the cluster."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """A claim about every cluster of a healthy mesh."""
+
+    id: str
+    """Unique; also the anchor in docs/checks.md."""
+    section: Section
+    claim: str
+    """What holds when all is well, in a few words."""
+    look: Look
+    needs: tuple[str, ...] = ()
+    """Checks that tell nothing more if one of these failed, in the cluster itself or in the one
+    whose istiod serves it. All checks need the first, that the cluster answers."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One finding of one check in one cluster."""
+
+    check: Check
+    cluster: str
+    finding: Finding
+    seconds: float
+    """How long the check took in this cluster, all its findings together."""
+
+    @property
+    def status(self) -> Status:
+        return self.finding.status
+
+
+def ok(evidence: str) -> Finding:
+    return Finding(Status.OK, evidence)
+
+
+def warning(evidence: str, hint: str, part: Part | None = None) -> Finding:
+    return Finding(Status.WARNING, evidence, hint, part)
+
+
+def failed(evidence: str, hint: str, part: Part | None = None) -> Finding:
+    return Finding(Status.FAILED, evidence, hint, part)
+
+
+def skipped(reason: str) -> Finding:
+    return Finding(Status.SKIPPED, reason)

@@ -1,0 +1,125 @@
+"""A pod without a sidecar, from which a cluster's ways to the others are tried."""
+
+import secrets
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from checks.api import PodApi, Ran, Served
+from components.sample import CLIENT_IMAGE
+from stacks.cluster_api import UnansweredError
+
+CONTAINER = "probe"
+_STARTS_WITHIN = 20
+_LIVES = 120
+
+
+class Probe:
+    """One pod of a Job of Istio's namespace, made when it is first needed.
+
+    Kubernetes ends the Job after two minutes and removes what has ended, so that a killed check
+    leaves nothing behind for long.
+    """
+
+    def __init__(self, api: PodApi, namespace: str) -> None:
+        self._api, self._namespace = api, namespace
+        self._job = f"isthmus-check-{secrets.token_hex(3)}"
+        self._made = False
+        self._pod: str | None = None
+
+    def start(self) -> str:
+        """Make the Job; returns the name of its pod when it runs.
+
+        Raises:
+            UnansweredError: it does not run, with the reason.
+        """
+        jobs = f"/apis/batch/v1/namespaces/{self._namespace}/jobs"
+        self._made = True
+        self._api.post(jobs, _job(self._job))
+        state = "no pod was made"
+        deadline = time.monotonic() + _STARTS_WITHIN
+        while time.monotonic() < deadline:
+            found = self._api.get(
+                f"/api/v1/namespaces/{self._namespace}/pods",
+                labelSelector=f"batch.kubernetes.io/job-name={self._job}",
+            )["items"]
+            for pod in found:
+                if pod["status"]["phase"] == "Running":
+                    self._pod = pod["metadata"]["name"]
+                    return pod["metadata"]["name"]
+                state = _waiting(pod)
+            time.sleep(0.1)
+        raise UnansweredError(None, f"the probe's pod does not run: {state}")
+
+    def run(self, *command: str) -> Ran:
+        """Run a command in the pod, which must have started."""
+        return self._api.run(self._namespace, self._started, CONTAINER, *command)
+
+    def tls(self, address: tuple[str, int], name: str, root: str) -> Served:
+        """Shake hands with a TLS server as seen from the pod; see `PodApi.tls`."""
+        return self._api.tls(self._namespace, self._started, CONTAINER, address, name, root)
+
+    def remove(self) -> None:
+        """Remove the Job and its pod, if it was made. Kubernetes does it where this fails."""
+        if self._made:
+            with suppress(UnansweredError):
+                self._api.delete(
+                    f"/apis/batch/v1/namespaces/{self._namespace}/jobs/{self._job}",
+                    {"propagationPolicy": "Background"},
+                )
+
+    @property
+    def _started(self) -> str:
+        if self._pod is None:
+            raise AssertionError("the probe was not started")
+        return self._pod
+
+
+def _job(name: str) -> Mapping[str, Any]:
+    labels = {"app.kubernetes.io/managed-by": "isthmus-checks", "sidecar.istio.io/inject": "false"}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {
+            "activeDeadlineSeconds": _LIVES,
+            "ttlSecondsAfterFinished": 0,
+            "backoffLimit": 0,
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {
+                    "restartPolicy": "Never",
+                    "terminationGracePeriodSeconds": 0,
+                    "automountServiceAccountToken": False,
+                    "securityContext": {
+                        "runAsNonRoot": True,
+                        "runAsUser": 65532,
+                        "seccompProfile": {"type": "RuntimeDefault"},
+                    },
+                    "containers": [
+                        {
+                            "name": CONTAINER,
+                            "image": CLIENT_IMAGE,
+                            "command": ["sleep", str(_LIVES)],
+                            "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}},
+                            "securityContext": {
+                                "allowPrivilegeEscalation": False,
+                                "capabilities": {"drop": ["ALL"]},
+                            },
+                        }
+                    ],
+                },
+            },
+        },
+    }
+
+
+def _waiting(pod: Mapping[str, Any]) -> str:
+    for status in pod["status"].get("containerStatuses", []):
+        if waiting := status["state"].get("waiting"):
+            return f"{waiting['reason']} {waiting.get('message', '')}".strip()
+    for condition in pod["status"].get("conditions", []):
+        if condition["status"] == "False" and condition.get("message"):
+            return str(condition["message"])
+    return str(pod["status"]["phase"])

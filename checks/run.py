@@ -1,0 +1,92 @@
+"""All checks of a mesh, in parallel over clusters and checks."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain
+
+from checks.model import Check, Finding, Result, Status, failed, skipped
+from checks.sections import clusters, control_plane, remote_secrets, traffic
+from checks.view import Mesh, View
+from stacks.cluster_api import UnansweredError
+from stacks.description import Description
+
+# Sections in the order in which one thing needs another: `needs` leads backwards only.
+CHECKS: tuple[Check, ...] = tuple(
+    chain(clusters.CHECKS, control_plane.CHECKS, remote_secrets.CHECKS, traffic.CHECKS)
+)
+_ALL_NEED = "cluster-answers"
+_THREADS = 16
+
+Key = tuple[str, str]
+"""ID of a check, name of a cluster."""
+
+
+def run(
+    description: Description, report: Callable[[int, int], None] = lambda done, total: None
+) -> Sequence[Result]:
+    """Look at a mesh, and leave it as it was.
+
+    Args:
+        description: the stack's output `mesh`.
+        report: is told how many looks of how many are done.
+
+    Returns:
+        Results in the order of the checks, and for each in that of the clusters.
+    """
+    with Mesh.look_at(description) as mesh, ThreadPoolExecutor(_THREADS) as pool:
+        # Pods take the longest to start, so they start first.
+        starting = [pool.submit(_start, view) for view in mesh.views.values()]
+        looks: dict[Key, Future[Sequence[Result]]] = {}
+        for check in CHECKS:
+            for view in mesh.views.values():
+                # A look waits for earlier ones only, which have threads already: no deadlock.
+                looks[check.id, view.name] = pool.submit(_look, check, mesh, view, dict(looks))
+        results = list[Result]()
+        for done, future in enumerate(looks.values(), 1):
+            results.extend(future.result())
+            report(done, len(looks))
+        for future in starting:
+            future.result()
+        return results
+
+
+def _start(view: View) -> None:
+    try:
+        view.start_probe()
+    except UnansweredError:
+        return  # remembered, and told by the check cluster-probe
+
+
+def _look(
+    check: Check, mesh: Mesh, view: View, earlier: Mapping[Key, Future[Sequence[Result]]]
+) -> Sequence[Result]:
+    if cause := _in_the_way(check, mesh, view, earlier):
+        return [Result(check, view.name, skipped(f"{cause.check.id} failed in {cause.cluster}"), 0)]
+    started = time.monotonic()
+    findings = list[Finding]()
+    try:
+        findings.extend(check.look(mesh, view))
+    except UnansweredError as error:
+        findings.append(
+            failed(
+                f"could not be asked: {error}",
+                f"see that the kubeconfig of {view.name} may do what the check asks for",
+            )
+        )
+    seconds = time.monotonic() - started
+    return [Result(check, view.name, finding, seconds) for finding in findings]
+
+
+def _in_the_way(
+    check: Check, mesh: Mesh, view: View, earlier: Mapping[Key, Future[Sequence[Result]]]
+) -> Result | None:
+    """A failure that explains whatever this check would say."""
+    if check.id == _ALL_NEED:
+        return None
+    for name in dict.fromkeys((view.name, mesh.control_plane_of(view).name)):
+        for needed in (_ALL_NEED, *check.needs):
+            for result in earlier[needed, name].result():
+                if result.status is Status.FAILED:
+                    return result
+    return None

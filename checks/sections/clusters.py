@@ -1,0 +1,92 @@
+"""Each cluster by itself."""
+
+import time
+from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
+
+from checks.model import Check, Finding, failed, ok, warning
+from checks.view import Json, Mesh, View
+from stacks.cluster_api import UnansweredError
+from stacks.picture.state import Part
+
+_SKEW_SECONDS = 10
+
+
+def _answers(_mesh: Mesh, view: View) -> Iterator[Finding]:
+    try:
+        version = str(view.get("/version")["gitVersion"]).removeprefix("v")
+        view.get("/api/v1/namespaces/" + view.namespace)
+    except UnansweredError as error:
+        server = view.server
+        yield failed(
+            f"{server}: {error}",
+            f"ask it yourself: kubectl --server {server} get --raw /version; when its address or "
+            "credentials are new, `pulumi up` takes them over",
+            Part("cluster", view.name),
+        )
+    else:
+        yield ok(f"Kubernetes {version}")
+
+
+def _clock(_mesh: Mesh, view: View) -> Iterator[Finding]:
+    before = time.time()
+    told = parsedate_to_datetime(view.date()).timestamp()
+    # A Date header has whole seconds, and the answer took its time.
+    early, late = told - time.time(), told + 1 - before
+    skew = early if early > 0 else min(late, 0.0)
+    if abs(skew) > _SKEW_SECONDS:
+        yield warning(
+            f"the API server's clock is {skew:+.0f} s from this machine's",
+            "set the clock of whichever is wrong: a new certificate or token is not yet valid "
+            "where the clock is behind",
+            Part("cluster", view.name),
+        )
+    else:
+        yield ok("in step with this machine")
+
+
+def _nodes(_mesh: Mesh, view: View) -> Iterator[Finding]:
+    nodes = view.items("/api/v1/nodes")
+    unready = [
+        f"{n['metadata']['name']} ({_ready(n).get('reason', 'says nothing')})"
+        for n in nodes
+        if _ready(n)["status"] != "True"
+    ]
+    hint = f"kubectl --context {view.name} describe node; nothing new starts where a node is down"
+    if len(unready) == len(nodes):
+        yield failed(
+            f"none of {len(nodes)} nodes is ready: {', '.join(unready)}",
+            hint,
+            Part("cluster", view.name),
+        )
+    elif unready:
+        yield warning(f"{len(unready)} of {len(nodes)} not ready: {', '.join(unready)}", hint)
+    else:
+        yield ok(f"{len(nodes)} ready")
+
+
+def _ready(node: Json) -> Json:
+    conditions = node["status"].get("conditions", [])
+    return next((c for c in conditions if c["type"] == "Ready"), {"status": "Unknown"})
+
+
+def _probe(_mesh: Mesh, view: View) -> Iterator[Finding]:
+    try:
+        view.start_probe()
+    except UnansweredError as error:
+        yield failed(
+            str(error),
+            "the checks that try the ways to other clusters need one pod with the image "
+            "of the sample's client, for at most two minutes; see the events: kubectl --context "
+            f"{view.name} -n {view.namespace} get events",
+        )
+    else:
+        yield ok("runs, and is removed at the end")
+
+
+CHECKS = (
+    Check("cluster-answers", "clusters", "API server answers", _answers),
+    Check("cluster-clock", "clusters", "clock is right", _clock),
+    Check("cluster-nodes", "clusters", "nodes are ready", _nodes),
+    Check("cluster-probe", "clusters", "a pod for the checks can be started", _probe),
+)

@@ -1,0 +1,130 @@
+"""A mesh as the checks see it: what was meant, and each cluster, where everything is read once."""
+
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from checks.api import PodApi, Ran, Served
+from checks.once import Once
+from checks.probe import Probe
+from stacks.cluster_api import UnansweredError
+from stacks.description import Description
+from stacks.spec import Cluster, MeshSpec
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class View:
+    """One cluster."""
+
+    cluster: Cluster
+    namespace: str
+    """Istio's."""
+    _api: PodApi
+    _probe: Probe
+    _once: Once = field(default_factory=Once)
+
+    @property
+    def name(self) -> str:
+        return self.cluster.name
+
+    @property
+    def server(self) -> str:
+        """URL of the API server, as this machine reaches it."""
+        return self._api.server
+
+    def date(self) -> str:
+        """The API server's clock, as a header of HTTP, asked now."""
+        return self._api.date()
+
+    def get(self, path: str, **query: str) -> Json:
+        """The JSON at a path of the API server.
+
+        Raises:
+            UnansweredError: the server is not there, or refuses.
+        """
+        return self._once.get(("get", path, *query.items()), lambda: self._api.get(path, **query))
+
+    def find(self, path: str) -> Json | None:
+        """The same, and None for what is not there."""
+        try:
+            return self.get(path)
+        except UnansweredError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def items(self, path: str, **query: str) -> Sequence[Json]:
+        """The objects of a list."""
+        return cast("Sequence[Json]", self.get(path, **query)["items"])
+
+    def istio(self, kind: str, name: str = "") -> str:
+        """Path of objects of the core group in Istio's namespace."""
+        return f"/api/v1/namespaces/{self.namespace}/{kind}" + (f"/{name}" if name else "")
+
+    def post(self, path: str, body: Json) -> Json:
+        """The answer to an object that is sent; used for reviews and dry runs only."""
+        return self._api.post(path, body)
+
+    def run(self, namespace: str, pod: str, container: str, *command: str) -> Ran:
+        """Run a command in a container, once for all who ask for the same."""
+        return self._once.get(
+            ("run", namespace, pod, container, *command),
+            lambda: self._api.run(namespace, pod, container, *command),
+        )
+
+    def start_probe(self) -> None:
+        """Start the pod from which ways are tried.
+
+        Raises:
+            UnansweredError: it does not start, with the reason.
+        """
+        self._once.get("probe", self._probe.start)
+
+    def probe_run(self, *command: str) -> Ran:
+        """Run a command in the probe."""
+        self.start_probe()
+        return self._once.get(("probe", *command), lambda: self._probe.run(*command))
+
+    def probe_tls(self, address: tuple[str, int], name: str, root: str) -> Served:
+        """The certificate that an address shows to the probe; see `PodApi.tls`."""
+        self.start_probe()
+        return self._once.get(
+            ("tls", address, name, root), lambda: self._probe.tls(address, name, root)
+        )
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """What was meant, and what there is."""
+
+    description: Description
+    views: Mapping[str, View]
+    """By name of the cluster."""
+
+    @property
+    def spec(self) -> MeshSpec:
+        return self.description.spec
+
+    def others(self, view: View) -> Sequence[View]:
+        return [v for v in self.views.values() if v.name != view.name]
+
+    def control_plane_of(self, view: View) -> View:
+        """The cluster whose istiod serves this one."""
+        return self.views[self.spec.control_plane_of(view.cluster)]
+
+    @classmethod
+    @contextmanager
+    def look_at(cls, description: Description) -> Generator["Mesh"]:
+        """Connect to every cluster; what was made to look is removed at the end."""
+        namespace = description.spec.mesh.istio.namespace
+        with ExitStack() as stack:
+            views = dict[str, View]()
+            for cluster in description.spec.clusters:
+                api = stack.enter_context(PodApi.connect(description.kubeconfigs[cluster.name]))
+                probe = Probe(api, namespace)
+                stack.callback(probe.remove)
+                views[cluster.name] = View(cluster, namespace, api, probe)
+            yield cls(description, views)
