@@ -169,7 +169,6 @@ class PodApi(ClusterApi):
         from kubernetes.stream.ws_client import websocket_call
 
         configuration = self._client.configuration
-        token = configuration.get_api_key_with_prefix("authorization")
         query: list[tuple[str, object]] = [
             ("container", container),
             ("command", list(command)),
@@ -183,7 +182,7 @@ class PodApi(ClusterApi):
                 "GET",
                 f"{configuration.host}/api/v1/namespaces/{namespace}/pods/{pod}/exec",
                 query_params=query,
-                headers={"authorization": token} if token else {},
+                headers={"authorization": self.token} if self.token else {},
                 binary=True,
                 _preload_content=False,
                 _request_timeout=_SECONDS,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kubernetes.client import ApiClient
 
 _SECONDS = 5
+_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
 
 class UnansweredError(Exception):
@@ -47,6 +48,12 @@ class ClusterApi:
         finally:
             client.close()
 
+    @property
+    def token(self) -> str | None:
+        """The header with the user's token, if the user has one."""
+        # Asked for each time: a token of an exec plugin may have ended.
+        return self._client.configuration.get_api_key_with_prefix("BearerToken", "authorization")
+
     def get(self, path: str, **query: str) -> Any:
         """The JSON at a path, e.g. `/api/v1/nodes`.
 
@@ -54,6 +61,19 @@ class ClusterApi:
             UnansweredError: the server is not there, or refuses.
         """
         return self._ask("GET", path, query, None)
+
+    def metadata(self, path: str) -> Any:
+        """Metadata of the object at a path, without its content; None if there is none.
+
+        Raises:
+            UnansweredError: the server is not there, or refuses.
+        """
+        try:
+            return self._ask("GET", path, {}, None, _METADATA)["metadata"]
+        except UnansweredError as error:
+            if error.status == 404:
+                return None
+            raise
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """The answer to an object that is sent, e.g. a SelfSubjectAccessReview.
@@ -64,17 +84,21 @@ class ClusterApi:
         return self._ask("POST", path, {}, body)
 
     def _ask(
-        self, method: str, path: str, query: Mapping[str, str], body: Mapping[str, Any] | None
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Mapping[str, Any] | None,
+        accept: str = "application/json",
     ) -> Any:
         from kubernetes.client import ApiException
         from urllib3.exceptions import HTTPError
 
         configuration = self._client.configuration
         address = f"{configuration.host}{path}" + (f"?{urlencode(query)}" if query else "")
-        headers = {"Accept": "application/json", "Content-Type": "application/json"}
-        # Asked for each time: a token of an exec plugin may have ended.
-        if token := configuration.get_api_key_with_prefix("authorization"):
-            headers["Authorization"] = token
+        headers = {"Accept": accept, "Content-Type": "application/json"}
+        if self.token:
+            headers["Authorization"] = self.token
         try:
             answer = self._client.call_api(
                 method, address, headers, body, _request_timeout=_SECONDS

@@ -1,0 +1,46 @@
+"""Claims about how an API server is asked."""
+
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+
+import pytest
+import yaml
+
+from stacks.cluster_api import ClusterApi
+
+
+class _Echo(http.server.BaseHTTPRequestHandler):
+    """Answers with the header by which the caller signed in."""
+
+    def do_GET(self) -> None:  # the name of the base class
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps(self.headers.get("Authorization")).encode())
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Silent."""
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    echo = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Echo)
+    threading.Thread(target=echo.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{echo.server_port}"
+    echo.shutdown()
+    echo.server_close()
+
+
+def test_a_token_of_the_kubeconfig_is_sent(server: str) -> None:
+    """Without it a user of GKE or EKS is a stranger, and every permission seems to be missing."""
+    kubeconfig = yaml.safe_dump(
+        {
+            "clusters": [{"name": "a", "cluster": {"server": server}}],
+            "users": [{"name": "a", "user": {"token": "abc"}}],
+            "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
+            "current-context": "a",
+        }
+    )
+    with ClusterApi.connect(kubeconfig) as api:
+        assert api.get("/version") == "Bearer abc"
