@@ -20,7 +20,7 @@ _OLDEST = (1, 26, 0)
 _WHEEL = _MODULES / "requirements.txt"
 _GIB = 1024**3
 # For a group: what it adds to Go's caches of modules and of what is compiled, and what it makes.
-# All seven took 14 GiB together.
+# The seven of a lab took 14 GiB together.
 _ROOM = 2 * _GIB
 
 

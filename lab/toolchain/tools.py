@@ -116,4 +116,6 @@ GROUPS = (
     ),
     Group("coredns", (".",), usual=75),
     Group("images", ("./helloworld", "./pause"), usual=10),
+    # Reads .github/workflows in `make test`; no part of a lab.
+    Group("actionlint", ("github.com/rhysd/actionlint/cmd/actionlint",), usual=10),
 )
