@@ -35,7 +35,7 @@ lab: $(VENV)               ## the clusters of lab/dev.yaml, and the tools that t
 toolchain: $(VENV)         ## programs and images, built once and cached outside the checkout
 	$(BIN)/python -m lab.toolchain
 
-test: lint toolchain       ## linters, types, and every test
+test: lint toolchain policy/.venv  ## linters, types, and every test
 	$(BIN)/python -m pytest
 
 bench: toolchain           ## figures of the README, measured again
@@ -50,6 +50,7 @@ lock: $(VENV)
 	compile="$(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header -p 3.11"
 	$$compile requirements.in -o requirements.txt
 	$$compile requirements-dev.in -o requirements-dev.txt
+	$$compile policy/requirements.in -o policy/requirements.txt
 
 # The stamp is the lock itself, copied when the install has finished: a killed install runs again.
 $(VENV): requirements-dev.txt
@@ -65,3 +66,13 @@ $(VENV): requirements-dev.txt
 	  cp requirements-dev.txt $(VENV)/installed.txt
 	fi
 	touch $(VENV)
+
+# The policy pack's own environment: pulumi-policy does not take the program's protobuf.
+policy/.venv: policy/requirements.txt | $(VENV)
+	if ! cmp -s policy/requirements.txt policy/.venv/installed.txt; then
+	  echo "python: installing the policy pack's packages into policy/.venv (about 15 s the first time)"
+	  $(BIN)/python -m venv policy/.venv
+	  policy/.venv/bin/pip install -q --disable-pip-version-check --require-hashes -r policy/requirements.txt
+	  cp policy/requirements.txt policy/.venv/installed.txt
+	fi
+	touch policy/.venv
