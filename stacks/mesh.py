@@ -27,7 +27,7 @@ from components.remote_cluster import RemoteCluster
 from components.remote_secret import RemoteSecret, RemoteSecretArgs
 from components.sameness import ReplicatedPort, ReplicatedService, Sameness
 from components.sample import Sample
-from components.shared_ca import SharedCA, SharedCAArgs
+from components.shared_ca import IntermediateCA, SharedCA, SharedCAArgs
 from components.verification import Verification
 from components.webhooks import Webhooks
 from stacks import description
@@ -44,7 +44,8 @@ class Discovery:
     """Where a primary's control plane is reached, and what makes it so."""
 
     address: pulumi.Output[str]
-    exposed_by: pulumi.Resource
+    exposed_by: pulumi.Resource | None
+    """None where it is of another stack."""
 
 
 class MeshBuilder:
@@ -55,7 +56,9 @@ class MeshBuilder:
         self.shared = federation(spec, {name: f.inventory for name, f in facts.items()})
         self.istio = spec.mesh.istio
         self.source = charts.ChartSource(self.istio.charts, self.istio.version, self.istio.install)
-        self.providers = {c.name: self._provider(c) for c in spec.clusters}
+        self.present = spec.in_mesh_stack
+        """Clusters that are built when this stack is."""
+        self.providers: dict[str, kubernetes.Provider] = {}
         self.members: dict[str, MeshMember] = {}
         self.webhooks: dict[str, Webhooks] = {}
         self.gateways: dict[str, ClusterAwareGateway] = {}
@@ -64,34 +67,48 @@ class MeshBuilder:
         self.versions = {f"v{i}": c for i, c in enumerate(spec.clusters, 1)}
 
     def build(self) -> dict[str, Any]:
-        """Make every resource of the mesh; returns the stack's outputs."""
+        """Make every resource of the mesh, but those of clusters that have a stack of their own;
+        returns the stack's outputs."""
         ca = self._shared_ca()
-        for cluster in self.spec.clusters:
-            self.members[cluster.name] = self._member(cluster, ca)
+        self._clusters(self.spec.in_mesh_stack, ca.intermediates)
+        if self.spec.sample.enabled:
+            fingerprint = self._fingerprint(ca.root_certificate)
+            for cluster in self._answering().values():
+                self._verification(cluster, fingerprint)
+        return self._outputs(ca)
+
+    def _clusters(
+        self, clusters: Sequence[Cluster], intermediates: Mapping[str, IntermediateCA]
+    ) -> None:
+        for cluster in clusters:
+            self.members[cluster.name] = self._member(cluster, intermediates[cluster.name])
         # Primaries first: a remote's inputs are outputs of its primary's gateway.
-        for cluster in (*self.spec.primaries, *self.spec.remotes):
+        for cluster in sorted(clusters, key=lambda c: c.is_remote):
             self._control_plane(cluster)
             if self.spec.has_gateway(cluster):
                 self.gateways[cluster.name] = self._gateway(cluster)
             if control_plane := self.spec.control_plane(cluster):
                 self.discovery[cluster.name] = self._expose(cluster, control_plane)
-        for cluster in self.spec.clusters:
+        for cluster in clusters:
             self._sameness(cluster)
         if self.spec.sample.enabled:
             for version, cluster in self.versions.items():
-                self.samples[cluster.name] = self._sample(cluster, version)
-            fingerprint = self._fingerprint(ca)
-            for cluster in self._answering().values():
-                self._verification(cluster, fingerprint)
-        return self._outputs(ca)
+                if cluster in clusters:
+                    self.samples[cluster.name] = self._sample(cluster, version)
 
-    def _provider(self, cluster: Cluster) -> kubernetes.Provider:
+    def _provider(self, name: str) -> kubernetes.Provider:
+        """The provider of a cluster, made when something is first made in it."""
+        if name not in self.providers:
+            self.providers[name] = self._make_provider(name)
+        return self.providers[name]
+
+    def _make_provider(self, name: str) -> kubernetes.Provider:
         return kubernetes.Provider(
-            cluster.name,
-            kubeconfig=pulumi.Output.secret(self.facts[cluster.name].access.kubeconfig),
+            name,
+            kubeconfig=pulumi.Output.secret(self.facts[name].access.kubeconfig),
             # New credentials or a new address of the same cluster must not replace what is in it
             # (pulumi/pulumi-kubernetes#1148).
-            cluster_identifier=cluster.name,
+            cluster_identifier=name,
             enable_server_side_apply=True,
             # An update that was killed has made objects that the state does not know. The next one
             # takes them for its own and goes on, where the default is to stop at each.
@@ -102,7 +119,7 @@ class MeshBuilder:
 
     def _in(self, cluster: str, *depends_on: pulumi.Resource | None) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(
-            provider=self.providers[cluster],
+            provider=self._provider(cluster),
             depends_on=[x for x in depends_on if x is not None],
         )
 
@@ -125,10 +142,10 @@ class MeshBuilder:
         provider = tls.Provider("tls")
         return SharedCA(self.spec.mesh.id, args, pulumi.ResourceOptions(provider=provider))
 
-    def _member(self, cluster: Cluster, ca: SharedCA) -> MeshMember:
+    def _member(self, cluster: Cluster, intermediate: IntermediateCA) -> MeshMember:
         args: MeshMemberArgs = {
             "namespace": self.istio.namespace,
-            "intermediate_ca": ca.intermediates[cluster.name],
+            "intermediate_ca": intermediate,
             "is_read": bool(self.spec.readers_of(cluster)),
             "source": self.source,
             "base_values": self.istio.values.base,
@@ -208,12 +225,13 @@ class MeshBuilder:
         token = self.members[cluster.name].reader_token
         if token is None:
             raise AssertionError(f"{reader.name} reads {cluster.name}, which made no token")
+        watching = self.members.get(reader.name)  # none where it is of another stack
         api_server = cluster.api_server
         args: RemoteSecretArgs = {
             "cluster": cluster.name,
             "server": api_server.server or self.facts[cluster.name].access.server,
             "reader_token": token,
-            "namespace": self.members[reader.name].namespace,
+            "namespace": watching.namespace if watching else self.istio.namespace,
         }
         if api_server.certificate_authority is not None:
             args["certificate_authority"] = api_server.certificate_authority
@@ -223,7 +241,7 @@ class MeshBuilder:
             f"{reader.name}-reads-{cluster.name}",
             args,
             # The reader's ClusterRole comes with the cluster's istiod chart.
-            self._in(reader.name, self.members[reader.name], istiod),
+            self._in(reader.name, watching, istiod),
         )
 
     def _gateway(self, cluster: Cluster) -> ClusterAwareGateway:
@@ -356,7 +374,11 @@ class MeshBuilder:
 
     def _answering(self) -> Mapping[str, Cluster]:
         """Versions of `helloworld` and their clusters, less those that the user injects by hand."""
-        return {v: c for v, c in self.versions.items() if c.injection == "automatic"}
+        return {
+            v: c
+            for v, c in self.versions.items()
+            if c.injection == "automatic" and c in self.present
+        }
 
     def _verification(self, cluster: Cluster, fingerprint: pulumi.Output[str]) -> Verification:
         return Verification(
@@ -370,11 +392,11 @@ class MeshBuilder:
             self._in(cluster.name, *self.samples.values(), *self.gateways.values()),
         )
 
-    def _fingerprint(self, ca: SharedCA) -> pulumi.Output[str]:
+    def _fingerprint(self, root: pulumi.Output[str]) -> pulumi.Output[str]:
         """A hash of all that traffic depends on: the spec, addresses and the common root."""
         clusters = [
             {k: v for k, v in asdict(c).items() if k not in ("kubeconfig", "context")}
-            for c in self.spec.clusters
+            for c in self.present
         ]
         mesh = {k: v for k, v in asdict(self.spec.mesh).items() if k != "ca"}
         plain = json.dumps([clusters, mesh], sort_keys=True, default=str)
@@ -383,7 +405,7 @@ class MeshBuilder:
             return hashlib.sha256("\n".join([plain, *parts]).encode()).hexdigest()[:16]
 
         return pulumi.Output.all(
-            ca.root_certificate,
+            root,
             *(x.address for x in (*self.gateways.values(), *self.discovery.values())),
         ).apply(digest)
 
@@ -409,6 +431,7 @@ class MeshBuilder:
                 },
                 "gateways": {n: g.address for n, g in self.gateways.items()},
                 "control_planes": {n: d.address for n, d in self.discovery.items()},
+                "kubernetes": {n: f.kubernetes for n, f in self.facts.items() if f.kubernetes},
                 "versions": {v: c.name for v, c in self._answering().items()}
                 if self.spec.sample.enabled
                 else {},

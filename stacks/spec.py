@@ -178,6 +178,9 @@ class Cluster:
     """`manual`: no injection webhook; sidecars are put in by `istioctl kube-inject`."""
     api_server: ApiServer = field(default_factory=ApiServer)
     ranges: Ranges = field(default_factory=Ranges)
+    stack: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,100}$")] | None = None
+    """Only for a remote: name of the stack that builds it, out of the outputs of this one
+    (docs/state.md)."""
 
     @property
     def is_remote(self) -> bool:
@@ -249,6 +252,11 @@ class MeshSpec:
     @property
     def remotes(self) -> tuple[Cluster, ...]:
         return tuple(c for c in self.clusters if c.is_remote)
+
+    @property
+    def in_mesh_stack(self) -> tuple[Cluster, ...]:
+        """Clusters that are built together; the others have stacks of their own."""
+        return tuple(c for c in self.clusters if c.stack is None)
 
     @property
     def networks(self) -> tuple[str, ...]:
