@@ -1,0 +1,21 @@
+"""The mesh as a picture, red where a check failed."""
+
+from collections.abc import Sequence
+
+from checks.model import Result, Status
+from stacks.description import Description
+from stacks.picture.mermaid import mermaid
+from stacks.picture.state import State
+from stacks.picture.svg import svg
+
+
+def draw(description: Description, results: Sequence[Result], kind: str) -> str:
+    """The mesh as text of a file that ends in `.svg` or `.mmd`."""
+    parts = (r.finding.part for r in results if r.status is Status.FAILED)
+    state = State(
+        gateways=description.gateways,
+        control_planes=description.control_planes,
+        kubernetes=description.kubernetes,
+        failed=frozenset(part for part in parts if part is not None),
+    )
+    return (mermaid if kind == ".mmd" else svg)(description.spec, state)

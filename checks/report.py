@@ -1,0 +1,134 @@
+"""Results as a person or a program reads them."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from checks.model import Result, Status
+
+_STYLES = {
+    Status.OK: ("green", "✓"),
+    Status.WARNING: ("yellow", "!"),
+    Status.FAILED: ("red", "✗"),
+    Status.SKIPPED: ("dim", "-"),
+}
+_WORST = (Status.FAILED, Status.WARNING, Status.SKIPPED, Status.OK)
+
+
+def is_green(results: Sequence[Result]) -> bool:
+    """Whether nothing failed."""
+    return all(r.status is not Status.FAILED for r in results)
+
+
+def summary(results: Sequence[Result], seconds: float) -> str:
+    """Counts of checks, each counted once for every cluster by the worst that it found."""
+    counts = _counts(results)
+    parts = ", ".join(f"{counts[s]} {s}" for s in reversed(_WORST) if counts[s])
+    return f"{sum(counts.values())} checks in {seconds:.1f} s: {parts}"
+
+
+def as_json(results: Sequence[Result], seconds: float) -> str:
+    """Everything, for programs. Status and counts by their names in `Status`."""
+    return json.dumps(
+        {
+            "green": is_green(results),
+            "seconds": round(seconds, 2),
+            "counts": {str(s): n for s, n in _counts(results).items()},
+            "results": [
+                {
+                    "section": r.check.section,
+                    "check": r.check.id,
+                    "claim": r.check.claim,
+                    "cluster": r.cluster,
+                    "status": r.status,
+                    "seconds": round(r.seconds, 3),
+                    "evidence": r.finding.evidence,
+                    "hint": r.finding.hint,
+                    "docs": _docs(r),
+                }
+                for r in results
+            ],
+        },
+        indent=2,
+    )
+
+
+def short(results: Sequence[Result], seconds: float) -> str:
+    """One line for each thing that is not well, and a last one that counts."""
+    lines = [
+        f"{r.status}: {r.check.id} in {r.cluster}: {r.finding.evidence}"
+        for r in results
+        if r.status in (Status.FAILED, Status.WARNING)
+    ]
+    return "\n".join([*lines, summary(results, seconds)])
+
+
+def table(results: Sequence[Result], seconds: float) -> Group:
+    """For a terminal: a section after the other, and under what is not well what to do."""
+    parts = list[Table | Text]()
+    for section, of_section in groupby(results, lambda r: r.check.section):
+        rows = Table(box=None, show_header=False, padding=(0, 1), expand=True)
+        rows.add_column(width=1)
+        rows.add_column(ratio=4)
+        rows.add_column(ratio=2)
+        rows.add_column(justify="right", width=6)
+        rows.add_column(ratio=7)
+        for together in _together(list(of_section)):
+            rows.add_row(*_row(together))
+        parts += [Text(section, style="bold"), rows]
+    green = is_green(results)
+    return Group(
+        *parts, Text(summary(results, seconds), style="bold green" if green else "bold red")
+    )
+
+
+def _together(results: Sequence[Result]) -> Iterator[Sequence[Result]]:
+    """All clusters of a check in which it is well, and what is not well one by one."""
+    for _, of_check in groupby(results, lambda r: r.check.id):
+        found = list(of_check)
+        for status in (Status.OK, Status.SKIPPED):
+            if alike := [r for r in found if r.status is status]:
+                yield alike
+        for result in found:
+            if result.status in (Status.FAILED, Status.WARNING):
+                yield [result]
+
+
+def _row(alike: Sequence[Result]) -> tuple[Text, ...]:
+    first = alike[0]
+    style, mark = _STYLES[first.status]
+    by_cluster = {
+        c: "; ".join(r.finding.evidence for r in rs)
+        for c, rs in groupby(alike, lambda r: r.cluster)
+    }
+    if len(set(by_cluster.values())) == 1:
+        evidence = Text(next(iter(by_cluster.values())))
+    else:
+        evidence = Text("\n".join(f"{c}: {e}" for c, e in by_cluster.items()))
+    if first.finding.hint:
+        evidence.append(f"\n→ {first.finding.hint}", style="bold")
+        evidence.append(f"\n  {_docs(first)}", style="dim")
+    return (
+        Text(mark, style=style),
+        Text(first.check.claim, style=style if first.finding.hint else ""),
+        Text(", ".join(by_cluster)),
+        Text(f"{max(r.seconds for r in alike):.2f} s", style="dim"),
+        evidence,
+    )
+
+
+def _counts(results: Sequence[Result]) -> Counter[Status]:
+    worst: dict[tuple[str, str], Status] = {}
+    for r in results:
+        key = (r.check.id, r.cluster)
+        worst[key] = min(r.status, worst.get(key, r.status), key=_WORST.index)
+    return Counter(worst.values())
+
+
+def _docs(result: Result) -> str:
+    return f"docs/checks.md#{result.check.id}"
