@@ -33,6 +33,8 @@ class Description:
     """Address of each cluster's gateway between networks, where it has one."""
     control_planes: Mapping[str, str]
     """Address at which remotes reach a primary's control plane, by name of the primary."""
+    kubernetes: Mapping[str, str]
+    """Version of Kubernetes of each cluster that told it."""
     versions: Mapping[str, str]
     """Cluster by the version of `helloworld` that answers from it; empty without the sample."""
 
