@@ -2,7 +2,6 @@
 
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 
 from stacks.problems import Problem
 from stacks.spec import MeshSpec
@@ -240,15 +239,14 @@ def _missing(
         for name in sorted(names.difference(x for x in names if x in shared)):
             here = [c for c, x in inventories.items() if name in x.services]
             lacking = [c for c in inventories if c not in here]
-            host = f"{name[1]}.{name[0]}.svc.cluster.local"
-            if lacking and not any(fnmatchcase(host, x) for x in spec.mesh.cluster_local):
+            if lacking and not spec.is_local(*name):
                 yield Problem(
                     f"isthmus:namespaces[{i}]",
                     f"Service {_both(name)} of {', '.join(here)} must be in every cluster; "
                     f"{', '.join(lacking)} lacks it",
                     "a caller resolves a name in its own cluster, so there it would fail",
                     "add it to isthmus:services, give it the label of isthmus:mesh.federate, or "
-                    f"name {host} in isthmus:mesh.clusterLocal",
+                    f"name {name[1]}.{name[0]}.svc.cluster.local in isthmus:mesh.clusterLocal",
                     namespace.name,
                 )
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 import pulumi_kubernetes as kubernetes
@@ -38,6 +38,9 @@ from stacks.picture.svg import svg
 from stacks.preflight.facts import ClusterFacts
 from stacks.spec import Cluster, ControlPlane, MeshSpec
 
+if TYPE_CHECKING:
+    from stacks.gke.build import MadeClusters
+
 
 @dataclass(frozen=True)
 class Discovery:
@@ -58,6 +61,8 @@ class MeshBuilder:
         self.source = charts.ChartSource(self.istio.charts, self.istio.version, self.istio.install)
         self.present = spec.in_mesh_stack
         """Clusters that are built when this stack is."""
+        self.made: MadeClusters | None = None
+        """Clusters that this stack makes, if there are any."""
         self.providers: dict[str, kubernetes.Provider] = {}
         self.members: dict[str, MeshMember] = {}
         self.webhooks: dict[str, Webhooks] = {}
@@ -69,6 +74,10 @@ class MeshBuilder:
     def build(self) -> dict[str, Any]:
         """Make every resource of the mesh, but those of clusters that have a stack of their own;
         returns the stack's outputs."""
+        if self.spec.gcp is not None:
+            from stacks.gke import build  # costly, and of no use to other meshes
+
+            self.made = build.build(self.spec, self.spec.gcp)
         ca = self._shared_ca()
         self._clusters(self.spec.in_mesh_stack, ca.intermediates)
         if self.spec.sample.enabled:
@@ -105,7 +114,7 @@ class MeshBuilder:
     def _make_provider(self, name: str) -> kubernetes.Provider:
         return kubernetes.Provider(
             name,
-            kubeconfig=pulumi.Output.secret(self.facts[name].access.kubeconfig),
+            kubeconfig=pulumi.Output.secret(self._kubeconfig(name)),
             # New credentials or a new address of the same cluster must not replace what is in it
             # (pulumi/pulumi-kubernetes#1148).
             cluster_identifier=name,
@@ -115,7 +124,25 @@ class MeshBuilder:
             upsert_existing_objects=True,
             # A changed Secret is changed in place: istiod must never see cacerts vanish.
             enable_secret_mutable=True,
+            opts=pulumi.ResourceOptions(
+                depends_on=self.made.needed_in(name)
+                if self.made and name in self.made.clusters
+                else None
+            ),
         )
+
+    def _kubeconfig(self, name: str) -> pulumi.Input[str]:
+        if self.made and name in self.made.clusters:
+            return self.made.clusters[name].kubeconfig
+        return self.facts[name].access.kubeconfig
+
+    def _server(self, reader: Cluster, cluster: Cluster) -> pulumi.Input[str]:
+        """URL at which the reader's pods reach the API server of another cluster."""
+        if cluster.api_server.server is not None:
+            return cluster.api_server.server
+        if self.made and cluster.gke:
+            return self.made.server(reader, cluster)
+        return self.facts[cluster.name].access.server
 
     def _in(self, cluster: str, *depends_on: pulumi.Resource | None) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(
@@ -229,12 +256,14 @@ class MeshBuilder:
         api_server = cluster.api_server
         args: RemoteSecretArgs = {
             "cluster": cluster.name,
-            "server": api_server.server or self.facts[cluster.name].access.server,
+            "server": self._server(reader, cluster),
             "reader_token": token,
             "namespace": watching.namespace if watching else self.istio.namespace,
         }
         if api_server.certificate_authority is not None:
             args["certificate_authority"] = api_server.certificate_authority
+        elif self.made and cluster.gke:
+            args["trusts_public"] = not self.made.is_near(reader, cluster)
         if api_server.tls_server_name is not None:
             args["tls_server_name"] = api_server.tls_server_name
         return RemoteSecret(
@@ -253,7 +282,10 @@ class MeshBuilder:
                 "namespace": self.istio.namespace,
                 "pods": self.spec.mesh.gateways.pods,
                 "port": self.spec.mesh.gateways.port,
-                "annotations": self.spec.mesh.gateways.annotations,
+                "annotations": self._internal(cluster) | self.spec.mesh.gateways.annotations,
+                "source_ranges": self._callers(cluster)
+                if self.spec.mesh.gateways.pods == "own"
+                else (),  # ingress is for more than the mesh
                 "announced_by_label": self.spec.mesh.gateways.announced_by == "labels",
                 "expose_services": self.spec.spans_networks and not cluster.is_remote,
                 "expose_control_plane": self.spec.exposes_control_plane(cluster),
@@ -275,18 +307,29 @@ class MeshBuilder:
                 self._in(cluster.name, self.webhooks[cluster.name]),
             )
             return Discovery(pod.address, pod)
-        internal = control_plane.exposure == "internal-load-balancer"
-        annotations = INTERNAL[control_plane.cloud] if internal and control_plane.cloud else {}
+        annotations = {}
+        if control_plane.exposure == "internal-load-balancer":
+            annotations = INTERNAL[control_plane.cloud] if control_plane.cloud else {}
+            annotations = self._internal(cluster) | annotations
         service = ControlPlaneService(
             cluster.name,
             {
                 "cluster": cluster.name,
                 "namespace": self.istio.namespace,
                 "annotations": {**annotations, **control_plane.annotations},
+                "source_ranges": self._callers(cluster),
             },
             self._in(cluster.name, self.webhooks[cluster.name]),
         )
         return Discovery(service.address, service)
+
+    def _internal(self, cluster: Cluster) -> dict[str, str]:
+        """Annotations of load balancers of a cluster whose peers reach it within Google Cloud."""
+        return dict(INTERNAL["gke"]) if cluster.gke else {}
+
+    def _callers(self, cluster: Cluster) -> Sequence[str]:
+        """Ranges that the mesh calls a cluster's load balancers from, where that is known."""
+        return self.made.crossings.callers(cluster) if self.made and cluster.gke else ()
 
     def _sameness(self, cluster: Cluster) -> None:
         """Namespaces and Services that every cluster has, and the ways to where their pods are."""
@@ -386,7 +429,11 @@ class MeshBuilder:
             {
                 "cluster": cluster.name,
                 "control_plane": self.spec.control_plane_of(cluster),
-                "versions": {v: c.name for v, c in self._answering().items()},
+                "versions": {
+                    v: c.name
+                    for v, c in self._answering().items()
+                    if c == cluster or not self.spec.is_local(sample.NAMESPACE, sample.SERVICE)
+                },
                 "fingerprint": fingerprint,
             },
             self._in(cluster.name, *self.samples.values(), *self.gateways.values()),
@@ -395,7 +442,7 @@ class MeshBuilder:
     def _fingerprint(self, root: pulumi.Output[str]) -> pulumi.Output[str]:
         """A hash of all that traffic depends on: the spec, addresses and the common root."""
         clusters = [
-            {k: v for k, v in asdict(c).items() if k not in ("kubeconfig", "context")}
+            {k: v for k, v in asdict(c).items() if k not in ("kubeconfig", "context", "gke")}
             for c in self.present
         ]
         mesh = {k: v for k, v in asdict(self.spec.mesh).items() if k != "ca"}
@@ -420,14 +467,14 @@ class MeshBuilder:
 
     def _mesh(self, ca: SharedCA) -> pulumi.Output[Any]:
         """The mesh for programs, `python -m checks` above all: see stacks/description.py."""
-        access = {name: facts.access for name, facts in self.facts.items()}
         return pulumi.Output.secret(
             {
                 "spec": description.told(self.spec),
-                "kubeconfigs": {name: a.kubeconfig for name, a in access.items()},
+                "kubeconfigs": {c.name: self._kubeconfig(c.name) for c in self.spec.clusters},
                 "root": ca.root_certificate,
                 "servers": {
-                    c.name: c.api_server.server or access[c.name].server for c in self.spec.clusters
+                    c.name: self._server(next(iter(self.spec.readers_of(c)), c), c)
+                    for c in self.spec.clusters
                 },
                 "gateways": {n: g.address for n, g in self.gateways.items()},
                 "control_planes": {n: d.address for n, d in self.discovery.items()},
@@ -444,8 +491,11 @@ class MeshBuilder:
             "network": cluster.network,
             "istio": self.istio.version,
         }
-        if kubernetes_version := self.facts[cluster.name].kubernetes:
-            described["kubernetes"] = kubernetes_version
+        facts = self.facts.get(cluster.name)
+        if facts and facts.kubernetes:
+            described["kubernetes"] = facts.kubernetes
+        if self.made and cluster.gke:
+            described |= self.made.describe(cluster)
         if cluster.name in self.gateways:
             described["gateway"] = self.gateways[cluster.name].address
         if cluster.primary:
@@ -474,7 +524,12 @@ class MeshBuilder:
         ]
         for cluster in self.spec.clusters:
             looks.append(f"istioctl --context {cluster.name} -i {namespace} proxy-status")
-        return [*looks, "pulumi stack output --json picture | jq -r .svg > mesh.svg"]
+        logins = (
+            [x for c in self.made.crossings.clusters for x in self.made.login(c)]
+            if self.made
+            else []
+        )
+        return [*logins, *looks, "pulumi stack output --json picture | jq -r .svg > mesh.svg"]
 
     def _verified(self) -> str:
         if not self.spec.sample.enabled:

@@ -7,6 +7,7 @@ failure of multi-cluster meshes: istio/istio#52065, GoogleCloudPlatform/bank-of-
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
+from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, IPvAnyNetwork, StringConstraints
@@ -244,6 +245,11 @@ class MeshSpec:
     namespaces: tuple[SharedNamespace, ...] = ()
     services: tuple[SharedService, ...] = ()
     gcp: GoogleCloud | None = None
+
+    def is_local(self, namespace: str, service: str) -> bool:
+        """Whether a Service is answered only from the caller's own cluster."""
+        host = f"{service}.{namespace}.svc.cluster.local"
+        return any(fnmatchcase(host, pattern) for pattern in self.mesh.cluster_local)
 
     @property
     def primaries(self) -> tuple[Cluster, ...]:

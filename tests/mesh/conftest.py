@@ -1,8 +1,9 @@
-"""A mesh on real clusters, made once a module."""
+"""A mesh on real clusters. One lab serves all tests that want the same clusters, one by one."""
 
 import json
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from lab import toolchain
 from lab.lab import Lab
 from lab.spec import parse
-from tests.mesh.live import LiveMesh
+from tests.mesh.live import LiveMesh, Snapshots, snapshots
 from tests.mesh.workspace import Workspace
 
 MakeMesh = Callable[[list[dict[str, str]]], LiveMesh]
@@ -22,21 +23,38 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="a lab of real clusters needs root"))
 
 
-@pytest.fixture(scope="module")
+@dataclass(frozen=True)
+class _Kept:
+    """The lab that is up, and what it was like when it was new."""
+
+    lab: Lab
+    clusters: list[dict[str, str]]
+    pristine: Snapshots
+
+    def serves(self, clusters: list[dict[str, str]]) -> bool:
+        return self.clusters == clusters and snapshots(self.lab) == self.pristine
+
+
+@pytest.fixture(scope="session")
 def make_mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeMesh]:
-    """Brings up a lab of the clusters; the last one goes when another comes, or with the module."""
-    labs: list[Lab] = []
+    """A new stack on a lab of the clusters: the last one, if it is such a lab and as it was."""
+    kept: list[_Kept] = []
 
     def make(clusters: list[dict[str, str]]) -> LiveMesh:
-        while labs:
-            labs.pop().down()
         tools = toolchain.ensure()
         folder: Path = tmp_path_factory.mktemp("mesh")
-        lab = Lab(folder / "lab", parse(json.dumps({"clusters": clusters})))
-        labs.append(lab)
-        lab.up()
-        return LiveMesh(lab, Workspace(folder / "stack", tools.bin), tools.charts)
+        if not (kept and kept[0].serves(clusters)):
+            while kept:
+                kept.pop().lab.down()
+            lab = Lab(folder / "lab", parse(json.dumps({"clusters": clusters})))
+            try:
+                lab.up()
+                kept.append(_Kept(lab, clusters, snapshots(lab)))
+            except BaseException:
+                lab.down()
+                raise
+        return LiveMesh(kept[0].lab, Workspace(folder / "stack", tools.bin), tools.charts)
 
     yield make
-    for lab in labs:
-        lab.down()
+    for last in kept:
+        last.lab.down()

@@ -18,6 +18,13 @@ from tests.mesh.workspace import Workspace
 
 _HELLO = "http://helloworld.sample:5000/hello"
 
+Snapshots = Mapping[str, set[cluster_objects.ObjectName]]
+"""Every object of every cluster, by the cluster's name."""
+
+
+def snapshots(lab: Lab) -> Snapshots:
+    return {c.name: cluster_objects.snapshot(c) for c in lab.clusters}
+
 
 @dataclass
 class LiveMesh:
@@ -45,14 +52,20 @@ class LiveMesh:
             self.workspace.configure(configuration)
         return self.workspace.stack.up(suppress_progress=True)
 
-    def snapshot(self) -> dict[str, set[cluster_objects.ObjectName]]:
-        return {c.name: cluster_objects.snapshot(c) for c in self.lab.clusters}
+    def snapshot(self) -> Snapshots:
+        return snapshots(self.lab)
 
-    def run(self, *command: str) -> str:
+    def run(self, *command: str, stdin: str | None = None) -> str:
         """Run one of the lab's tools with the lab's kubeconfig; the output, or a failed test."""
         environment = {**self.workspace.environment, "KUBECONFIG": str(self.lab.kubeconfig)}
         done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=120, check=False
+            command,
+            env=environment,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
         assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
         return done.stdout
@@ -63,9 +76,15 @@ class LiveMesh:
     def istioctl(self, cluster: str, *arguments: str) -> str:
         return self.run("istioctl", "--context", cluster, *arguments)
 
-    def ask(self, cluster: str, times: int = 20) -> Counter[str]:
+    def apply(self, cluster: str, *objects: Mapping[str, Any]) -> None:
+        """Make or change objects as a user would, who knows nothing of the stack."""
+        file = self.workspace.folder / "applied.json"
+        file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+        self.kubectl(cluster, "apply", "-f", str(file))
+
+    def ask(self, cluster: str, times: int = 20, url: str = _HELLO) -> Counter[str]:
         """Which versions of helloworld answer to the cluster's `sleep`, and how often."""
-        loop = f"for i in $(seq {times}); do curl -sS --max-time 5 {_HELLO} || echo failed; done"
+        loop = f"for i in $(seq {times}); do curl -sS --max-time 5 {url} || echo failed; done"
         answers = self.kubectl(
             cluster, "-n", "sample", "exec", "deploy/sleep", "-c", "sleep", "--", "sh", "-c", loop
         )

@@ -1,42 +1,97 @@
 """Claims about every example stack: traffic, endpoints, discovery, and nothing left behind."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stacks import config
 from stacks.spec import Cluster, MeshSpec
-from tests.mesh import by_hand
+from tests.mesh import api_servers, by_hand, cluster_local, exposures, sharing
 from tests.mesh.conftest import MakeMesh
 from tests.mesh.live import LiveMesh
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("Pulumi.*.yaml"))
+METHODS = ("rendered", "release")
+BEFORE: Mapping[str, Callable[[LiveMesh, dict[str, Any]], dict[str, Any]]] = {
+    "by-hand": api_servers.behind_a_load_balancer,
+}
+"""What is done to a stack's clusters before its first update; gives what is to be configured."""
+AFTER: Mapping[str, Callable[[LiveMesh, dict[str, Any]], None]] = {
+    "by-hand": api_servers.is_dialled_where_told,
+    "one-network-internal": exposures.change_to_the_gateway_and_back,
+    "one-network-pod-ip": exposures.pod_moves,
+    "replicated": sharing.follows_the_users_services_and_pods,
+    "two-primaries-one-network": cluster_local.answers_from_its_own_cluster,
+}
+"""What is claimed of a stack beyond what is claimed of all, while it is up."""
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda p: p.name.split(".")[1])
+def clusters_of(stack_file: Path) -> list[dict[str, str]]:
+    """The clusters of a stack, as a lab has them."""
+    clusters = LiveMesh.read(stack_file)["clusters"]
+    return sorted(({k: c[k] for k in ("name", "network")} for c in clusters), key=str)
+
+
+EXAMPLES = sorted(
+    (Path(__file__).parents[2] / "examples").glob("Pulumi.*.yaml"),
+    key=lambda file: (len(clusters_of(file)), str(clusters_of(file)), file),
+)
+"""Stacks that want the same clusters one after another: they share a lab."""
+
+
+def _name(stack_file: Path) -> str:
+    return stack_file.name.split(".")[1]
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=_name)
 def test_example(make_mesh: MakeMesh, example: Path) -> None:
     """One cycle a topology; the steps share the update, which is what takes the time."""
-    spec = config.parse(LiveMesh.read(example))
-    mesh = make_mesh([{"name": c.name, "network": c.network} for c in spec.clusters])
+    mesh = make_mesh(clusters_of(example))
     before = mesh.snapshot()
-    mesh.up(mesh.placed(LiveMesh.read(example)))
+    given = mesh.placed(LiveMesh.read(example))
+    if prepare := BEFORE.get(_name(example)):
+        given = prepare(mesh, given)
+    spec = _up(mesh, given)
+    for cluster in spec.clusters:
+        assert mesh.endpoints(cluster.name) == _expected(mesh, spec, cluster)
+        services = mesh.kubectl(cluster.name, "get", "services", "-A", "-o", "name")
+        assert ("gateway" in services) == spec.has_gateway(cluster)
+    if claim := AFTER.get(_name(example)):
+        claim(mesh, given)
+    mesh.workspace.stack.destroy()
+    assert mesh.snapshot() == before
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=_name)
+def test_example_by_the_other_method(make_mesh: MakeMesh, example: Path) -> None:
+    """The same charts rendered where the stack takes releases, and the other way round."""
+    mesh = make_mesh(clusters_of(example))
+    before = mesh.snapshot()
+    given = mesh.placed(LiveMesh.read(example))
+    (other,) = set(METHODS) - {given["mesh"]["istio"].get("install", "rendered")}
+    given["mesh"]["istio"]["install"] = other
+    _up(mesh, given)
+    mesh.workspace.stack.destroy()
+    assert mesh.snapshot() == before
+
+
+def _up(mesh: LiveMesh, given: dict[str, Any]) -> MeshSpec:
+    """Up, with traffic from every cluster to every cluster, and nothing left to change."""
+    spec = config.parse(given)
+    mesh.up(given)
     versions = {f"v{i}": c for i, c in enumerate(spec.clusters, 1)}
     for version, cluster in versions.items():
         if cluster.injection == "manual":
             by_hand.inject(mesh, spec, cluster, version)
     for cluster in spec.clusters:
         assert set(mesh.ask(cluster.name)) == set(versions), f"asked from {cluster.name}"
-        assert mesh.endpoints(cluster.name) == _expected(mesh, spec, cluster)
     for primary in spec.primaries:
         watched = {c.name for c in spec.clusters if primary in spec.readers_of(c)}
         found = mesh.remote_clusters(primary.name, spec.mesh.istio.namespace)
         assert found == dict.fromkeys({primary.name, *watched}, "synced")
-    for cluster in spec.clusters:
-        services = mesh.kubectl(cluster.name, "get", "services", "-A", "-o", "name")
-        assert ("gateway" in services) == spec.has_gateway(cluster)
     mesh.workspace.stack.preview(expect_no_changes=True)
-    mesh.workspace.stack.destroy()
-    assert mesh.snapshot() == before
+    return spec
 
 
 def _expected(mesh: LiveMesh, spec: MeshSpec, here: Cluster) -> set[str]:

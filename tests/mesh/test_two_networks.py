@@ -6,13 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.mesh.cluster_objects import ObjectName
 from tests.mesh.conftest import MakeMesh
-from tests.mesh.live import LiveMesh
+from tests.mesh.live import LiveMesh, Snapshots
 
 DEV = Path(__file__).parents[2] / "Pulumi.dev.yaml"
-
-Snapshots = dict[str, set[ObjectName]]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,68 @@
+"""Ways to a control plane that move or are changed."""
+
+import json
+from typing import Any
+
+from tests.mesh.live import LiveMesh
+
+
+def pod_moves(mesh: LiveMesh, given: dict[str, Any]) -> None:
+    """The remote's way ends in nothing when istiod's pod has moved; a plain `up` mends it."""
+    istiod = ("-n", "istio-system", "delete", "pod", "-l", "app=istiod", "--grace-period=1")
+    mesh.kubectl("east", *istiod)
+    mesh.kubectl("east", "-n", "istio-system", "rollout", "status", "deploy/istiod")
+    moved = _pod(mesh)
+    assert _dialled(mesh) != moved
+    assert not _injects(mesh), "the API server of west still reaches istiod"
+    mesh.up()
+    assert _dialled(mesh) == moved
+    assert _injects(mesh)
+    for app in ("sleep", "helloworld-v2"):
+        mesh.kubectl("west", "-n", "sample", "rollout", "restart", f"deploy/{app}")
+    for app in ("sleep", "helloworld-v2"):
+        mesh.kubectl("west", "-n", "sample", "rollout", "status", f"deploy/{app}")
+    assert set(mesh.ask("west")) == {"v1", "v2"}
+    mesh.workspace.stack.preview(expect_no_changes=True)
+
+
+def change_to_the_gateway_and_back(mesh: LiveMesh, given: dict[str, Any]) -> None:
+    """A way is replaced while remotes use it; what made the old way is gone."""
+    east, west = given["clusters"]
+    shared = {**east, "controlPlane": {"exposure": "gateway"}}
+    for clusters, way, gone in (
+        ([shared, west], "istio-eastwestgateway", "istiod-remotes"),
+        ([east, west], "istiod-remotes", "istio-eastwestgateway"),
+    ):
+        mesh.up({**given, "clusters": clusters})
+        services = mesh.kubectl("east", "-n", "istio-system", "get", "services", "-o", "name")
+        assert f"service/{way}" in services
+        assert gone not in services
+        assert gone not in mesh.kubectl("east", "-n", "istio-system", "get", "deploy", "-o", "name")
+        assert _injects(mesh)
+        assert mesh.remote_clusters("east") == {"east": "synced", "west": "synced"}
+        assert set(mesh.ask("west")) == {"v1", "v2"}
+
+
+def _pod(mesh: LiveMesh) -> str:
+    get = ("-n", "istio-system", "get", "pod", "-l", "app=istiod", "-o", "json")
+    pods = json.loads(mesh.kubectl("east", *get))["items"]
+    (address,) = {p["status"]["podIP"] for p in pods if "deletionTimestamp" not in p["metadata"]}
+    return address
+
+
+def _dialled(mesh: LiveMesh) -> str:
+    """Where the remote's Service istiod leads."""
+    get = ("-n", "istio-system", "get", "endpointslice", "istiod", "-o", "json")
+    return json.loads(mesh.kubectl("west", *get))["endpoints"][0]["addresses"][0]
+
+
+def _injects(mesh: LiveMesh) -> bool:
+    """Whether a pod in the remote would get its sidecar; it is not made."""
+    probe = ("run", "probe", "--image=none", "--dry-run=server", "-o", "json")
+    try:
+        made = mesh.kubectl("west", "-n", "sample", *probe)
+    except AssertionError as error:
+        if "sidecar-injector.istio.io" not in str(error):
+            raise
+        return False
+    return "istio-proxy" in made

@@ -1,0 +1,109 @@
+"""Services that the user makes in one cluster, and that the mesh brings to the others."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from tests.mesh.live import LiveMesh
+
+_NAMESPACE, _SERVICE = "shop", "cart"
+_URL = f"http://{_SERVICE}.{_NAMESPACE}/hello"
+
+
+def follows_the_users_services_and_pods(mesh: LiveMesh, given: dict[str, Any]) -> None:
+    """Copies and entries come and go with what the user has, one `up` later."""
+    label, _, value = given["mesh"]["federate"].partition("=")
+    mesh.apply("east", _namespace(), _service({label: value}), _pods("from-east"))
+    _ready(mesh, "east")
+    own = _meta(mesh, "east")
+
+    mesh.up()
+    assert set(mesh.ask("west", url=_URL)) == {"from-east"}
+    assert _entries(mesh) == {"west"}
+    assert _meta(mesh, "east") == own, "the user's own Service was changed"
+    mesh.workspace.stack.preview(expect_no_changes=True)
+
+    mesh.apply("west", _pods("from-west"))
+    _ready(mesh, "west")
+    mesh.up()
+    assert _entries(mesh) == {"east", "west"}
+    for cluster in ("east", "west"):
+        assert set(mesh.ask(cluster, url=_URL)) == {"from-east", "from-west"}
+        gateways = mesh.kubectl(cluster, "get", "gateways.networking.istio.io", "-A", "-o", "name")
+        assert gateways.splitlines() == ["gateway.networking.istio.io/cross-network-gateway"]
+
+    mesh.kubectl("east", "-n", _NAMESPACE, "scale", "deploy/pods", "--replicas=0")
+    mesh.kubectl("east", "-n", _NAMESPACE, "wait", "--for=delete", "pod", "-l", "app=cart")
+    mesh.up()
+    assert _entries(mesh) == {"east"}
+    for cluster in ("east", "west"):
+        assert set(mesh.ask(cluster, url=_URL)) == {"from-west"}
+
+    mesh.kubectl("east", "-n", _NAMESPACE, "delete", "service", _SERVICE)
+    mesh.up()
+    assert _entries(mesh) == set()
+    assert _meta(mesh, "west") is None
+    pods = mesh.kubectl("west", "-n", _NAMESPACE, "get", "pods", "-o", "name")
+    assert pods, "the user's pods went with the copy of the namespace"
+
+    mesh.kubectl("west", "-n", _NAMESPACE, "delete", "deploy", "pods", "--cascade=foreground")
+    mesh.up()
+    assert _NAMESPACE not in mesh.kubectl("west", "get", "namespaces", "-o", "name")
+    mesh.kubectl("east", "delete", "namespace", _NAMESPACE)
+
+
+def _namespace() -> Mapping[str, Any]:
+    labels = {"istio-injection": "enabled"}
+    metadata = {"name": _NAMESPACE, "labels": labels}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+
+
+def _service(labels: Mapping[str, str]) -> Mapping[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": _SERVICE, "namespace": _NAMESPACE, "labels": labels},
+        "spec": {
+            "selector": {"app": "cart"},
+            "ports": [{"name": "http", "port": 80, "targetPort": 5000}],
+        },
+    }
+
+
+def _pods(version: str) -> Mapping[str, Any]:
+    labels = {"app": "cart", "version": version}
+    container = {
+        "name": "cart",
+        "image": "docker.io/istio/examples-helloworld-v1:1.0",
+        "env": [{"name": "SERVICE_VERSION", "value": version}],
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "pods", "namespace": _NAMESPACE},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {"terminationGracePeriodSeconds": 2, "containers": [container]},
+            },
+        },
+    }
+
+
+def _ready(mesh: LiveMesh, cluster: str) -> None:
+    done = ("rollout", "status", "deploy/pods", "--timeout=90s")
+    mesh.kubectl(cluster, "-n", _NAMESPACE, *done)
+
+
+def _meta(mesh: LiveMesh, cluster: str) -> Mapping[str, Any] | None:
+    """The Service's metadata, or None if it is not there."""
+    get = ("-n", _NAMESPACE, "get", "service", _SERVICE, "-o", "json", "--ignore-not-found")
+    text = mesh.kubectl(cluster, *get)
+    return json.loads(text)["metadata"] if text else None
+
+
+def _entries(mesh: LiveMesh) -> set[str]:
+    """Clusters with an entry that leads elsewhere."""
+    get = ("-n", _NAMESPACE, "get", "serviceentries", "-o", "name")
+    return {c for c in ("east", "west") if mesh.kubectl(c, *get)}
