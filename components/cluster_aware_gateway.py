@@ -1,6 +1,6 @@
 """The gateway through which other clusters reach this one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
 import pulumi
@@ -33,6 +33,8 @@ class ClusterAwareGatewayArgs(TypedDict):
     """Port that other networks connect to."""
     annotations: Mapping[str, str]
     """Of the Service: what the cloud wants to hear about its load balancer."""
+    source_ranges: Sequence[str]
+    """Ranges that the load balancer takes connections from; empty for all."""
     announced_by_label: bool
     """Whether the label on the Service tells istiod the network; else `meshNetworks` does."""
     expose_services: bool
@@ -81,6 +83,7 @@ class ClusterAwareGateway(pulumi.ComponentResource):
             spec={
                 "type": "LoadBalancer",
                 "selector": {"app": gateway, **selector},
+                "load_balancer_source_ranges": list(args["source_ranges"]) or None,
                 "ports": [
                     {"name": n, "port": p, "target_port": p, "protocol": "TCP"}
                     for n, p in _ports(args).items()

@@ -1,6 +1,6 @@
 """A load balancer, or istiod's own pod, as the way to a control plane."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, TypedDict
 
 import pulumi
@@ -37,6 +37,8 @@ class ControlPlaneServiceArgs(TypedDict):
     """Istio's namespace."""
     annotations: Mapping[str, str]
     """Of the Service: what the cloud wants to hear."""
+    source_ranges: Sequence[str]
+    """Ranges that the load balancer takes connections from; empty for all."""
 
 
 class ControlPlaneService(pulumi.ComponentResource):
@@ -63,6 +65,7 @@ class ControlPlaneService(pulumi.ComponentResource):
             spec={
                 "type": "LoadBalancer",
                 "selector": {"app": "istiod", "istio": "pilot"},
+                "load_balancer_source_ranges": list(args["source_ranges"]) or None,
                 "ports": [
                     {"name": "tls-istiod", "port": 15012, "protocol": "TCP"},
                     {"name": "tls-webhook", "port": 15017, "protocol": "TCP"},

@@ -19,6 +19,8 @@ class RemoteSecretArgs(TypedDict):
     """URL at which the reading cluster's pods reach the API server of the cluster that is read."""
     certificate_authority: NotRequired[pulumi.Input[str]]
     """PEM text of the CA to trust there, instead of the one that the token's Secret names."""
+    trusts_public: NotRequired[bool]
+    """Whether a public CA has signed for the API server there: no CA is named then."""
     tls_server_name: NotRequired[str]
     """Name to expect in the API server's certificate, where it is not the URL's."""
     reader_token: pulumi.Input[Mapping[str, str]]
@@ -59,12 +61,11 @@ def _kubeconfig(args: RemoteSecretArgs) -> pulumi.Output[str]:
 
     def write(parts: Sequence[object]) -> str:
         server, token, authority = cast("tuple[str, Mapping[str, str], str | None]", parts)
-        cluster = {
-            "server": server,
-            "certificate-authority-data": base64.b64encode(authority.encode()).decode()
-            if authority
-            else token["ca.crt"],
-        }
+        cluster = {"server": server}
+        if authority:
+            cluster["certificate-authority-data"] = base64.b64encode(authority.encode()).decode()
+        elif not args.get("trusts_public"):
+            cluster["certificate-authority-data"] = token["ca.crt"]
         if "tls_server_name" in args:
             cluster["tls-server-name"] = args["tls_server_name"]
         document = {

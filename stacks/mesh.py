@@ -282,7 +282,7 @@ class MeshBuilder:
                 "namespace": self.istio.namespace,
                 "pods": self.spec.mesh.gateways.pods,
                 "port": self.spec.mesh.gateways.port,
-                "annotations": self._internal(cluster) | self.spec.mesh.gateways.annotations,
+                "annotations": {**self._internal(cluster), **self.spec.mesh.gateways.annotations},
                 "source_ranges": self._callers(cluster)
                 if self.spec.mesh.gateways.pods == "own"
                 else (),  # ingress is for more than the mesh
@@ -307,10 +307,10 @@ class MeshBuilder:
                 self._in(cluster.name, self.webhooks[cluster.name]),
             )
             return Discovery(pod.address, pod)
-        annotations = {}
+        annotations = dict[str, str]()
         if control_plane.exposure == "internal-load-balancer":
-            annotations = INTERNAL[control_plane.cloud] if control_plane.cloud else {}
-            annotations = self._internal(cluster) | annotations
+            of_cloud = INTERNAL[control_plane.cloud] if control_plane.cloud else {}
+            annotations = {**self._internal(cluster), **of_cloud}
         service = ControlPlaneService(
             cluster.name,
             {

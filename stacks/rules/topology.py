@@ -90,7 +90,7 @@ def _exposures_can_work(spec: MeshSpec) -> Iterator[Problem]:
                         control_plane.exposure,
                     )
         internal = control_plane.exposure == "internal-load-balancer"
-        if internal and not (control_plane.cloud or control_plane.annotations):
+        if internal and not (control_plane.cloud or control_plane.annotations or cluster.gke):
             yield Problem(
                 f"{path}.cloud",
                 "is required for an internal load balancer",

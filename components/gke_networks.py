@@ -1,0 +1,70 @@
+"""The VPCs of a mesh on Google Cloud, and the ways between them."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import TypedDict
+
+import pulumi
+from pulumi_gcp import compute
+
+
+class GkeNetworksArgs(TypedDict):
+    """Which VPCs there are to be."""
+
+    project: str
+    """Project that they are in."""
+    made: Sequence[str]
+    """Names of VPCs to make."""
+    given: Sequence[str]
+    """Names of VPCs that exist."""
+    peered: bool
+    """Whether every VPC is to be peered with every other one."""
+
+
+class GkeNetworks(pulumi.ComponentResource):
+    """VPCs without subnets, peered with each other.
+
+    A peering carries routes of subnets, secondary ranges included, and internal load balancers;
+    what may use it is for the firewall rules of each cluster to say.
+    """
+
+    ids: Mapping[str, pulumi.Output[str]]
+    """ID of each VPC by name."""
+
+    def __init__(
+        self, name: str, args: GkeNetworksArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("isthmus:index:GkeNetworks", name, {}, opts)
+        made = {
+            vpc: compute.Network(
+                f"{name}-{vpc}",
+                name=vpc,
+                auto_create_subnetworks=False,
+                routing_mode="GLOBAL",
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+            for vpc in args["made"]
+        }
+        project = args["project"]
+        self.ids = {vpc: network.id for vpc, network in made.items()} | {
+            vpc: pulumi.Output.from_input(f"projects/{project}/global/networks/{vpc}")
+            for vpc in args["given"]
+        }
+        if args["peered"]:
+            self._peer(name)
+        self.register_outputs({"ids": self.ids})
+
+    def _peer(self, name: str) -> None:
+        """Peer every two VPCs, from both sides: a peering is up when there are both.
+
+        One after another: Google Cloud changes the peerings of a network one at a time.
+        """
+        before: list[pulumi.Resource] = []
+        for here, there in itertools.permutations(self.ids, 2):
+            peering = compute.NetworkPeering(
+                f"{name}-{here}-{there}",
+                network=self.ids[here],
+                peer_network=self.ids[there],
+                opts=pulumi.ResourceOptions(parent=self, depends_on=before),
+            )
+            before = [peering]
