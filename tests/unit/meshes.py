@@ -40,6 +40,8 @@ def facts(spec: MeshSpec) -> dict[str, ClusterFacts]:
     }
 
 
-def recorded(configured: Mapping[str, Any]) -> Recording:
+def recorded(configured: Mapping[str, Any], **hostnames: str) -> Recording:
+    """Everything that a mesh is made of; `hostnames` as in `record`, with `_` for `-`."""
     spec = config.parse(configured)
-    return record(lambda: MeshBuilder(spec, facts(spec)).build())
+    named = {name.replace("_", "-"): host for name, host in hostnames.items()}
+    return record(lambda: MeshBuilder(spec, facts(spec)).build(), named)

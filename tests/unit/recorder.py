@@ -82,6 +82,9 @@ class Recording:
 class _Answers(mocks.Mocks):
     """Outputs that the real providers would compute."""
 
+    def __init__(self, hostnames: Mapping[str, str]) -> None:
+        self.hostnames = hostnames
+
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], None]:
         return {}, None
 
@@ -96,7 +99,9 @@ class _Answers(mocks.Mocks):
             state["certRequestPem"] = f"REQUEST of {args.name}\n"
         elif kind == "Service":
             address = f"192.0.2.{sum(args.name.encode()) % 250}"
-            state["status"] = {"loadBalancer": {"ingress": [{"ip": address}]}}
+            hostname = self.hostnames.get(args.name)
+            ingress = {"hostname": hostname} if hostname else {"ip": address}
+            state["status"] = {"loadBalancer": {"ingress": [ingress]}}
         elif kind == "Endpoints":
             state["subsets"] = [{"addresses": [{"ip": "198.51.100.7"}]}]
         elif kind == "Secret" and state.get("type") == "kubernetes.io/service-account-token":
@@ -105,8 +110,8 @@ class _Answers(mocks.Mocks):
 
 
 class _Monitor(mocks.MockMonitor):
-    def __init__(self, recording: Recording) -> None:
-        super().__init__(_Answers())
+    def __init__(self, recording: Recording, answers: _Answers) -> None:
+        super().__init__(answers)
         self.recording = recording
 
     def RegisterResource(self, request: Any) -> Any:  # the name of the RPC
@@ -152,14 +157,19 @@ def _plain(value: Any, path: str, secrets: set[str]) -> Any:
     return value
 
 
-def record(program: Callable[[], object]) -> Recording:
-    """Run a program under mocks, to its end: an assertion in an `apply` is never lost."""
+def record(program: Callable[[], object], hostnames: Mapping[str, str] | None = None) -> Recording:
+    """Run a program under mocks, to its end: an assertion in an `apply` is never lost.
+
+    Args:
+        hostnames: what load balancers have instead of an address, by the Service's Pulumi name.
+    """
+    answers = _Answers(hostnames or {})
     recording = Recording()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
-        monitor: Any = _Monitor(recording)
-        mocks.set_mocks(_Answers(), "isthmus", "test", monitor=monitor)
+        monitor: Any = _Monitor(recording, answers)
+        mocks.set_mocks(answers, "isthmus", "test", monitor=monitor)
 
         async def run() -> None:
             # The mocks have none, and refuse `transforms` without.
