@@ -68,5 +68,6 @@ def test_an_editor_refuses_a_key_that_does_not_exist() -> None:
 
 def test_an_editor_accepts_an_encrypted_kubeconfig() -> None:
     kubeconfig = definitions()["Cluster"]["properties"]["kubeconfig"]
-    assert {"$ref": "#/$defs/Encrypted"} in kubeconfig["anyOf"]
+    text = kubeconfig["anyOf"][0]
+    assert {"$ref": "#/$defs/Encrypted"} in text["anyOf"]
     assert "a secret" in kubeconfig["description"]
