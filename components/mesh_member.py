@@ -9,6 +9,7 @@ import pulumi_kubernetes as kubernetes
 from pulumi_kubernetes.helm import v3
 
 from components import charts, values
+from components.ownership import mark
 from components.shared_ca import IntermediateCA
 
 READER = "istio-reader-service-account"
@@ -67,9 +68,10 @@ class MeshMember(pulumi.ComponentResource):
                 else {},
                 # Read once, when istiod meets the cluster: it has to stand before the remote
                 # secret (pilot/pkg/serviceregistry/kube/controller/multicluster.go).
-                "annotations": {"topology.istio.io/controlPlaneClusters": primary}
-                if primary is not None
-                else {},
+                "annotations": {
+                    **mark(),
+                    **({"topology.istio.io/controlPlaneClusters": primary} if primary else {}),
+                },
             },
             opts=child,
         )

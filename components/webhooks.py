@@ -6,6 +6,8 @@ import pulumi
 from pulumi_kubernetes import admissionregistration
 from pulumi_kubernetes.meta.v1 import ObjectMetaPatchArgs
 
+from components.ownership import mark
+
 
 class WebhooksArgs(TypedDict):
     """Which webhooks are waited for."""
@@ -60,7 +62,10 @@ class Webhooks(pulumi.ComponentResource):
 def _waiting(name: str, field: str, value: str = "") -> ObjectMetaPatchArgs:
     return ObjectMetaPatchArgs(
         name=name,
-        annotations={"pulumi.com/waitFor": f"jsonpath={{.webhooks[0].{field}}}{value}"},
+        annotations={
+            **mark(),
+            "pulumi.com/waitFor": f"jsonpath={{.webhooks[0].{field}}}{value}",
+        },
     )
 
 

@@ -110,4 +110,7 @@ class ClusterApi:
             raise UnansweredError(None, str(error)) from None
         if answer.status >= 400:
             raise UnansweredError(answer.status, str(answer.reason))
-        return json.loads(data)
+        try:
+            return json.loads(data)
+        except ValueError:
+            raise UnansweredError(answer.status, "what came back is not JSON") from None

@@ -6,8 +6,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from stacks.problems import MISSING, MeshRefusedError, Problem
-from stacks.rules import RULES
+from stacks import rules
+from stacks.problems import MISSING, MeshRefusedError, Problem, refuse
 from stacks.spec import MeshSpec
 
 _SECRET_KEYS = {"kubeconfig", "key"}
@@ -23,14 +23,21 @@ def parse(config: Mapping[str, Any]) -> MeshSpec:
     Raises:
         MeshRefusedError: with every problem that the text or the mesh it describes has.
     """
+    spec = typed(config)
+    refuse(rules.broken(spec))
+    return spec
+
+
+def typed(config: Mapping[str, Any]) -> MeshSpec:
+    """Make the spec of a configuration whose keys and types are right, whatever it describes.
+
+    Raises:
+        MeshRefusedError: with every key that is missing, unknown or of a wrong type.
+    """
     try:
-        spec = TypeAdapter(MeshSpec).validate_python(dict(config))
+        return TypeAdapter(MeshSpec).validate_python(dict(config))
     except ValidationError as error:
         raise MeshRefusedError([_from_pydantic(e) for e in error.errors()]) from None
-    problems = [p for rule in RULES for p in rule(spec)]
-    if problems:
-        raise MeshRefusedError(problems)
-    return spec
 
 
 def config_path(location: tuple[int | str, ...]) -> str:

@@ -6,7 +6,7 @@ other cluster's credentials and does not depend on where the program runs.
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,12 +19,16 @@ _FILES = ("certificate-authority", "client-certificate", "client-key")
 class ClusterAccess:
     """How one cluster's API server is reached."""
 
-    kubeconfig: str
+    kubeconfig: str = field(repr=False)
     """A whole kubeconfig with this one context. Holds credentials: a secret."""
     server: str
     """URL of the API server."""
     certificate_authority: str | None
     """PEM text of the CA that signed the API server's certificate."""
+    tls_server_name: str | None = None
+    """Name in the API server's certificate, where it is not the URL's."""
+    proxy: str | None = None
+    """URL of the proxy that this machine takes to the API server."""
 
 
 class KubeconfigError(Exception):
@@ -59,6 +63,10 @@ def read(kubeconfig: str, context: str | None) -> ClusterAccess:
     entry = _pick(config, "contexts", str(name))["context"]
     cluster = dict(_pick(config, "clusters", entry["cluster"])["cluster"])
     user = dict(_pick(config, "users", entry["user"])["user"]) if entry.get("user") else {}
+    if "server" not in cluster:
+        raise KubeconfigError(
+            f"has no server for the cluster of context {name!r}", "write the kubeconfig again"
+        )
     for part in (cluster, user):
         _fold_in_files(part, folder)
     one: dict[str, Any] = {
@@ -74,6 +82,8 @@ def read(kubeconfig: str, context: str | None) -> ClusterAccess:
         kubeconfig=yaml.safe_dump(one, sort_keys=True),
         server=cluster["server"],
         certificate_authority=base64.b64decode(authority).decode() if authority else None,
+        tls_server_name=cluster.get("tls-server-name"),
+        proxy=cluster.get("proxy-url"),
     )
 
 

@@ -1,6 +1,6 @@
 """What can be wrong with a configuration, said so that the reader can act on it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 MISSING = object()
@@ -20,6 +20,8 @@ class Problem:
     """The next step."""
     value: object = MISSING
     """What stands there; left out where it is missing or secret."""
+    refuses: bool = True
+    """Whether the mesh is refused for it, or only warned of."""
 
     def __str__(self) -> str:
         found = "" if self.value is MISSING else f" (found: {self.value!r})"
@@ -34,3 +36,15 @@ class MeshRefusedError(Exception):
         count = f"{len(self.problems)} problem{'s' if len(self.problems) > 1 else ''}"
         lines = "\n".join(f"  {p}" for p in self.problems)
         super().__init__(f"the mesh is refused, {count}; nothing has been changed:\n{lines}")
+
+
+def refuse(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Give back the warnings, if there is nothing worse.
+
+    Raises:
+        MeshRefusedError: with every problem that the mesh is refused for.
+    """
+    found = tuple(problems)
+    if refused := [p for p in found if p.refuses]:
+        raise MeshRefusedError(refused)
+    return found

@@ -1,26 +1,79 @@
 """What is asked of the world before anything changes: kubeconfigs, API servers, charts."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
+from stacks import rules
+from stacks.kubeconfig import ClusterAccess
+from stacks.preflight.ask import ask
 from stacks.preflight.charts import missing_charts
-from stacks.preflight.facts import ClusterFacts
-from stacks.preflight.reach import examine_cluster
-from stacks.problems import MeshRefusedError, Problem
+from stacks.preflight.facts import ClusterFacts, Examination
+from stacks.preflight.reach import read_access
+from stacks.preflight.services import with_inventories
+from stacks.problems import Problem, refuse
+from stacks.rules import kubeconfigs, ranges
 from stacks.spec import MeshSpec
 
 
-def examine(spec: MeshSpec) -> Mapping[str, ClusterFacts]:
-    """Facts by cluster name.
+def examine(spec: MeshSpec, stack: str) -> Examination:
+    """Look at the mesh, and at the clusters that it names and that exist.
+
+    Args:
+        stack: the stack's mark (components/ownership.py).
 
     Raises:
-        MeshRefusedError: with every kubeconfig, API server and chart that is not as it must be.
+        MeshRefusedError: with everything in the configuration, the kubeconfigs, the clusters and
+            the charts that is not as it must be.
     """
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        found = list(pool.map(examine_cluster, range(len(spec.clusters)), spec.clusters))
-    problems = [x for x in found if isinstance(x, Problem)]
-    problems += missing_charts(spec.mesh.istio)
-    if problems:
-        raise MeshRefusedError(problems)
-    facts = [x for x in found if isinstance(x, ClusterFacts)]
-    return {c.name: f for c, f in zip(spec.clusters, facts, strict=True)}
+    read = {
+        i: read_access(i, cluster, cluster.kubeconfig)
+        for i, cluster in enumerate(spec.clusters)
+        if cluster.kubeconfig is not None
+    }
+    accesses = {i: x for i, x in read.items() if isinstance(x, ClusterAccess)}
+    with ThreadPoolExecutor(8) as pool:
+        charts = pool.submit(lambda: list(missing_charts(spec.mesh.istio)))
+        asked = {
+            i: pool.submit(ask, spec, i, spec.clusters[i], access, stack)
+            for i, access in accesses.items()
+        }
+        answers = {i: answer.result() for i, answer in asked.items()}
+    problems = [
+        *rules.broken(spec),
+        *(x for x in read.values() if isinstance(x, Problem)),
+        *kubeconfigs.unfit(spec, accesses),
+        *(p for a in answers.values() for p in a.problems),
+        *charts.result(),
+    ]
+    # What two clusters are to each other, some of it known from the configuration already.
+    facts = {i: a.facts for i, a in answers.items()}
+    between = [*_one_cluster_twice(spec, facts), *_overlaps(spec, facts)]
+    warnings = refuse([*problems, *(p for p in between if p not in problems)])
+    by_name = {spec.clusters[i].name: known for i, known in facts.items()}
+    return Examination(
+        facts=with_inventories(spec, by_name),
+        warnings=warnings,
+        unchecked=tuple(
+            f"cluster {spec.clusters[i].name} could not be asked for {a.unchecked}"
+            for i, a in answers.items()
+            if a.unchecked
+        ),
+    )
+
+
+def _one_cluster_twice(spec: MeshSpec, facts: Mapping[int, ClusterFacts]) -> Iterator[Problem]:
+    first: dict[str, int] = {}
+    for i, known in facts.items():
+        if known.uid is None:
+            continue
+        one = first.setdefault(known.uid, i)
+        # The same URL has been told already.
+        if one != i and known.access.server != facts[one].access.server:
+            yield kubeconfigs.one_cluster_twice(spec, one, i, "by the UID of its kube-system")
+
+
+def _overlaps(spec: MeshSpec, facts: Mapping[int, ClusterFacts]) -> Iterator[Problem]:
+    told = {spec.clusters[i].name: known.pods for i, known in facts.items()}
+    yield from ranges.overlaps(
+        spec, {c.name: c.ranges.pods or told.get(c.name, ()) for c in spec.clusters}
+    )

@@ -1,8 +1,12 @@
 """What is known of a cluster before the update."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from stacks.federation import Inventory
 from stacks.kubeconfig import ClusterAccess
+from stacks.problems import Problem
+from stacks.rules.ranges import IpNetwork
 
 
 @dataclass(frozen=True)
@@ -11,4 +15,22 @@ class ClusterFacts:
 
     access: ClusterAccess
     kubernetes: str | None
-    """Version of the API server; None where it does not tell strangers."""
+    """Version of the API server; None where it did not tell."""
+    uid: str | None = None
+    """What tells the cluster from every other; None where it did not tell."""
+    pods: tuple[IpNetwork, ...] = ()
+    """Ranges of its nodes' pods, as far as nodes have them."""
+    inventory: Inventory = field(default_factory=Inventory)
+    """What it has of the namespaces and Services that the mesh shares."""
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What was found out before the update."""
+
+    facts: Mapping[str, ClusterFacts]
+    """By cluster name; of a cluster that does not exist yet there are none."""
+    warnings: tuple[Problem, ...]
+    """What the mesh is not refused for."""
+    unchecked: tuple[str, ...]
+    """What could not be asked, a sentence for each cluster."""

@@ -3,9 +3,34 @@
 from collections.abc import Callable, Iterator
 
 from stacks.problems import Problem
-from stacks.rules import chart_values, sameness, topology
+from stacks.rules import (
+    chart_values,
+    gke,
+    gke_ranges,
+    kubeconfigs,
+    ranges,
+    sameness,
+    topology,
+    trust,
+    versions,
+)
 from stacks.spec import MeshSpec
 
 Rule = Callable[[MeshSpec], Iterator[Problem]]
 
-RULES: tuple[Rule, ...] = (*topology.RULES, *sameness.RULES, *chart_values.RULES)
+_RULES: tuple[Rule, ...] = (
+    *topology.RULES,
+    *ranges.RULES,
+    *kubeconfigs.RULES,
+    *versions.RULES,
+    *trust.RULES,
+    *sameness.RULES,
+    *chart_values.RULES,
+    *gke.RULES,
+    *gke_ranges.RULES,
+)
+
+
+def broken(spec: MeshSpec) -> list[Problem]:
+    """Every problem that the mesh has, whatever the world is like."""
+    return [problem for rule in _RULES for problem in rule(spec)]

@@ -3,10 +3,14 @@
 import datetime as dt
 import http.server
 import ipaddress
+import json
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, cast
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -15,18 +19,88 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from components.ownership import STACK
 from stacks import config, preflight
 from stacks.preflight import charts as istio_charts
+from stacks.preflight.facts import Examination
 from stacks.problems import MeshRefusedError, Problem
 from stacks.spec import MeshSpec
 from tests.unit.meshes import cluster, configuration
 
+_LISTS = {
+    "/api/v1/nodes",
+    "/api/v1/services",
+    "/apis/apps/v1/deployments",
+    "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations",
+    "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations",
+}
+_NAMESPACE = "/api/v1/namespaces/istio-system"
+_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+
+
+@dataclass
+class Kubernetes:
+    """What the API server of the test says; without changes, that of an empty cluster."""
+
+    version: str = "v1.34.4"
+    answers: dict[str, Any] = field(default_factory=dict[str, Any])
+    """Bodies by path, above those of an empty cluster."""
+    refusals: dict[str, int] = field(default_factory=dict[str, int])
+    """HTTP status by path; by `*` for all."""
+    denied: set[str] = field(default_factory=set[str])
+    """Resources that the user may do nothing with."""
+    asked: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    """Paths that were asked, and the form that was wanted."""
+
+    def has(self, path: str, *items: Mapping[str, Any]) -> None:
+        self.answers[path] = {"items": list(items)}
+
+    def get(self, path: str) -> tuple[int, Any]:
+        if status := self.refusals.get(path, self.refusals.get("*", 0)):
+            return status, {}
+        if path in self.answers:
+            return 200, self.answers[path]
+        if path == "/version":
+            return 200, {"gitVersion": self.version}
+        if path == "/api/v1/namespaces/kube-system":
+            return 200, {"metadata": {"uid": str(id(self))}}
+        if path in _LISTS:
+            return 200, {"items": []}
+        return 404, {}
+
+    def review(self, body: Any) -> tuple[int, Any]:
+        if status := self.refusals.get(_REVIEWS):
+            return status, {}
+        allowed = body["spec"]["resourceAttributes"]["resource"] not in self.denied
+        return 201, {"status": {"allowed": allowed}}
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    kubernetes = Kubernetes()
+
 
 class _ApiServer(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
     def do_GET(self) -> None:  # the name of the base class
-        self.send_response(200)
+        path = urlsplit(self.path).path
+        self._kubernetes.asked.append((path, self.headers["Accept"]))
+        self._answer(*self._kubernetes.get(path))
+
+    def do_POST(self) -> None:  # the name of the base class
+        sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self._answer(*self._kubernetes.review(sent))
+
+    @property
+    def _kubernetes(self) -> Kubernetes:
+        return cast("_Server", self.server).kubernetes
+
+    def _answer(self, status: int, body: Any) -> None:
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        self.wfile.write(b'{"gitVersion": "v1.34.4"}')
+        self.wfile.write(data)
 
     def log_message(self, format: str, *args: object) -> None:
         """Silent."""
@@ -63,38 +137,59 @@ def _certificate(folder: Path) -> Path:
 
 
 @pytest.fixture
-def kubeconfig(tmp_path: Path) -> Iterator[str]:
-    """A kubeconfig with contexts `up`, whose server answers, and `down`, whose server does not."""
+def servers(tmp_path: Path) -> Iterator[dict[str, _Server]]:
+    """API servers `up` and `other`, and one that is no longer there, `down`."""
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(_certificate(tmp_path))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _ApiServer)
-    server.socket = tls.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    closed = http.server.HTTPServer(("127.0.0.1", 0), _ApiServer)
-    closed.server_close()
+    made = {name: _Server(("127.0.0.1", 0), _ApiServer) for name in ("up", "other", "down")}
+    for server in made.values():
+        server.kubernetes = Kubernetes()
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    made["down"].server_close()
+    running = [made["up"], made["other"]]
+    for server in running:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield made
+    for server in running:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def up(servers: dict[str, _Server]) -> Kubernetes:
+    return servers["up"].kubernetes
+
+
+@pytest.fixture
+def other(servers: dict[str, _Server]) -> Kubernetes:
+    return servers["other"].kubernetes
+
+
+@pytest.fixture
+def kubeconfig(servers: dict[str, _Server], tmp_path: Path) -> str:
+    """A kubeconfig with a context for each server."""
     file = tmp_path / "kubeconfig"
-    names = {"up": server.server_port, "down": closed.server_port}
     file.write_text(
         yaml.safe_dump(
             {
                 "clusters": [
                     {
-                        "name": n,
+                        "name": name,
                         "cluster": {
-                            "server": f"https://127.0.0.1:{p}",
+                            "server": f"https://127.0.0.1:{server.server_port}",
                             "certificate-authority": "ca.pem",
                         },
                     }
-                    for n, p in names.items()
+                    for name, server in servers.items()
                 ],
-                "users": [{"name": "u", "user": {"token": "t"}}],
-                "contexts": [{"name": n, "context": {"cluster": n, "user": "u"}} for n in names],
+                "users": [{"name": "u", "user": {"token": "do-not-print"}}],
+                "contexts": [
+                    {"name": name, "context": {"cluster": name, "user": "u"}} for name in servers
+                ],
             }
         )
     )
-    yield str(file)
-    server.shutdown()
-    server.server_close()
+    return str(file)
 
 
 @pytest.fixture
@@ -105,11 +200,20 @@ def charts(tmp_path: Path) -> str:
     return str(tmp_path / "charts")
 
 
-def spec(kubeconfig: str, charts: str, *contexts: str, version: str = "1.31.0") -> MeshSpec:
-    return config.parse(
+def spec(
+    kubeconfig: str, charts: str, *contexts: str, version: str = "1.31.0", **more: Any
+) -> MeshSpec:
+    """Clusters `c0`, `c1`, … of one network; each watches the others at an address of their own."""
+    return config.typed(
         configuration(
             *(
-                {**cluster(f"c{i}", "n"), "kubeconfig": kubeconfig, "context": context}
+                {
+                    **cluster(f"c{i}", "n"),
+                    "kubeconfig": kubeconfig,
+                    "context": context,
+                    "apiServer": {"server": f"https://c{i}.test:6443"},
+                    **more,
+                }
                 for i, context in enumerate(contexts)
             ),
             charts=charts,
@@ -118,44 +222,291 @@ def spec(kubeconfig: str, charts: str, *contexts: str, version: str = "1.31.0") 
     )
 
 
-def refused(mesh: MeshSpec) -> list[Problem]:
-    with pytest.raises(MeshRefusedError) as refusal:
-        preflight.examine(mesh)
-    return list(refusal.value.problems)
+@dataclass
+class Preflight:
+    """The preflight of stack `isthmus/dev` for clusters that are named by their contexts."""
+
+    kubeconfig: str
+    charts: str
+
+    def examine(self, *contexts: str, **more: Any) -> Examination:
+        return preflight.examine(spec(self.kubeconfig, self.charts, *contexts, **more), _STACK)
+
+    def refused(self, *contexts: str, **more: Any) -> list[Problem]:
+        with pytest.raises(MeshRefusedError) as refusal:
+            self.examine(*contexts, **more)
+        assert "do-not-print" not in str(refusal.value)
+        return list(refusal.value.problems)
 
 
-def test_an_api_server_that_answers_tells_its_version(kubeconfig: str, charts: str) -> None:
-    facts = preflight.examine(spec(kubeconfig, charts, "up"))
-    assert facts["c0"].kubernetes == "1.34.4"
+_STACK = "isthmus/dev"
 
 
-def test_an_api_server_that_does_not_answer_is_named_with_its_cluster(
-    kubeconfig: str, charts: str
-) -> None:
-    (problem,) = refused(spec(kubeconfig, charts, "up", "down"))
+@pytest.fixture
+def look(kubeconfig: str, charts: str) -> Preflight:
+    return Preflight(kubeconfig, charts)
+
+
+def test_a_healthy_cluster_gives_facts_and_nothing_to_say(look: Preflight, up: Kubernetes) -> None:
+    found = look.examine("up", "other")
+    assert found.facts["c0"].kubernetes == "1.34.4"
+    assert (found.warnings, found.unchecked) == ((), ())
+    assert "do-not-print" not in repr(found)
+
+
+def test_an_api_server_that_does_not_answer_is_named_with_its_cluster(look: Preflight) -> None:
+    (problem,) = look.refused("up", "down")
     assert problem.path == "isthmus:clusters[1].kubeconfig"
     assert "of cluster c1 must answer" in problem.rule
     assert "Connection refused" in problem.rule
 
 
-def test_an_unknown_context_is_named_with_those_that_exist(kubeconfig: str, charts: str) -> None:
-    (problem,) = refused(spec(kubeconfig, charts, "sideways"))
+def test_credentials_that_are_not_accepted_are_named_with_their_cluster(
+    look: Preflight, up: Kubernetes
+) -> None:
+    up.refusals["*"] = 401
+    (problem,) = look.refused("up")
+    assert problem.path == "isthmus:clusters[0].kubeconfig"
+    assert "credentials that cluster c0 accepts (401" in problem.rule
+
+
+def test_an_unknown_context_is_named_with_those_that_exist(look: Preflight) -> None:
+    (problem,) = look.refused("sideways")
     assert problem.path == "isthmus:clusters[0].context"
-    assert "down, up" in problem.cure
+    assert "down, other, up" in problem.cure
 
 
 def test_charts_that_are_not_there_are_named(kubeconfig: str, tmp_path: Path) -> None:
-    found = refused(spec(kubeconfig, str(tmp_path / "nothing"), "up"))
+    found = Preflight(kubeconfig, str(tmp_path / "nothing")).refused("up")
     assert {p.path for p in found} == {"isthmus:mesh.istio.charts"}
     assert len(found) == 3
 
 
-def test_charts_of_another_version_are_refused(kubeconfig: str, charts: str) -> None:
-    found = refused(spec(kubeconfig, charts, "up", version="1.30.0"))
+def test_charts_of_another_version_are_refused(look: Preflight) -> None:
+    found = look.refused("up", version="1.30.4")
     assert {p.path for p in found} == {"isthmus:mesh.istio.version"}
     assert "set it to 1.31.0" in found[0].cure
 
 
-def test_clusters_and_charts_are_refused_together(kubeconfig: str, tmp_path: Path) -> None:
-    found = refused(spec(kubeconfig, str(tmp_path / "nothing"), "down", "sideways"))
-    assert len(found) == 5
+def test_configuration_clusters_and_charts_are_refused_together(
+    kubeconfig: str, tmp_path: Path
+) -> None:
+    look = Preflight(kubeconfig, str(tmp_path / "nothing"))
+    found = look.refused("down", "sideways", "up", name="same")
+    assert sorted(p.path for p in found) == [
+        "isthmus:clusters[0].kubeconfig",
+        "isthmus:clusters[1].context",
+        "isthmus:clusters[1].name",
+        "isthmus:clusters[2].name",
+        *["isthmus:mesh.istio.charts"] * 3,
+    ]
+
+
+def test_a_loopback_api_server_is_refused_where_another_cluster_watches(look: Preflight) -> None:
+    found = look.refused("up", "other", apiServer={})
+    assert [p.path for p in found] == [f"isthmus:clusters[{i}].kubeconfig" for i in (0, 1)]
+    assert "istiod of c1 watches c0" in found[0].rule
+    assert "isthmus:clusters[0].apiServer.server" in found[0].cure
+    assert look.examine("up", apiServer={}).facts, "nobody watches the only cluster"
+
+
+def test_two_contexts_of_one_cluster_are_refused(
+    look: Preflight, up: Kubernetes, other: Kubernetes
+) -> None:
+    (problem,) = look.refused("up", "up")
+    assert problem.path == "isthmus:clusters[1].context"
+    assert "the same API server" in problem.rule
+    other.answers["/api/v1/namespaces/kube-system"] = {"metadata": {"uid": str(id(up))}}
+    (problem,) = look.refused("up", "other")
+    assert "leads to c0" in problem.rule
+
+
+@pytest.mark.parametrize(
+    ("version", "refuses"), [("v1.31.9-gke.1", True), ("v1.32.0", None), ("v1.38.1+k3s1", False)]
+)
+def test_kubernetes_is_of_a_version_that_istio_supports(
+    look: Preflight, up: Kubernetes, version: str, refuses: bool | None
+) -> None:
+    up.version = version
+    if refuses:
+        (problem,) = look.refused("up")
+        assert "1.32 to 1.37" in problem.rule
+        assert "set isthmus:mesh.istio.version to 1.28 or 1.29" in problem.cure
+    else:
+        assert len(look.examine("up").warnings) == (refuses is False)
+
+
+def node(*ranges: str) -> dict[str, Any]:
+    return {"metadata": {"name": "n"}, "spec": {"podCIDRs": list(ranges)}}
+
+
+def test_nodes_of_one_network_have_ranges_of_their_own(
+    look: Preflight, up: Kubernetes, other: Kubernetes
+) -> None:
+    up.has("/api/v1/nodes", node("10.4.0.0/24"), node("10.4.1.0/24", "fd00::/64"))
+    other.has("/api/v1/nodes", node("10.5.0.0/24"), node("10.4.1.128/25"))
+    (problem,) = look.refused("up", "other")
+    assert problem.path == "isthmus:clusters[1].network"
+    assert "pods of c0 have 10.4.0.0/23 and pods of c1 10.4.1.128/25" in problem.rule
+    other.has("/api/v1/nodes", node("10.5.0.0/24"))
+    assert str(look.examine("up", "other").facts["c0"].pods[0]) == "10.4.0.0/23"
+
+
+def test_ranges_that_are_configured_stand_above_those_of_nodes(
+    look: Preflight, up: Kubernetes, other: Kubernetes
+) -> None:
+    up.has("/api/v1/nodes", node("10.4.0.0/24"))
+    other.has("/api/v1/nodes", node("10.4.0.0/24"))
+    (problem,) = look.refused("up", "other", ranges={"pods": ["10.8.0.0/16"]})
+    assert "10.8.0.0/16" in problem.rule, "the one that is told, and once"
+
+
+def named(name: str, namespace: str | None = None, **annotations: str) -> dict[str, Any]:
+    home = {} if namespace is None else {"namespace": namespace}
+    return {"metadata": {"name": name, "annotations": annotations, **home}}
+
+
+def webhook(name: str, namespace: str | None) -> dict[str, Any]:
+    service = {"service": {"namespace": namespace, "name": "istiod"}}
+    client = service if namespace else {"url": "https://elsewhere.test"}
+    return {**named(name), "webhooks": [{"clientConfig": client}]}
+
+
+_INJECTORS, _VALIDATORS = sorted(x for x in _LISTS if "admission" in x)
+_OURS = {"metadata": {"annotations": {STACK: _STACK}}}
+
+
+def test_an_istio_of_someone_else_is_refused_once_with_its_webhooks(
+    look: Preflight, up: Kubernetes
+) -> None:
+    up.has("/apis/apps/v1/deployments", named("istiod-1-28", "istio-system"))
+    up.has(_INJECTORS, webhook("istio-sidecar-injector-1-28", "istio-system"))
+    (problem,) = look.refused("up")
+    assert problem.path == "isthmus:clusters[0]"
+    assert "Deployment istiod-1-28 in namespace istio-system" in problem.rule
+    assert f"kubectl annotate --overwrite namespace istio-system {STACK}={_STACK}" in problem.cure
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "home"),
+    [
+        (_INJECTORS, "istio-sidecar-injector", "istio-system"),
+        (_INJECTORS, "istio-revision-tag-default", "istio-system"),
+        (_INJECTORS, "istio-sidecar-injector-asm", None),
+        (_VALIDATORS, "istio-validator-istio-system", "istio-system"),
+        (_VALIDATORS, "istiod-default-validator", "istio-system"),
+    ],
+)
+def test_webhooks_that_an_old_istio_left_are_refused(
+    look: Preflight, up: Kubernetes, kind: str, name: str, home: str | None
+) -> None:
+    up.has(kind, webhook(name, home), webhook("someone-elses", "default"))
+    (problem,) = look.refused("up")
+    assert name in problem.rule
+    assert f"kubectl delete {kind.rsplit('/', 1)[1]} {name}" in problem.cure
+
+
+def test_what_this_stack_has_made_is_not_foreign(look: Preflight, up: Kubernetes) -> None:
+    up.answers[_NAMESPACE] = _OURS
+    up.answers[f"{_NAMESPACE}/secrets/cacerts"] = named("cacerts")
+    up.has("/apis/apps/v1/deployments", named("istiod", "istio-system"))
+    up.has(_INJECTORS, webhook("istio-sidecar-injector", "istio-system"))
+    assert look.examine("up").facts
+    up.has("/apis/apps/v1/deployments", named("istiod", "elsewhere"))
+    (problem,) = look.refused("up")
+    assert "namespace elsewhere" in problem.rule, "beside ours there is room for none"
+
+
+def test_our_webhooks_are_known_where_the_namespace_was_deleted_by_hand(
+    look: Preflight, up: Kubernetes
+) -> None:
+    up.answers[f"{_INJECTORS}/istio-sidecar-injector"] = _OURS
+    up.has(_INJECTORS, webhook("istio-sidecar-injector", "istio-system"))
+    up.has(_VALIDATORS, webhook("istio-validator-istio-system", "istio-system"))
+    assert look.examine("up").facts
+
+
+def test_a_cluster_in_the_mesh_of_another_stack_is_refused(look: Preflight, up: Kubernetes) -> None:
+    up.answers[_NAMESPACE] = {"metadata": {"annotations": {STACK: "isthmus/prod"}}}
+    (problem,) = look.refused("up")
+    assert problem.value == "isthmus/prod"
+
+
+def test_a_foreign_cacerts_is_refused_and_never_read(look: Preflight, up: Kubernetes) -> None:
+    path = f"{_NAMESPACE}/secrets/cacerts"
+    up.answers[path] = {**named("cacerts"), "data": {"ca-key.pem": "do-not-print"}}
+    (problem,) = look.refused("up")
+    assert "Secret cacerts of someone else" in problem.rule
+    forms = {form for asked, form in up.asked if asked == path}
+    assert len(forms) == 1
+    assert "PartialObjectMetadata" in forms.pop()
+
+
+def test_permissions_that_the_update_will_need_are_named(look: Preflight, up: Kubernetes) -> None:
+    up.denied = {"secrets", "clusterroles"}
+    (problem,) = look.refused("up")
+    assert problem.path == "isthmus:clusters[0].kubeconfig"
+    assert "create clusterroles.rbac.authorization.k8s.io" in problem.rule
+    assert "in namespace istio-system: create secrets, patch secrets" in problem.rule
+
+
+def balancer(minutes: int, **status: Any) -> dict[str, Any]:
+    made = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=minutes)
+    found = named("web", "shop")
+    found["metadata"]["creationTimestamp"] = f"{made:%Y-%m-%dT%H:%M:%SZ}"
+    return {**found, "status": {"loadBalancer": status}}
+
+
+def test_load_balancers_that_never_come_are_warned_of(look: Preflight, up: Kubernetes) -> None:
+    up.has("/api/v1/services", balancer(60), balancer(5))
+
+    def warned() -> list[str]:
+        mesh = spec(look.kubeconfig, look.charts, "up", "other", network="n0")
+        apart = (mesh.clusters[0], replace(mesh.clusters[1], network="n1"))
+        return [p.rule for p in preflight.examine(replace(mesh, clusters=apart), _STACK).warnings]
+
+    (rule,) = warned()
+    assert "Service shop/web has waited for one for 60 minutes" in rule
+    up.has("/api/v1/services", balancer(60), balancer(60, ingress=[{"ip": "192.0.2.1"}]))
+    assert not warned(), "another has got its address"
+    up.has("/api/v1/services", balancer(5))
+    assert not warned(), "it may still come"
+
+
+def test_what_may_not_be_asked_is_unchecked_and_said(look: Preflight, up: Kubernetes) -> None:
+    for path in (*_LISTS, _NAMESPACE, _REVIEWS, "/api/v1/namespaces/kube-system"):
+        up.refusals[path] = 403
+    found = look.examine("up")
+    (said,) = found.unchecked
+    assert said.startswith("cluster c0 could not be asked for ")
+    for what in ("its identity", "ranges of its nodes", "an Istio of someone else", "permissions"):
+        assert f"{what} (403 Forbidden)" in said
+    assert found.facts["c0"].kubernetes == "1.34.4"
+
+
+def test_a_kubeconfig_that_no_client_understands_is_unchecked_and_said(
+    look: Preflight, tmp_path: Path
+) -> None:
+    file = Path(look.kubeconfig)
+    file.write_text(file.read_text().replace("token: do-not", "client-key-data: do-not"))
+    (said,) = look.examine("up").unchecked
+    assert "could not be asked for anything" in said
+
+
+def test_a_cluster_that_does_not_exist_yet_has_no_facts(look: Preflight) -> None:
+    here = {"kubeconfig": look.kubeconfig, "context": "up"}
+    there = {"name": "made", "network": "m", "gke": {"region": "europe-west1"}}
+    server = {"server": "https://here.test"}
+    configured = configuration(
+        {**cluster("here", "n"), **here, "apiServer": server},
+        there,
+        charts=look.charts,
+        install="release",
+    )
+    configured["gcp"] = {
+        "project": "acme-mesh",
+        "ranges": "10.64.0.0/10",
+        "otherRanges": ["10.4.0.0/16"],
+    }
+    found = preflight.examine(config.typed(configured), _STACK)
+    assert set(found.facts) == {"here"}
