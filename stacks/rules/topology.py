@@ -53,7 +53,12 @@ def _primaries_exist(spec: MeshSpec) -> Iterator[Problem]:
         if cluster.primary == cluster.name:
             rule, cure = "must name another cluster", "remove it to make this cluster a primary"
         elif cluster.primary not in by_name:
-            rule, cure = "must name a cluster of this mesh", f"name one of: {primaries}"
+            orphans = ", ".join(c.name for c in spec.clusters if c.primary == cluster.primary)
+            rule = "must name a cluster of this mesh"
+            cure = (
+                f"name one of: {primaries}; if {cluster.primary} was taken out of "
+                f"isthmus:clusters, take out its remotes first or with it: {orphans}"
+            )
         elif by_name[cluster.primary].is_remote:
             rule = "must name a primary, and that cluster is itself a remote"
             cure = f"name one of: {primaries}"

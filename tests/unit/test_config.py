@@ -38,6 +38,20 @@ def test_a_remote_names_a_primary_of_the_mesh(primary: str, rule: str) -> None:
     assert [(p.path, p.rule) for p in found] == [("isthmus:clusters[1].primary", rule)]
 
 
+def test_a_primary_that_is_taken_out_while_remotes_name_it_is_refused() -> None:
+    found = problems(
+        configuration(
+            cluster("kept", "n"),
+            cluster("b", "n", primary="taken-out"),
+            cluster("c", "m", primary="taken-out"),
+        )
+    )
+    assert [p.path for p in found] == [f"isthmus:clusters[{i}].primary" for i in (1, 2)]
+    for problem in found:
+        assert problem.cure.startswith("name one of: kept; if taken-out was taken out")
+        assert problem.cure.endswith("take out its remotes first or with it: b, c")
+
+
 def test_a_remote_has_no_control_plane_of_its_own() -> None:
     (problem,) = problems(
         configuration(
