@@ -1,0 +1,146 @@
+"""Claims about what clusters are asked for, and how their answers are read."""
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from stacks import config
+from stacks.cluster_api import UnansweredError
+from stacks.federation import MADE_BY_ISTHMUS, Inventory
+from stacks.preflight import services
+from stacks.problems import MeshRefusedError
+from tests.unit.meshes import cluster, configuration, facts
+
+CART = ("shop", "cart")
+Answers = Mapping[str, Any]
+
+
+def ready(value: bool, **metadata: str) -> dict[str, Any]:
+    conditions = [{"type": "Ready", "status": str(value)}]
+    return {"metadata": metadata, "status": {"conditions": conditions}}
+
+
+def service(*, labels: Mapping[str, str], **spec: Any) -> dict[str, Any]:
+    port = {"name": "http", "port": 80, "targetPort": "web", "protocol": "TCP"}
+    return {
+        "metadata": {"namespace": "shop", "name": "cart", "labels": labels},
+        "spec": {"type": "ClusterIP", "selector": {"app": "cart"}, "ports": [port], **spec},
+    }
+
+
+OWN = service(labels={"mesh": "shared"})
+SHOP = {"metadata": {"name": "shop", "labels": {"istio-injection": "enabled", "team": "a"}}}
+EAST: Answers = {
+    "/api/v1/services mesh=shared": [OWN],
+    "/api/v1/namespaces": [SHOP],
+    "/api/v1/namespaces/shop/services": [OWN],
+    "/api/v1/namespaces/shop/pods app=cart": [ready(False), ready(True)],
+}
+
+
+@dataclass
+class Api:
+    """An API server with prepared answers; nothing elsewhere."""
+
+    answers: Answers
+
+    def get(self, path: str, labelSelector: str = "", limit: str = "") -> Any:
+        found = self.answers.get(f"{path} {labelSelector}".strip(), [])
+        if isinstance(found, Exception):
+            raise found
+        return {"items": found}
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Answers]:
+    """Answers by the cluster's name; a cluster that is not in it must not be asked."""
+    clusters: dict[str, Answers] = {}
+
+    class Connections:
+        @staticmethod
+        @contextmanager
+        def connect(kubeconfig: str) -> Generator[Api]:
+            yield Api(clusters[kubeconfig.removeprefix("kubeconfig of ")])
+
+    monkeypatch.setattr(services, "ClusterApi", Connections)
+    return clusters
+
+
+def inventories(discovery: str = "entries", **more: Any) -> dict[str, Inventory]:
+    given = configuration(cluster("east", "n1"), cluster("west", "n2"))
+    given["mesh"] |= {"discovery": discovery, **({"federate": "mesh=shared"} if not more else {})}
+    spec = config.parse({**given, **more})
+    known = services.with_inventories(spec, facts(spec))
+    return {name: x.inventory for name, x in known.items()}
+
+
+def test_a_labelled_service_is_read_with_its_namespace_and_its_ready_pods(
+    asked: dict[str, Answers],
+) -> None:
+    asked |= {"east": EAST, "west": {}}
+    east = inventories()["east"]
+    found = east.services[CART]
+    assert (found.labelled, found.made, found.takes_callers) == (True, False, True)
+    assert [(p.name, p.port, p.target_port) for p in found.ports] == [("http", 80, "web")]
+    assert east.namespaces["shop"].injection == {"istio-injection": "enabled"}
+    assert east.running == {CART}
+
+
+def test_pods_count_before_their_cluster_has_the_service(asked: dict[str, Answers]) -> None:
+    pods = {"/api/v1/namespaces/shop/pods app=cart": [ready(True)]}
+    asked |= {"east": EAST, "west": pods}
+    assert inventories()["west"].running == {CART}
+
+
+@pytest.mark.parametrize("pod", [ready(False), ready(True, deletionTimestamp="now")])
+def test_pods_that_are_not_ready_or_on_their_way_out_do_not_count(
+    asked: dict[str, Answers], pod: dict[str, Any]
+) -> None:
+    asked |= {"east": {**EAST, "/api/v1/namespaces/shop/pods app=cart": [pod]}, "west": {}}
+    assert inventories()["east"].running == frozenset()
+
+
+def test_copies_are_known_by_their_mark(asked: dict[str, Answers]) -> None:
+    copy = service(labels={MADE_BY_ISTHMUS: "mesh1"})
+    namespace = {"metadata": {"name": "shop", "labels": {MADE_BY_ISTHMUS: "mesh1"}}}
+    west = {"/api/v1/namespaces": [namespace], "/api/v1/namespaces/shop/services": [copy]}
+    asked |= {"east": EAST, "west": west}
+    found = inventories()["west"]
+    assert found.services[CART].made
+    assert found.namespaces["shop"].made
+
+
+@pytest.mark.parametrize("spec", [{"clusterIP": "None"}, {"type": "ExternalName"}])
+def test_headless_services_and_external_names_are_known(
+    asked: dict[str, Answers], spec: dict[str, Any]
+) -> None:
+    wrong = service(labels={"mesh": "shared"}, **spec)
+    answers = {"/api/v1/services mesh=shared": [wrong], "/api/v1/namespaces/shop/services": [wrong]}
+    asked |= {"east": {**EAST, **answers}, "west": {}}
+    with pytest.raises(MeshRefusedError, match="an address of its own"):
+        inventories()
+
+
+def test_a_copied_namespace_says_whether_pods_are_in_it(asked: dict[str, Answers]) -> None:
+    namespace = {"metadata": {"name": "old", "labels": {MADE_BY_ISTHMUS: "mesh1"}}}
+    west = {"/api/v1/namespaces": [namespace], "/api/v1/namespaces/old/pods": [ready(True)]}
+    asked |= {"east": {}, "west": west}
+    assert inventories()["west"].namespaces["old"].occupied
+
+
+def test_a_cluster_that_does_not_tell_is_refused_with_its_path(asked: dict[str, Answers]) -> None:
+    refusal = UnansweredError(403, "Forbidden")
+    asked |= {"east": EAST, "west": {"/api/v1/services mesh=shared": refusal}}
+    with pytest.raises(MeshRefusedError) as refused:
+        inventories()
+    (problem,) = refused.value.problems
+    assert problem.path == "isthmus:clusters[1].kubeconfig"
+    assert "403 Forbidden" in problem.rule
+
+
+def test_nothing_is_asked_where_nothing_is_shared(asked: dict[str, Answers]) -> None:
+    assert not asked
+    assert inventories(sample={"enabled": True}) == {"east": Inventory(), "west": Inventory()}
