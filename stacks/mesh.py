@@ -144,6 +144,13 @@ class MeshBuilder:
             return self.made.server(reader, cluster)
         return self.facts[cluster.name].access.server
 
+    def _tls_server_name(self, cluster: Cluster) -> str | None:
+        """Name in the API server's certificate; the kubeconfig's with the kubeconfig's URL."""
+        told = cluster.api_server
+        if told.tls_server_name is not None or told.server is not None or cluster.gke:
+            return told.tls_server_name
+        return self.facts[cluster.name].access.tls_server_name
+
     def _in(self, cluster: str, *depends_on: pulumi.Resource | None) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(
             provider=self._provider(cluster),
@@ -264,8 +271,8 @@ class MeshBuilder:
             args["certificate_authority"] = api_server.certificate_authority
         elif self.made and cluster.gke:
             args["trusts_public"] = not self.made.is_near(reader, cluster)
-        if api_server.tls_server_name is not None:
-            args["tls_server_name"] = api_server.tls_server_name
+        if name := self._tls_server_name(cluster):
+            args["tls_server_name"] = name
         return RemoteSecret(
             f"{reader.name}-reads-{cluster.name}",
             args,
@@ -478,6 +485,10 @@ class MeshBuilder:
                 },
                 "gateways": {n: g.address for n, g in self.gateways.items()},
                 "control_planes": {n: d.address for n, d in self.discovery.items()},
+                "namespaces": {n: dict(x.labels) for n, x in self.shared.namespaces.items()},
+                "services": {
+                    "/".join(n): [p.port for p in x.ports] for n, x in self.shared.services.items()
+                },
                 "kubernetes": {n: f.kubernetes for n, f in self.facts.items() if f.kubernetes},
                 "versions": {v: c.name for v, c in self._answering().items()}
                 if self.spec.sample.enabled

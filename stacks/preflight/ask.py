@@ -127,6 +127,8 @@ def _questions(
 ) -> Mapping[str, Callable[[], Iterable[Problem]]]:
     """Questions whose answers are problems, by what they are about."""
     namespace = spec.mesh.istio.namespace
+    if cluster.stack is not None:
+        stack = f"{stack.partition('/')[0]}/{cluster.stack}"
     asked: dict[str, Callable[[], Iterable[Problem]]] = {
         "an Istio of someone else": lambda: foreign.istio(api, path, namespace, stack),
         "a cacerts of someone else": lambda: foreign.cacerts(api, path, namespace, stack),
