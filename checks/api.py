@@ -33,6 +33,11 @@ class Served:
 class UnreachedError(Exception):
     """Nothing at an address answered as TLS from where it was tried."""
 
+    def __init__(self, said: str) -> None:
+        super().__init__(said or "the connection was closed without an answer")
+        self.said = said
+        """Why; empty where the connection was taken and then closed."""
+
 
 @dataclass(frozen=True)
 class PodApi(ClusterApi):
@@ -153,7 +158,7 @@ class PodApi(ClusterApi):
                     incoming.write(data)
                 elif not socket.is_open():
                     said = socket.read_stderr(timeout=0).decode(errors="replace").strip()
-                    raise UnreachedError(said or "the connection was closed without an answer")
+                    raise UnreachedError(said)
             raise UnreachedError(f"no answer in {_SECONDS} s")
         except ssl.SSLCertVerificationError:
             raise

@@ -1,6 +1,6 @@
 """What a stack tells of its mesh, for programs that look at it later: the output `mesh`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,10 @@ class Description:
     """Address of each cluster's gateway between networks, where it has one."""
     control_planes: Mapping[str, str]
     """Address at which remotes reach a primary's control plane, by name of the primary."""
+    namespaces: Mapping[str, Mapping[str, str]]
+    """Labels about injection of each namespace that every cluster has, by its name."""
+    services: Mapping[str, Sequence[int]]
+    """Ports of each Service that every cluster has, by `namespace/name`."""
     kubernetes: Mapping[str, str]
     """Version of Kubernetes of each cluster that told it."""
     versions: Mapping[str, str]

@@ -1,0 +1,60 @@
+"""Certificates, compared."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.hashes import SHA256
+
+Certificate = x509.Certificate
+
+
+def read(pem: str) -> Sequence[Certificate]:
+    """Every certificate in a PEM text; none if it holds none, or nonsense."""
+    try:
+        return x509.load_pem_x509_certificates(pem.encode())
+    except ValueError:
+        return []
+
+
+def of_der(der: bytes) -> Certificate:
+    return x509.load_der_x509_certificate(der)
+
+
+def signs(issuer: Certificate, certificate: Certificate) -> bool:
+    """Whether the one was signed with the other's key."""
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def chains(certificate: Certificate, between: Sequence[Certificate], root: Certificate) -> bool:
+    """Whether signatures lead from a certificate to a root, whatever the dates."""
+    at = certificate
+    for _ in range(len(between) + 1):
+        if signs(root, at):
+            return True
+        above = next((c for c in between if c != at and signs(c, at)), None)
+        if above is None:
+            return False
+        at = above
+    return False
+
+
+def days_left(certificate: Certificate) -> float:
+    """Negative when it has ended."""
+    return (certificate.not_valid_after_utc - datetime.now(UTC)).total_seconds() / 86400
+
+
+def end(certificate: Certificate) -> str:
+    """Day on which it ends."""
+    return certificate.not_valid_after_utc.date().isoformat()
+
+
+def name(certificate: Certificate) -> str:
+    """Subject, and enough of the fingerprint to tell it from another of the same name."""
+    fingerprint = certificate.fingerprint(SHA256())
+    return f"{certificate.subject.rfc4514_string()} ({fingerprint.hex()[:12]})"

@@ -1,0 +1,164 @@
+"""The gateways between networks, and the ways to them."""
+
+from collections.abc import Iterator
+
+from checks import istiod, ways
+from checks.api import UnreachedError
+from checks.model import Check, Finding, failed, ok, warning
+from checks.view import Mesh, View
+from stacks.picture.state import Part
+
+_NETWORK = "topology.istio.io/network"
+_PORT = "networking.istio.io/gatewayPort"
+_DEFAULT_PORT = 15443
+
+
+def _ready(mesh: Mesh, view: View) -> Iterator[Finding]:
+    if not mesh.spec.has_gateway(view.cluster):
+        return
+    name = ways.gateway_name(mesh)
+    pods = view.items(view.istio("pods"), labelSelector=f"app={name}")
+    unready = [p for p in pods if not istiod.is_ready(p)]
+    why = "; ".join(istiod.waits_for(p) for p in unready) or "it has no pods"
+    look = f"kubectl --context {view.name} -n {view.namespace} describe pod -l app={name}"
+    if len(unready) == len(pods):
+        stuck = any(c["image"] == "auto" for p in pods for c in p["spec"]["containers"])
+        yield failed(
+            f"no pod of {name} is ready: {why}",
+            f"it was made before the injector answered, and has no image; delete it: kubectl "
+            f"--context {view.name} -n {view.namespace} delete pod -l app={name}"
+            if stuck
+            else look,
+            Part("gateway", view.name),
+        )
+    elif unready:
+        yield warning(f"{len(unready)} of {len(pods)} pods are not ready: {why}", look)
+    else:
+        yield ok(f"{name}: {len(pods)} pod{'s' * (len(pods) != 1)}")
+
+
+def _service(mesh: Mesh, view: View) -> Iterator[Finding]:
+    if not mesh.spec.has_gateway(view.cluster):
+        return
+    part, name = Part("gateway", view.name), ways.gateway_name(mesh)
+    service = view.find(view.istio("services", name))
+    if service is None:
+        yield failed(f"the Service {name} is not there", "`pulumi up --refresh` makes it", part)
+        return
+    addresses = ways.load_balancer(view, name)
+    told = mesh.description.gateways.get(view.name)
+    labels, gateways = service["metadata"].get("labels", {}), mesh.spec.mesh.gateways
+    if not addresses:
+        yield failed(
+            f"the Service {name} has no address",
+            "no other network can reach this cluster. The cloud says why in the Service's events: "
+            f"kubectl --context {view.name} -n {view.namespace} describe service {name}",
+            part,
+        )
+    elif told and told not in addresses:
+        yield failed(
+            f"the address is {', '.join(addresses)} now, and was {told} at the last update",
+            "remotes and entries still lead to the former one; `pulumi up --refresh` passes the "
+            "new one on",
+            part,
+        )
+    else:
+        yield ok(f"{addresses[0]}")
+    if gateways.announced_by == "labels":
+        wanted = {_NETWORK: view.cluster.network}
+        if gateways.port != _DEFAULT_PORT:
+            wanted[_PORT] = str(gateways.port)
+        for label, value in wanted.items():
+            if labels.get(label) != value:
+                yield failed(
+                    f"the label {label} of the Service {name} is {labels.get(label)!r}, not "
+                    f"{value!r}",
+                    "istiod takes the label for the network behind the gateway, so others send "
+                    "nothing here, or what is meant for elsewhere; `pulumi up --refresh` sets it",
+                    part,
+                )
+
+
+def _alone(mesh: Mesh, view: View) -> Iterator[Finding]:
+    labelled = gateways_named = 0
+    for service in view.items("/api/v1/services", labelSelector=_NETWORK):
+        labelled += 1
+        metadata = service["metadata"]
+        if (metadata["namespace"], metadata["name"]) == (view.namespace, ways.gateway_name(mesh)):
+            gateways_named += 1
+            continue
+        yield failed(
+            f"the Service {metadata['namespace']}/{metadata['name']} has the label {_NETWORK}="
+            f"{metadata['labels'][_NETWORK]} too",
+            "istiod sends other networks' traffic to every Service with that label, and this one "
+            "does not let it in (istio/istio#54909); take the label off: kubectl --context "
+            f"{view.name} -n {metadata['namespace']} label service {metadata['name']} {_NETWORK}-",
+            Part("gateway", view.name),
+        )
+    if labelled == gateways_named:
+        yield ok("on no other Service")
+
+
+def _health(mesh: Mesh, view: View) -> Iterator[Finding]:
+    for there in ways.gateways_from(mesh, view):
+        address = ways.gateway_address(mesh, there)
+        url = f"http://{address}:15021/healthz/ready"
+        ran = view.probe_run(
+            *("curl", "-sS", "--max-time", "5", "-o", "/dev/null", "-w", "%{http_code}", url)
+        )
+        if ran.stdout == "200":
+            yield ok(f"{there.name} at {address}")
+        else:
+            said = ran.stderr.strip() or f"HTTP status {ran.stdout}"
+            yield failed(
+                f"{url} (of {there.name}): {said}",
+                "the load balancer asks there whether the gateway lives, and sends it nothing if "
+                f"not. See gateway-ready of {there.name}; if that is well, a firewall is between: "
+                f"let {view.name}'s nodes in to {address}, TCP 15021 and "
+                f"{mesh.spec.mesh.gateways.port}",
+                Part("gateway", there.name),
+            )
+
+
+def _port(mesh: Mesh, view: View) -> Iterator[Finding]:
+    port = mesh.spec.mesh.gateways.port
+    for there in ways.networks_from(mesh, view):
+        address, name = ways.gateway_address(mesh, there), ways.name_behind(mesh, there)
+        try:
+            view.probe_tls((address, port), name or "none.local", mesh.description.root)
+        except UnreachedError as error:
+            # The gateway closes a connection that is for nobody. That it was there, was seen.
+            if name is None and not error.said:
+                yield ok(f"{there.name} at {address}:{port}; nothing is behind it yet")
+                continue
+            yield failed(
+                f"{address}:{port} (of {there.name}) asked for {name}: {error}",
+                f"a firewall, if it is silent or unreachable: let {view.name}'s nodes in to "
+                f"{address}, TCP {port}. If it closes the connection, the Gateway "
+                "cross-network-gateway is missing or wrong in "
+                f"{mesh.control_plane_of(there).name}, or the pods behind it have no sidecar",
+                Part("gateway", there.name),
+            )
+        else:
+            yield ok(f"{there.name} at {address}:{port}")
+
+
+CHECKS = (
+    Check("gateway-ready", "gateways", "gateway is ready", _ready),
+    Check("gateway-service", "gateways", "its Service has address and network", _service),
+    Check("gateway-label", "gateways", "no other Service claims the network", _alone),
+    Check(
+        "gateway-health",
+        "gateways",
+        "pods reach the other gateways' health port",
+        _health,
+        ("cluster-probe",),
+    ),
+    Check(
+        "gateway-port",
+        "gateways",
+        "pods reach services through the other gateways",
+        _port,
+        ("cluster-probe",),
+    ),
+)

@@ -1,0 +1,226 @@
+"""Whether everything that shows a certificate hangs under the common root."""
+
+import base64
+from collections.abc import Iterator
+
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+)
+from cryptography.x509 import BasicConstraints, ExtensionNotFound
+
+from checks import certificates, ways
+from checks.api import UnreachedError
+from checks.certificates import Certificate
+from checks.model import Check, Finding, failed, ok, skipped, warning
+from checks.view import Mesh, View
+from stacks.picture.state import Part
+
+_FILES = ("ca-cert.pem", "ca-key.pem", "root-cert.pem", "cert-chain.pem")
+_AGAIN = (
+    "`pulumi up --refresh` writes the Secret of this mesh again; istiod takes a new intermediate "
+    "within a minute, and needs a restart for another root"
+)
+_ROOT_CONFIG_MAP = "istio-ca-root-cert"
+
+
+def _root(mesh: Mesh) -> Certificate:
+    return certificates.read(mesh.description.root)[0]
+
+
+def _files(view: View) -> dict[str, str]:
+    secret = view.find(view.istio("secrets", "cacerts"))
+    data = (secret or {}).get("data", {})
+    return {k: base64.b64decode(v).decode(errors="replace") for k, v in data.items()}
+
+
+def _intermediate(view: View) -> Certificate | None:
+    found = certificates.read(_files(view).get("ca-cert.pem", ""))
+    return found[0] if found else None
+
+
+def _cacerts(mesh: Mesh, view: View) -> Iterator[Finding]:
+    part = Part("istiod", mesh.control_plane_of(view).name)
+    files = _files(view)
+    if absent := [f for f in _FILES if f not in files]:
+        yield failed(
+            f"the Secret cacerts lacks {', '.join(absent)}"
+            if files
+            else "there is no Secret cacerts",
+            "without it istiod signs with a root of its own, without a word, and with a part of "
+            f"it it does not start; {_AGAIN}",
+            part,
+        )
+        return
+    problem = _wrong(files, _root(mesh))
+    if problem:
+        yield failed(f"in cacerts {problem}", _AGAIN, part)
+    else:
+        yield ok("the intermediate chains to the common root")
+
+
+def _wrong(files: dict[str, str], root: Certificate) -> str:
+    roots = certificates.read(files["root-cert.pem"])
+    own = certificates.read(files["ca-cert.pem"])
+    if not own:
+        return "ca-cert.pem is no certificate"
+    if root not in roots:
+        shown = ", ".join(map(certificates.name, roots)) or "nothing"
+        return f"root-cert.pem is {shown}, and the mesh's root {certificates.name(root)}"
+    if not certificates.chains(own[0], certificates.read(files["cert-chain.pem"]), root):
+        return (
+            f"{certificates.name(own[0])} is signed by {own[0].issuer.rfc4514_string()}, which "
+            f"does not lead to {certificates.name(root)}"
+        )
+    try:
+        key = load_pem_private_key(files["ca-key.pem"].encode(), None)
+    except (ValueError, TypeError):
+        return "ca-key.pem is no private key that istiod could read"
+    form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    if key.public_key().public_bytes(*form) != own[0].public_key().public_bytes(*form):
+        return "ca-key.pem is not the key of ca-cert.pem"
+    try:
+        is_ca = own[0].extensions.get_extension_for_class(BasicConstraints).value.ca
+    except ExtensionNotFound:
+        is_ca = False
+    return "" if is_ca else "ca-cert.pem may not sign certificates (CA:FALSE)"
+
+
+def _expiry(mesh: Mesh, view: View) -> Iterator[Finding]:
+    margin = mesh.spec.mesh.ca.renew_before_days
+    own = _intermediate(view)
+    named = {"the root": _root(mesh)} | ({"the intermediate": own} if own else {})
+    for name, certificate in named.items():
+        left = certificates.days_left(certificate)
+        end = certificates.end(certificate)
+        cure = (
+            "`pulumi up` issues a new one under the same root"
+            if name == "the intermediate"
+            else "a new root needs every workload restarted: plan it"
+        )
+        if left < 0:
+            yield failed(f"{name} ended on {end}", cure, Part("istiod", view.name))
+        elif left < margin:
+            yield warning(f"{name} ends on {end}, in {left:.0f} days", cure)
+        else:
+            yield ok(f"{name} until {end}")
+
+
+def _config_maps(mesh: Mesh, view: View) -> Iterator[Finding]:
+    root = _root(mesh)
+    found = {
+        str(c["metadata"]["namespace"]): str(c.get("data", {}).get("root-cert.pem", ""))
+        for c in view.items("/api/v1/configmaps", fieldSelector=f"metadata.name={_ROOT_CONFIG_MAP}")
+    }
+    other = sorted(n for n, pem in found.items() if certificates.read(pem) != [root])
+    if other:
+        yield failed(
+            f"{_ROOT_CONFIG_MAP} holds another root in: {', '.join(other)}",
+            "proxies that start there trust that one. istiod writes it: see trust-cacerts, and for "
+            f"who else does: kubectl --context {view.name} -n {other[0]} get configmap "
+            f"{_ROOT_CONFIG_MAP} -o yaml --show-managed-fields",
+            Part("istiod", mesh.control_plane_of(view).name),
+        )
+    elif view.namespace not in found:
+        yield failed(
+            f"{_ROOT_CONFIG_MAP} is not in {view.namespace}",
+            "istiod writes it when it reads the cluster: see remote-registry",
+            Part("istiod", mesh.control_plane_of(view).name),
+        )
+    else:
+        yield ok(f"the common root in {len(found)} namespaces")
+
+
+def _istiod(mesh: Mesh, view: View) -> Iterator[Finding]:
+    """As pods of the cluster see it: by the Service, which in a remote leads elsewhere."""
+    serving = mesh.control_plane_of(view)
+    part = Part("control-plane", view.name) if view.cluster.is_remote else Part("istiod", view.name)
+    service = view.find(view.istio("services", "istiod"))
+    if service is None:
+        yield skipped("there is no Service istiod")
+        return
+    try:
+        served = view.probe_tls(
+            (service["spec"]["clusterIP"], 15012),
+            f"istiod.{view.namespace}.svc",
+            mesh.description.root,
+        )
+    except UnreachedError as error:
+        yield failed(
+            f"istiod.{view.namespace}.svc:15012 does not answer: {error}",
+            "proxies of this cluster get no configuration and no certificates; see istiod-reached",
+            part,
+        )
+        return
+    leaf = certificates.of_der(served.leaf)
+    issuer = leaf.issuer.rfc4514_string()
+    today = _intermediate(serving)
+    if served.distrusted:
+        yield failed(
+            f"istiod of {serving.name} shows a certificate of {issuer}: {served.distrusted}",
+            "it signs with another CA than the mesh's, so its proxies and all others refuse each "
+            f"other. See trust-cacerts, then: kubectl --context {serving.name} -n {view.namespace} "
+            "rollout restart deploy/istiod, and after it the workloads",
+            part,
+        )
+    elif today and not certificates.signs(today, leaf):
+        yield failed(
+            f"istiod of {serving.name} signs with another intermediate than the one in cacerts "
+            f"({certificates.name(today)})",
+            "it has not taken the new one, and signs until the old one ends: kubectl --context "
+            f"{serving.name} -n {view.namespace} rollout restart deploy/istiod",
+            part,
+        )
+    else:
+        yield ok(f"signed by {issuer}")
+
+
+def _gateways(mesh: Mesh, view: View) -> Iterator[Finding]:
+    for there in ways.networks_from(mesh, view):
+        sni = ways.name_behind(mesh, there)
+        if sni is None:
+            yield skipped(f"behind the gateway of {there.name} no service is known that shows one")
+            continue
+        try:
+            served = view.probe_tls(
+                (ways.gateway_address(mesh, there), mesh.spec.mesh.gateways.port),
+                sni,
+                mesh.description.root,
+            )
+        except UnreachedError:
+            yield skipped(f"the gateway of {there.name} shows none: see gateway-port")
+            continue
+        issuer = certificates.of_der(served.leaf).issuer.rfc4514_string()
+        if served.distrusted:
+            yield failed(
+                f"through the gateway of {there.name} comes a certificate of {issuer}: "
+                f"{served.distrusted}",
+                f"workloads of {there.name} have certificates of another root; mend trust-cacerts "
+                f"of {mesh.control_plane_of(there).name}, then restart the workloads of "
+                f"{there.name}",
+                Part("traffic", view.name, there.name),
+            )
+        else:
+            yield ok(f"{there.name}: signed by {issuer}")
+
+
+CHECKS = (
+    Check("trust-cacerts", "trust", "the intermediate chains to the common root", _cacerts),
+    Check("trust-expiry", "trust", "certificates do not end soon", _expiry),
+    Check("trust-roots", "trust", "every namespace trusts the common root", _config_maps),
+    Check(
+        "trust-istiod",
+        "trust",
+        "istiod shows a certificate of today's intermediate",
+        _istiod,
+        ("cluster-probe", "istiod-ready"),
+    ),
+    Check(
+        "trust-gateway",
+        "trust",
+        "what other networks show chains to the common root",
+        _gateways,
+        ("cluster-probe",),
+    ),
+)

@@ -1,0 +1,89 @@
+"""Which ways lead from one cluster to another, and what is at their ends."""
+
+from collections.abc import Mapping, Sequence
+
+from checks.view import Mesh, View
+from components import sample
+from components.cluster_aware_gateway import NAMES
+
+ISTIOD_PORTS = (15012, 15017)
+"""At which remotes reach a control plane: xDS and CA, webhooks."""
+
+
+def gateway_name(mesh: Mesh) -> str:
+    """Of the gateways' Services and Deployments."""
+    return NAMES[mesh.spec.mesh.gateways.pods]
+
+
+def gateway_address(mesh: Mesh, view: View) -> str:
+    """Where a cluster's gateway is reached: as the stack told, or else as its Service tells."""
+    told = mesh.description.gateways.get(view.name)
+    return told or (load_balancer(view, gateway_name(mesh)) or [""])[0]
+
+
+def load_balancer(view: View, service: str) -> Sequence[str]:
+    """Addresses of a Service of Istio's namespace; none if it has none or is not there."""
+    found = view.find(view.istio("services", service)) or {}
+    ingress = found.get("status", {}).get("loadBalancer", {}).get("ingress", [])
+    return [str(i.get("ip") or i.get("hostname")) for i in ingress]
+
+
+def networks_from(mesh: Mesh, view: View) -> Sequence[View]:
+    """Clusters that pods of this one reach by a gateway."""
+    return [
+        v
+        for v in mesh.others(view)
+        if mesh.spec.has_gateway(v.cluster)
+        and (v.cluster.network != view.cluster.network or mesh.spec.mesh.discovery == "entries")
+    ]
+
+
+def gateways_from(mesh: Mesh, view: View) -> Sequence[View]:
+    """The same, and the primary whose gateway leads to the control plane."""
+    found = list(networks_from(mesh, view))
+    primary = mesh.control_plane_of(view)
+    if (
+        primary is not view
+        and primary not in found
+        and mesh.spec.exposes_control_plane(primary.cluster)
+    ):
+        found.append(primary)
+    return found
+
+
+def services(mesh: Mesh) -> Mapping[str, Sequence[int]]:
+    """Ports of the Services that every cluster has, by `namespace/name`."""
+    own = {f"{sample.NAMESPACE}/{sample.SERVICE}": [sample.PORT]}
+    return {**mesh.description.services, **(own if mesh.description.versions else {})}
+
+
+def namespaces(mesh: Mesh) -> Mapping[str, Mapping[str, str]]:
+    """Labels about injection of the namespaces that every cluster has, by name."""
+    own = {sample.NAMESPACE: {"istio-injection": "enabled"}}
+    return {**mesh.description.namespaces, **(own if mesh.description.versions else {})}
+
+
+def endpoints(view: View, service: str) -> Sequence[str]:
+    """Addresses and ports of a Service's ready pods in this very cluster."""
+    namespace, _, name = service.partition("/")
+    slices = view.items(
+        f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices",
+        labelSelector=f"kubernetes.io/service-name={name}",
+    )
+    return [
+        f"{address}:{port['port']}"
+        for s in slices
+        for e in s.get("endpoints") or []
+        if e.get("conditions", {}).get("ready", True)
+        for address in e["addresses"]
+        for port in s.get("ports") or []
+    ]
+
+
+def name_behind(mesh: Mesh, view: View) -> str | None:
+    """By which a gateway passes on to a pod of its cluster that shows a certificate."""
+    for service, ports in services(mesh).items():
+        if endpoints(view, service):
+            namespace, _, name = service.partition("/")
+            return f"outbound_.{ports[0]}_._.{name}.{namespace}.svc.cluster.local"
+    return None
