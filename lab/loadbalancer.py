@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Self
 
@@ -29,6 +29,10 @@ from lab.client import connect
 
 _log = logging.getLogger("load-balancer")
 
+BY_NAME = "isthmus-lab/host-name"
+"""Annotation of a Service that is to show a host name first, as AWS's do. It needs no name server:
+it is the address in hexadecimal, which the C library's resolver takes for one."""
+
 
 @dataclass(frozen=True)
 class Wish:
@@ -39,6 +43,7 @@ class Wish:
     name: str
     wanted: str | None
     shown: str | None
+    by_name: bool
 
     @classmethod
     def of(cls, service: V1Service) -> Self | None:
@@ -48,9 +53,14 @@ class Wish:
             return None
         status = service.status and service.status.load_balancer
         ingress = (status and status.ingress) or []
-        shown = ingress[0].ip if ingress else None
+        shown = next((i.ip for i in ingress if i.ip), None)
         return cls(
-            meta.uid or "", meta.namespace or "", meta.name or "", spec.load_balancer_ip, shown
+            meta.uid or "",
+            meta.namespace or "",
+            meta.name or "",
+            spec.load_balancer_ip,
+            shown,
+            BY_NAME in (meta.annotations or {}),
         )
 
 
@@ -120,7 +130,7 @@ class Allocator:
         self._api.patch_namespaced_service_status(
             wish.name,
             wish.namespace,
-            {"status": {"loadBalancer": {"ingress": [{"ip": address}]}}},
+            {"status": {"loadBalancer": {"ingress": _ingress(wish, address)}}},
         )
 
     def _refuse(self, wish: Wish) -> None:
@@ -156,6 +166,12 @@ class Allocator:
             ),
         )
         self._told.add(wish.uid)
+
+
+def _ingress(wish: Wish, address: str) -> list[dict[str, str]]:
+    """What the Service shows. kube-proxy needs the address, wherever in the list it is."""
+    name = {"hostname": f"{int(IPv4Address(address)):#010x}"}
+    return [name, {"ip": address}] if wish.by_name else [{"ip": address}]
 
 
 def main(server: str, pki: str, pool: str) -> None:

@@ -3,7 +3,24 @@
 import json
 from typing import Any
 
+from lab.loadbalancer import BY_NAME
 from tests.mesh.live import LiveMesh
+
+
+def balanced_by_name(mesh: LiveMesh, given: dict[str, Any]) -> dict[str, Any]:
+    """Have the lab's load balancer show a host name for istiod, as AWS's do."""
+    east, west = given["clusters"]
+    way = {**east["controlPlane"], "annotations": {BY_NAME: "yes"}}
+    return {**given, "clusters": [{**east, "controlPlane": way}, west]}
+
+
+def resolves_the_name(mesh: LiveMesh, given: dict[str, Any]) -> None:
+    """The remote dials the address that the load balancer's host name stands for."""
+    get = ("-n", "istio-system", "get", "service", "istiod-remotes", "-o", "json")
+    status = json.loads(mesh.kubectl("east", *get))["status"]["loadBalancer"]["ingress"]
+    assert status[0].keys() == {"hostname"}
+    assert _dialled(mesh) == status[1]["ip"]
+    assert _injects(mesh)
 
 
 def pod_moves(mesh: LiveMesh, given: dict[str, Any]) -> None:

@@ -15,10 +15,12 @@ from tests.mesh.live import LiveMesh
 METHODS = ("rendered", "release")
 BEFORE: Mapping[str, Callable[[LiveMesh, dict[str, Any]], dict[str, Any]]] = {
     "by-hand": api_servers.behind_a_load_balancer,
+    "one-network": exposures.balanced_by_name,
 }
 """What is done to a stack's clusters before its first update; gives what is to be configured."""
 AFTER: Mapping[str, Callable[[LiveMesh, dict[str, Any]], None]] = {
     "by-hand": api_servers.is_dialled_where_told,
+    "one-network": exposures.resolves_the_name,
     "one-network-internal": exposures.change_to_the_gateway_and_back,
     "one-network-pod-ip": exposures.pod_moves,
     "replicated": sharing.follows_the_users_services_and_pods,
