@@ -173,7 +173,7 @@ class GkeCluster(pulumi.ComponentResource):
             self._pool(name, args, pool, cluster, account, tag)
         self.named_server = cluster.control_plane_endpoints_config.apply(_named_server)
         self.private_server = cluster.private_cluster_config.apply(
-            lambda config: f"https://{config.private_endpoint}"
+            lambda config: _https(config.private_endpoint, "private address")
         )
         self.kubeconfig = self.named_server.apply(lambda server: _kubeconfig(name, server))
         self.register_outputs({"server": self.named_server})
@@ -250,6 +250,7 @@ class GkeCluster(pulumi.ComponentResource):
                 "service_account": account.email,
                 "oauth_scopes": [_SCOPE],
                 "tags": [tag],
+                # For node selectors: the name that GKE labels nodes with ends in chance.
                 "labels": {"isthmus/pool": pool["name"]},
                 "shielded_instance_config": {"enable_secure_boot": True},
                 "workload_metadata_config": {"mode": "GKE_METADATA"},
@@ -291,9 +292,13 @@ def _autopilot(account: serviceaccount.Account, tag: str) -> dict[str, Any]:
 
 def _named_server(config: container.outputs.ClusterControlPlaneEndpointsConfig) -> str:
     named = config.dns_endpoint_config
-    if named is None or not named.endpoint:
-        raise ValueError("Google Cloud has given the API server no DNS name; run `pulumi up` again")
-    return f"https://{named.endpoint}"
+    return _https(named.endpoint if named else None, "DNS name")
+
+
+def _https(host: str | None, what: str) -> str:
+    if not host:
+        raise ValueError(f"Google Cloud has given an API server no {what}; run `pulumi up` again")
+    return f"https://{host}"
 
 
 def _kubeconfig(name: str, server: str) -> str:

@@ -7,7 +7,7 @@ It never speaks to Google Cloud: whatever would need that is refused with a sent
 from __future__ import annotations
 
 import hashlib
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import grpc
 
@@ -15,7 +15,7 @@ from lab.plugins import diff
 from lab.plugins.protocol import engine_pb2, provider_pb2
 from lab.plugins.sdk_types import SdkTypes
 from lab.plugins.servicer import Provider, ProviderError, serve
-from lab.plugins.values import Object, decode, encode, plain
+from lab.plugins.values import UNKNOWN, Object, decode, encode, plain
 
 # What the provider's configuration alone can answer: result by configuration key. Other results
 # are left out: the engine refuses unknown ones (sdk/go/common/resource/plugin/provider_plugin.go).
@@ -26,6 +26,16 @@ INVOKES: dict[str, dict[str, str]] = {
         "zone": "zone",
     },
     "gcp:organizations/getProject:getProject": {"projectId": "project"},
+}
+# What the API fills in within objects that the program gives; the SDK does not tell it from inputs.
+# Source: terraform-provider-google services/container/resource_container_cluster.go, "Computed".
+COMPUTED: dict[str, tuple[diff.Path, ...]] = {
+    "gcp:container/cluster:Cluster": (
+        ("controlPlaneEndpointsConfig", "dnsEndpointConfig", "endpoint"),
+        ("privateClusterConfig", "privateEndpoint"),
+        ("privateClusterConfig", "publicEndpoint"),
+        ("privateClusterConfig", "peeringName"),
+    ),
 }
 _CURE = (
     "install the real plugin (`pulumi plugin install resource gcp v10.2.0`) and give it"
@@ -74,7 +84,12 @@ class Gcp(Provider):
         if not request.preview:
             _refuse(request.urn, "to create it")
         # Outputs left out are unknown in a preview.
-        return provider_pb2.CreateResponse(properties=request.properties)
+        outputs = decode(request.properties)
+        for *path, last in COMPUTED.get(_token(request.urn), ()):
+            here = diff.get(outputs, tuple(path))
+            if isinstance(here, dict):
+                cast(Object, here).setdefault(str(last), UNKNOWN)
+        return provider_pb2.CreateResponse(properties=encode(outputs))
 
     def Read(
         self, request: provider_pb2.ReadRequest, context: grpc.ServicerContext

@@ -41,13 +41,13 @@ class MadeClusters:
         """Whether the reader reaches the API server's private address."""
         return self.crossings.same_vpc(reader, cluster)
 
-    def describe(self, cluster: Cluster) -> Mapping[str, str]:
+    def describe(self, cluster: Cluster) -> Mapping[str, str | Mapping[str, str]]:
         """For the stack's outputs: where it is, and its ranges, to be fixed by who wants to."""
         ranges = self.crossings.ranges[cluster.name]
         return {
             "region": settings(cluster).region,
             "vpc": vpc_of(cluster),
-            **{to_camel(kind): ranges[kind] for kind in KINDS},
+            "ranges": {to_camel(kind): ranges[kind] for kind in KINDS},
         }
 
     def login(self, cluster: Cluster) -> Sequence[str]:

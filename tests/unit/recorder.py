@@ -90,6 +90,8 @@ class _Answers(mocks.Mocks):
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         state = dict(args.inputs)
+        if args.typ.startswith("gcp:"):
+            state.setdefault("name", args.name)
         kind = args.typ.rsplit(":", 1)[-1]
         if kind == "PrivateKey":
             state["privateKeyPem"] = f"KEY of {args.name}\n"
@@ -102,6 +104,13 @@ class _Answers(mocks.Mocks):
             hostname = self.hostnames.get(args.name)
             ingress = {"hostname": hostname} if hostname else {"ip": address}
             state["status"] = {"loadBalancer": {"ingress": [ingress]}}
+        elif args.typ == "gcp:container/cluster:Cluster":
+            named = {"endpoint": f"{state['name']}.gke.test"}
+            state["controlPlaneEndpointsConfig"] = {"dnsEndpointConfig": named}
+            state["privateClusterConfig"] = {"privateEndpoint": f"private.{state['name']}.test"}
+        elif kind == "Account":
+            state["email"] = f"{args.name}@gke.test"
+            state["member"] = f"serviceAccount:{args.name}@gke.test"
         elif kind == "Endpoints":
             state["subsets"] = [{"addresses": [{"ip": "198.51.100.7"}]}]
         elif kind == "Secret" and state.get("type") == "kubernetes.io/service-account-token":
