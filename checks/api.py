@@ -4,7 +4,7 @@ import ssl
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from stacks.cluster_api import ClusterApi, UnansweredError
 
@@ -18,6 +18,25 @@ class Ran:
     stdout: str
     stderr: str
     status: int
+
+
+class Container(NamedTuple):
+    """Where a command runs."""
+
+    namespace: str
+    pod: str
+    name: str
+
+
+class Server(NamedTuple):
+    """A TLS server."""
+
+    host: str
+    port: int
+    name: str
+    """To ask for (SNI)."""
+    protocol: str
+    """To speak (ALPN). What a gateway passes on is `istio`; istiod itself speaks `h2`."""
 
 
 @dataclass(frozen=True)
@@ -72,17 +91,17 @@ class PodApi(ClusterApi):
         """
         self._ask("DELETE", path, {}, body)
 
-    def run(self, namespace: str, pod: str, container: str, *command: str) -> Ran:
+    def run(self, container: Container, *command: str) -> Ran:
         """Run a command in a container until it ends, at most 10 seconds.
 
         Raises:
             UnansweredError: the command cannot be started.
         """
-        socket = self._execute(namespace, pod, container, command, stdin=False)
+        socket = self._execute(container, command, stdin=False)
         try:
             socket.run_forever(timeout=_SECONDS)
             if socket.is_open():
-                raise UnansweredError(None, f"`{command[0]}` in pod {pod} did not end")
+                raise UnansweredError(None, f"`{command[0]}` in pod {container.pod} did not end")
             return Ran(
                 socket.read_stdout(timeout=0).decode(errors="replace"),
                 socket.read_stderr(timeout=0).decode(errors="replace"),
@@ -91,23 +110,14 @@ class PodApi(ClusterApi):
         finally:
             socket.close()
 
-    def tls(
-        self,
-        namespace: str,
-        pod: str,
-        container: str,
-        address: tuple[str, int],
-        name: str,
-        root: str,
-    ) -> Served:
+    def tls(self, container: Container, server: Server, root: str) -> Served:
         """Shake hands with a TLS server, as seen from a pod that has `nc`.
 
         The bytes go through the pod and the keys stay here, so that nothing but a socket is needed
         there, and OpenSSL judges the chain.
 
         Args:
-            address: IP address and port, dialled in the pod.
-            name: server name to ask for (SNI).
+            server: its host is dialled in the pod.
             root: PEM text of the root to verify the chain with.
 
         Raises:
@@ -117,29 +127,20 @@ class PodApi(ClusterApi):
         distrusted = ""
         context = ssl.create_default_context(cadata=root)
         context.check_hostname = False
-        # A gateway between networks passes connections on by name and by this protocol.
-        context.set_alpn_protocols(["istio"])
+        context.set_alpn_protocols([server.protocol])
         try:
-            return Served(self._shake(namespace, pod, container, address, name, context), "")
+            return Served(self._shake(container, server, context), "")
         except ssl.SSLCertVerificationError as error:
             distrusted = error.verify_message
         context.verify_mode = ssl.CERT_NONE
-        leaf = self._shake(namespace, pod, container, address, name, context)
+        leaf = self._shake(container, server, context)
         return Served(leaf, distrusted)
 
-    def _shake(
-        self,
-        namespace: str,
-        pod: str,
-        container: str,
-        address: tuple[str, int],
-        name: str,
-        context: ssl.SSLContext,
-    ) -> bytes:
+    def _shake(self, container: Container, server: Server, context: ssl.SSLContext) -> bytes:
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        tls = context.wrap_bio(incoming, outgoing, server_hostname=name)
-        dial = ("nc", "-w", "5", address[0], str(address[1]))
-        socket = self._execute(namespace, pod, container, dial, stdin=True)
+        tls = context.wrap_bio(incoming, outgoing, server_hostname=server.name)
+        dial = ("nc", "-w", "5", server.host, str(server.port))
+        socket = self._execute(container, dial, stdin=True)
         deadline = time.monotonic() + _SECONDS
         try:
             while time.monotonic() < deadline:
@@ -163,19 +164,17 @@ class PodApi(ClusterApi):
         except ssl.SSLCertVerificationError:
             raise
         except ssl.SSLError as error:
-            raise UnreachedError(f"no TLS: {error.reason}") from None
+            raise UnreachedError(f"no TLS: {error.reason or error}") from None
         finally:
             socket.close()
 
-    def _execute(
-        self, namespace: str, pod: str, container: str, command: Sequence[str], *, stdin: bool
-    ) -> Any:
+    def _execute(self, container: Container, command: Sequence[str], *, stdin: bool) -> Any:
         from kubernetes.client import ApiException
         from kubernetes.stream.ws_client import websocket_call
 
         configuration = self._client.configuration
         query: list[tuple[str, object]] = [
-            ("container", container),
+            ("container", container.name),
             ("command", list(command)),
             ("stdin", str(stdin).lower()),
             ("stdout", "true"),
@@ -185,7 +184,8 @@ class PodApi(ClusterApi):
             return websocket_call(
                 configuration,
                 "GET",
-                f"{configuration.host}/api/v1/namespaces/{namespace}/pods/{pod}/exec",
+                f"{configuration.host}/api/v1/namespaces/{container.namespace}"
+                f"/pods/{container.pod}/exec",
                 query_params=query,
                 headers={"authorization": self.token} if self.token else {},
                 binary=True,
@@ -193,4 +193,6 @@ class PodApi(ClusterApi):
                 _request_timeout=_SECONDS,
             )
         except ApiException as error:
-            raise UnansweredError(error.status or None, f"exec in {pod}: {error.reason}") from None
+            raise UnansweredError(
+                error.status or None, f"exec in {container.pod}: {error.reason}"
+            ) from None

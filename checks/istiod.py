@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from checks.api import Container
 from checks.view import Json, View
 from stacks.cluster_api import UnansweredError
 
@@ -38,14 +39,50 @@ def asked(view: View, path: str) -> Any:
     Raises:
         UnansweredError: no istiod is ready, or it does not tell.
     """
-    ready = [p for p in pods(view) if is_ready(p)]
+    return _parsed(path, _said(view, path))
+
+
+def version(view: View) -> str:
+    """Version of a ready istiod, e.g. `1.31.0`.
+
+    Raises:
+        UnansweredError: no istiod is ready, or it does not tell.
+    """
+    return _said(view, "/version").strip().partition("-")[0]
+
+
+def proxies(view: View) -> Sequence[Json]:
+    """Proxies that are connected to any istiod of a primary."""
+    return [
+        proxy
+        for pod in _ready(view)
+        for proxy in _parsed("/debug/syncz", _ask(view, pod, "/debug/syncz"))
+    ]
+
+
+def _ready(view: View) -> Sequence[str]:
+    ready = [str(p["metadata"]["name"]) for p in pods(view) if is_ready(p)]
     if not ready:
         raise UnansweredError(None, f"no istiod of {view.name} is ready")
+    return ready
+
+
+def _said(view: View, path: str) -> str:
+    return _ask(view, _ready(view)[0], path)
+
+
+def _ask(view: View, pod: str, path: str) -> str:
     # The interface trusts its own pod, and nobody else without a token of Istio's.
-    name = ready[0]["metadata"]["name"]
-    ran = view.run(view.namespace, name, _CONTAINER, "pilot-discovery", "request", "GET", path)
+    ran = view.run(
+        Container(view.namespace, pod, _CONTAINER), "pilot-discovery", "request", "GET", path
+    )
+    if ran.status:
+        raise UnansweredError(None, f"{pod} at {path}: {ran.stderr.strip()}")
+    return ran.stdout
+
+
+def _parsed(path: str, said: str) -> Any:
     try:
-        return json.loads(ran.stdout)
+        return json.loads(said)
     except json.JSONDecodeError:
-        said = (ran.stderr or ran.stdout).strip().splitlines()[-1:]
-        raise UnansweredError(None, f"{name} at {path}: {' '.join(said)}") from None
+        raise UnansweredError(None, f"istiod at {path}: {said.strip()[:200]}") from None

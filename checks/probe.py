@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from checks.api import PodApi, Ran, Served
+from checks.api import Container, PodApi, Ran, Served, Server
 from components.sample import CLIENT_IMAGE
 from stacks.cluster_api import UnansweredError
 
-CONTAINER = "probe"
+_CONTAINER = "probe"
 _STARTS_WITHIN = 20
 _LIVES = 120
 
@@ -54,11 +54,11 @@ class Probe:
 
     def run(self, *command: str) -> Ran:
         """Run a command in the pod, which must have started."""
-        return self._api.run(self._namespace, self._started, CONTAINER, *command)
+        return self._api.run(self._container, *command)
 
-    def tls(self, address: tuple[str, int], name: str, root: str) -> Served:
+    def tls(self, server: Server, root: str) -> Served:
         """Shake hands with a TLS server as seen from the pod; see `PodApi.tls`."""
-        return self._api.tls(self._namespace, self._started, CONTAINER, address, name, root)
+        return self._api.tls(self._container, server, root)
 
     def remove(self) -> None:
         """Remove the Job and its pod, if it was made. Kubernetes does it where this fails."""
@@ -70,10 +70,10 @@ class Probe:
                 )
 
     @property
-    def _started(self) -> str:
+    def _container(self) -> Container:
         if self._pod is None:
             raise AssertionError("the probe was not started")
-        return self._pod
+        return Container(self._namespace, self._pod, _CONTAINER)
 
 
 def _job(name: str) -> Mapping[str, Any]:
@@ -99,7 +99,7 @@ def _job(name: str) -> Mapping[str, Any]:
                     },
                     "containers": [
                         {
-                            "name": CONTAINER,
+                            "name": _CONTAINER,
                             "image": CLIENT_IMAGE,
                             "command": ["sleep", str(_LIVES)],
                             "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}},

@@ -6,14 +6,34 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
 
 from checks.model import Check, Finding, Result, Status, failed, skipped
-from checks.sections import clusters, control_plane, remote_secrets, traffic
+from checks.sections import (
+    clusters,
+    control_plane,
+    endpoints,
+    gateways,
+    injection,
+    remote_secrets,
+    sameness,
+    traffic,
+    trust,
+)
 from checks.view import Mesh, View
 from stacks.cluster_api import UnansweredError
 from stacks.description import Description
 
 # Sections in the order in which one thing needs another: `needs` leads backwards only.
 CHECKS: tuple[Check, ...] = tuple(
-    chain(clusters.CHECKS, control_plane.CHECKS, remote_secrets.CHECKS, traffic.CHECKS)
+    chain(
+        clusters.CHECKS,
+        control_plane.CHECKS,
+        trust.CHECKS,
+        remote_secrets.CHECKS,
+        gateways.CHECKS,
+        injection.CHECKS,
+        sameness.CHECKS,
+        endpoints.CHECKS,
+        traffic.CHECKS,
+    )
 )
 _ALL_NEED = "cluster-answers"
 _THREADS = 16

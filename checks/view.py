@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from checks.api import PodApi, Ran, Served
+from checks.api import Container, PodApi, Ran, Served, Server
 from checks.once import Once
 from checks.probe import Probe
 from stacks.cluster_api import UnansweredError
@@ -68,11 +68,10 @@ class View:
         """The answer to an object that is sent; used for reviews and dry runs only."""
         return self._api.post(path, body)
 
-    def run(self, namespace: str, pod: str, container: str, *command: str) -> Ran:
+    def run(self, container: Container, *command: str) -> Ran:
         """Run a command in a container, once for all who ask for the same."""
         return self._once.get(
-            ("run", namespace, pod, container, *command),
-            lambda: self._api.run(namespace, pod, container, *command),
+            ("run", container, *command), lambda: self._api.run(container, *command)
         )
 
     def start_probe(self) -> None:
@@ -88,12 +87,10 @@ class View:
         self.start_probe()
         return self._once.get(("probe", *command), lambda: self._probe.run(*command))
 
-    def probe_tls(self, address: tuple[str, int], name: str, root: str) -> Served:
-        """The certificate that an address shows to the probe; see `PodApi.tls`."""
+    def probe_tls(self, server: Server, root: str) -> Served:
+        """The certificate that a server shows to the probe; see `PodApi.tls`."""
         self.start_probe()
-        return self._once.get(
-            ("tls", address, name, root), lambda: self._probe.tls(address, name, root)
-        )
+        return self._once.get(("tls", server, root), lambda: self._probe.tls(server, root))
 
 
 @dataclass(frozen=True)

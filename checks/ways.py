@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from checks.api import Server
 from checks.view import Mesh, View
 from components import sample
 from components.cluster_aware_gateway import NAMES
@@ -28,13 +29,27 @@ def load_balancer(view: View, service: str) -> Sequence[str]:
     return [str(i.get("ip") or i.get("hostname")) for i in ingress]
 
 
+def is_behind_gateway(mesh: Mesh, view: View, there: View) -> bool:
+    """Whether pods of a cluster are reached by its gateway from another one."""
+    return there.cluster.network != view.cluster.network or mesh.spec.mesh.discovery == "entries"
+
+
+def gateway_server(mesh: Mesh, view: View, name: str) -> Server:
+    """What answers through a cluster's gateway by a name of `name_behind`."""
+    return Server(gateway_address(mesh, view), mesh.spec.mesh.gateways.port, name, "istio")
+
+
+def istiod_server(view: View, host: str, port: int) -> Server:
+    """istiod, as pods of a cluster ask for it."""
+    return Server(host, port, f"istiod.{view.namespace}.svc", "h2")
+
+
 def networks_from(mesh: Mesh, view: View) -> Sequence[View]:
     """Clusters that pods of this one reach by a gateway."""
     return [
         v
         for v in mesh.others(view)
-        if mesh.spec.has_gateway(v.cluster)
-        and (v.cluster.network != view.cluster.network or mesh.spec.mesh.discovery == "entries")
+        if mesh.spec.has_gateway(v.cluster) and is_behind_gateway(mesh, view, v)
     ]
 
 

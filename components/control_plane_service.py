@@ -25,7 +25,7 @@ INTERNAL: Mapping[Cloud, Mapping[str, str]] = {
 }
 """Annotations that keep a load balancer off the internet, from each cloud's documents."""
 
-_NAME = "istiod-remotes"
+NAME = "istiod-remotes"
 
 
 class ControlPlaneServiceArgs(TypedDict):
@@ -58,7 +58,7 @@ class ControlPlaneService(pulumi.ComponentResource):
         service = core.v1.Service(
             f"{name}-istiod-remotes",
             metadata={
-                "name": _NAME,
+                "name": NAME,
                 "namespace": args["namespace"],
                 "annotations": {**args["annotations"], **WAIT},
             },
@@ -73,5 +73,5 @@ class ControlPlaneService(pulumi.ComponentResource):
             },
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self.address = address_of(service, f"Service {_NAME} in cluster {args['cluster']}")
+        self.address = address_of(service, f"Service {NAME} in cluster {args['cluster']}")
         self.register_outputs({"address": self.address})

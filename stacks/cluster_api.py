@@ -109,8 +109,17 @@ class ClusterApi:
         except (HTTPError, OSError) as error:
             raise UnansweredError(None, str(error)) from None
         if answer.status >= 400:
-            raise UnansweredError(answer.status, str(answer.reason))
+            raise UnansweredError(answer.status, _message(data) or str(answer.reason))
         try:
             return json.loads(data)
         except ValueError:
             raise UnansweredError(answer.status, "what came back is not JSON") from None
+
+
+def _message(data: bytes) -> str:
+    """What a server says of its refusal, where that is a Status of Kubernetes."""
+    try:
+        said = json.loads(data)
+    except ValueError:
+        return ""
+    return str(said.get("message", "")) if isinstance(said, dict) else ""

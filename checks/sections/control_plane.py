@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 
-from checks import istiod
-from checks.model import Check, Finding, failed, ok, warning
+from checks import istiod, ways
+from checks.api import UnreachedError
+from checks.model import Check, Finding, failed, ok, skipped, warning
 from checks.view import Mesh, View
+from components.control_plane_service import NAME as SERVICE
 from stacks.picture.state import Part
 
 
@@ -29,4 +31,116 @@ def _ready(_mesh: Mesh, view: View) -> Iterator[Finding]:
         yield ok(f"{len(ready)} pod{'s' * (len(ready) != 1)}")
 
 
-CHECKS = (Check("istiod-ready", "control plane", "istiod is ready", _ready),)
+def _version(mesh: Mesh, view: View) -> Iterator[Finding]:
+    if view.cluster.is_remote:
+        return
+    wanted, found = mesh.spec.mesh.istio.version, istiod.version(view)
+    if found == wanted:
+        yield ok(f"Istio {found}")
+    else:
+        yield failed(
+            f"istiod is {found}, where the stack has {wanted}",
+            "someone else installs Istio here, or the update has not ended: kubectl --context "
+            f"{view.name} -n {view.namespace} rollout status deploy/istiod, then `pulumi up`",
+            Part("istiod", view.name),
+        )
+
+
+def _address(mesh: Mesh, view: View) -> Iterator[Finding]:
+    """A remote's Service leads where its primary's control plane is."""
+    if not view.cluster.is_remote:
+        return
+    part, primary = Part("control-plane", view.name), mesh.control_plane_of(view)
+    told = mesh.description.control_planes.get(primary.name)
+    if view.find(view.istio("services", "istiod")) is None:
+        yield failed(
+            "the Service istiod is not there",
+            "webhooks and proxies of a remote look for istiod by that name; `pulumi up --refresh` "
+            "makes it",
+            part,
+        )
+        return
+    found = ways.endpoints(view, f"{view.namespace}/istiod")
+    if not found:
+        yield failed(
+            "the Service istiod leads nowhere: it has no endpoints",
+            "`pulumi up --refresh` makes its EndpointSlice, which the chart istiod has with "
+            "remotePilotAddress",
+            part,
+        )
+        return
+    wanted = {f"{told}:{port}" for port in ways.ISTIOD_PORTS}
+    if told and set(found) != wanted:
+        yield failed(
+            f"the Service istiod leads to {', '.join(sorted(found))}, and {primary.name}'s "
+            f"control plane is at {told}",
+            "`pulumi up --refresh` passes the address on",
+            part,
+        )
+        return
+    now = _where_it_is(mesh, primary)
+    if told and now is not None and told not in now:
+        yield failed(
+            f"istiod of {primary.name} has moved from {told} to {', '.join(now) or 'nowhere'}",
+            "`pulumi up --refresh` passes the new address on. Of the ways to expose a control "
+            "plane, pod-ip is the one that does not outlive a pod",
+            part,
+        )
+    else:
+        yield ok(f"leads to {primary.name} at {told or ', '.join(sorted(found))}")
+
+
+def _where_it_is(mesh: Mesh, primary: View) -> list[str] | None:
+    """Addresses of a control plane as its cluster tells now; None if it does not."""
+    control_plane = mesh.spec.control_plane(primary.cluster)
+    match control_plane and control_plane.exposure:
+        case "pod-ip":
+            return [str(p["status"].get("podIP")) for p in istiod.pods(primary)]
+        case "gateway":
+            return list(ways.load_balancer(primary, ways.gateway_name(mesh)))
+        case "load-balancer" | "internal-load-balancer":
+            return list(ways.load_balancer(primary, SERVICE))
+        case _:
+            return None
+
+
+def _reached(mesh: Mesh, view: View) -> Iterator[Finding]:
+    if not view.cluster.is_remote:
+        return
+    primary = mesh.control_plane_of(view)
+    address = mesh.description.control_planes.get(primary.name)
+    if address is None:
+        yield skipped(f"the stack does not tell where {primary.name}'s control plane is reached")
+        return
+    for port, what in zip(ways.ISTIOD_PORTS, ("configuration and CA", "webhooks"), strict=True):
+        try:
+            view.probe_tls(ways.istiod_server(view, address, port), mesh.description.root)
+        except UnreachedError as error:
+            yield failed(
+                f"{address}:{port} ({what}) from a pod: {error}",
+                f"let {view.name}'s nodes, and for 15017 its API server, in to {address}, TCP "
+                f"{port}; if that is open, see gateway-ready and istiod-ready of {primary.name}",
+                Part("control-plane", view.name),
+            )
+        else:
+            yield ok(f"{address}:{port}")
+
+
+CHECKS = (
+    Check("istiod-ready", "control plane", "istiod is ready", _ready),
+    Check(
+        "istiod-version",
+        "control plane",
+        "istiod has the version of the stack",
+        _version,
+        ("istiod-ready",),
+    ),
+    Check("istiod-address", "control plane", "remotes are led to their primary", _address),
+    Check(
+        "istiod-reached",
+        "control plane",
+        "pods of a remote reach its istiod",
+        _reached,
+        ("cluster-probe", "istiod-ready"),
+    ),
+)

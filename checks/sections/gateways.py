@@ -125,7 +125,9 @@ def _port(mesh: Mesh, view: View) -> Iterator[Finding]:
     for there in ways.networks_from(mesh, view):
         address, name = ways.gateway_address(mesh, there), ways.name_behind(mesh, there)
         try:
-            view.probe_tls((address, port), name or "none.local", mesh.description.root)
+            view.probe_tls(
+                ways.gateway_server(mesh, there, name or "none.local"), mesh.description.root
+            )
         except UnreachedError as error:
             # The gateway closes a connection that is for nobody. That it was there, was seen.
             if name is None and not error.said:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from checks import istiod
+from checks.api import Container
 from checks.model import Check, Finding, failed, ok, skipped
 from checks.view import Mesh, View
 from components import sample
@@ -29,7 +30,8 @@ def _answers(mesh: Mesh, view: View) -> Iterator[Finding]:
             Part("traffic", view.name, view.name),
         )
         return
-    ran = view.run(sample.NAMESPACE, ready[0], "sleep", "sh", "-c", _script(tuple(versions)))
+    sleep = Container(sample.NAMESPACE, ready[0], "sleep")
+    ran = view.run(sleep, "sh", "-c", _script(tuple(versions)))
     asked, _, last = ran.stdout.strip().partition("\n")
     times, _, seen = asked.partition(" ")
     for version, cluster in versions.items():

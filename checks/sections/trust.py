@@ -142,9 +142,7 @@ def _istiod(mesh: Mesh, view: View) -> Iterator[Finding]:
         return
     try:
         served = view.probe_tls(
-            (service["spec"]["clusterIP"], 15012),
-            f"istiod.{view.namespace}.svc",
-            mesh.description.root,
+            ways.istiod_server(view, service["spec"]["clusterIP"], 15012), mesh.description.root
         )
     except UnreachedError as error:
         yield failed(
@@ -183,11 +181,7 @@ def _gateways(mesh: Mesh, view: View) -> Iterator[Finding]:
             yield skipped(f"behind the gateway of {there.name} no service is known that shows one")
             continue
         try:
-            served = view.probe_tls(
-                (ways.gateway_address(mesh, there), mesh.spec.mesh.gateways.port),
-                sni,
-                mesh.description.root,
-            )
+            served = view.probe_tls(ways.gateway_server(mesh, there, sni), mesh.description.root)
         except UnreachedError:
             yield skipped(f"the gateway of {there.name} shows none: see gateway-port")
             continue

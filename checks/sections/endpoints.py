@@ -1,0 +1,137 @@
+"""What a proxy knows of shared services, against what the clusters have."""
+
+import fnmatch
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from checks import istiod, ways
+from checks.api import Container
+from checks.model import Check, Finding, failed, ok, skipped
+from checks.view import Json, Mesh, View
+from stacks.cluster_api import UnansweredError
+from stacks.picture.state import Part
+
+_PROXY = "istio-proxy"
+_DOMAIN = "svc.cluster.local"
+
+
+def _endpoints(mesh: Mesh, view: View) -> Iterator[Finding]:
+    services = ways.services(mesh)
+    if not services:
+        yield skipped("no service is shared: isthmus:sample and isthmus:services are empty")
+        return
+    caller = _caller(mesh, view)
+    if caller is None:
+        yield skipped("no workload with a sidecar runs here, whose proxy could be asked")
+        return
+    known = _known(view, caller)
+    for service, ports in services.items():
+        namespace, _, name = service.partition("/")
+        for port in ports:
+            found = known.get(f"outbound|{port}||{name}.{namespace}.{_DOMAIN}")
+            yield from _compared(mesh, view, service, found)
+
+
+def _compared(
+    mesh: Mesh, view: View, service: str, found: Mapping[str, bool] | None
+) -> Iterator[Finding]:
+    """What a proxy has for a service, by its address whether it is healthy."""
+    wanted = _wanted(mesh, view, service)
+    if found is None:
+        yield failed(
+            f"the proxy does not know {service}",
+            "is a Sidecar object in the way, or the Service not there? See same-services",
+            Part("cluster", view.name),
+        )
+        return
+    well = True
+    for address, cluster in wanted.items():
+        if not found.get(address, False):
+            well = False
+            state = "which is unhealthy" if address in found else "which the proxy does not know"
+            yield failed(
+                f"{service} runs in {cluster} at {address}, {state}",
+                _hint(mesh, view, cluster),
+                Part("traffic", view.name, cluster),
+            )
+    for address in found.keys() - wanted.keys():
+        well = False
+        yield failed(
+            f"the proxy has {address} for {service}, which is no pod here and no gateway",
+            "it dials pods of another network, or of a cluster that is gone. See gateway-service, "
+            "same-network and remote-secret; then proxy-identity",
+            Part("traffic", view.name, view.name),
+        )
+    if well:
+        yield ok(f"{service}: {', '.join(wanted) or 'runs nowhere'}")
+
+
+def _hint(mesh: Mesh, view: View, cluster: str) -> str:
+    control_plane = mesh.spec.control_plane_of(view.cluster)
+    if cluster == view.name:
+        return f"istiod of {control_plane} does not read {cluster}: see remote-registry"
+    if mesh.spec.mesh.discovery == "entries":
+        return f"`pulumi up --refresh` enters the gateway of {cluster} again"
+    return (
+        f"istiod of {control_plane} must read {cluster} (remote-registry), know its gateway "
+        f"(gateway-service), and see sidecars on the pods there (proxy-missing of {cluster})"
+    )
+
+
+def _wanted(mesh: Mesh, view: View, service: str) -> Mapping[str, str]:
+    """Where a service's pods are to be found from a cluster: address → their cluster."""
+    wanted = dict[str, str]()
+    for there in mesh.views.values():
+        if there is not view and _is_local(mesh, service):
+            continue
+        try:
+            pods = ways.endpoints(there, service)
+        except UnansweredError:
+            continue  # told by the check cluster-answers
+        if there is not view and ways.is_behind_gateway(mesh, view, there):
+            address = ways.gateway_address(mesh, there)
+            pods = [f"{address}:{mesh.spec.mesh.gateways.port}"] if pods else []
+        wanted.update(dict.fromkeys(pods, there.name))
+    return wanted
+
+
+def _is_local(mesh: Mesh, service: str) -> bool:
+    namespace, _, name = service.partition("/")
+    host = f"{name}.{namespace}.{_DOMAIN}"
+    return any(fnmatch.fnmatch(host, pattern) for pattern in mesh.spec.mesh.cluster_local)
+
+
+def _caller(mesh: Mesh, view: View) -> Container | None:
+    """The sidecar of a ready pod in a shared namespace."""
+    for namespace in ways.namespaces(mesh):
+        for pod in view.items(f"/api/v1/namespaces/{namespace}/pods"):
+            containers = [*pod["spec"]["containers"], *pod["spec"].get("initContainers", [])]
+            if istiod.is_ready(pod) and any(c["name"] == _PROXY for c in containers):
+                return Container(namespace, str(pod["metadata"]["name"]), _PROXY)
+    return None
+
+
+def _known(view: View, caller: Container) -> Mapping[str, Mapping[str, bool]]:
+    """Envoy's clusters by name, and their hosts: address → whether healthy."""
+    asked = ("pilot-agent", "request", "GET", "clusters?format=json")
+    ran = view.run(caller, *asked)
+    try:
+        statuses: Sequence[Json] = json.loads(ran.stdout)["cluster_statuses"]
+    except (json.JSONDecodeError, KeyError):
+        raise UnansweredError(None, f"the proxy of {caller.pod}: {ran.stderr.strip()}") from None
+    return {s["name"]: dict(map(_host, s.get("host_statuses", []))) for s in statuses}
+
+
+def _host(status: Mapping[str, Any]) -> tuple[str, bool]:
+    socket = status["address"].get("socket_address", {})
+    health = status.get("health_status", {})
+    healthy = health.get("eds_health_status") == "HEALTHY" and not health.get(
+        "failed_outlier_check", False
+    )
+    return f"{socket.get('address')}:{socket.get('port_value')}", healthy
+
+
+CHECKS = (
+    Check("endpoints", "endpoints", "proxies know pods here and gateways elsewhere", _endpoints),
+)

@@ -1,0 +1,81 @@
+"""What must be in every cluster, because a caller looks names up in its own."""
+
+from collections.abc import Iterator
+
+from checks import ways
+from checks.model import Check, Finding, failed, ok
+from checks.view import Mesh, View
+from stacks.picture.state import Part
+
+_NETWORK = "topology.istio.io/network"
+
+
+def _network(mesh: Mesh, view: View) -> Iterator[Finding]:
+    if mesh.spec.mesh.gateways.announced_by != "labels":
+        return
+    namespace = view.get(f"/api/v1/namespaces/{view.namespace}")
+    found = namespace["metadata"].get("labels", {}).get(_NETWORK)
+    if found != view.cluster.network:
+        yield failed(
+            f"the label {_NETWORK} of namespace {view.namespace} is {found!r}, not "
+            f"{view.cluster.network!r}",
+            "istiod takes it for the network of pods that do not tell theirs, so other clusters "
+            "dial addresses that they cannot reach; `pulumi up --refresh` sets it",
+            Part("cluster", view.name),
+        )
+    else:
+        yield ok(view.cluster.network)
+
+
+def _namespaces(mesh: Mesh, view: View) -> Iterator[Finding]:
+    wanted = ways.namespaces(mesh)
+    for name, labels in wanted.items():
+        namespace = view.find(f"/api/v1/namespaces/{name}")
+        if namespace is None:
+            yield failed(
+                f"namespace {name} is not there",
+                "a caller here cannot resolve the names in it; `pulumi up --refresh` makes it",
+                Part("cluster", view.name),
+            )
+            continue
+        found = namespace["metadata"].get("labels", {})
+        if other := [k for k, v in labels.items() if found.get(k) != v]:
+            yield failed(
+                f"namespace {name} has "
+                + ", ".join(f"{k}={found.get(k, '')!r}, not {labels[k]!r}" for k in other),
+                "its pods are injected here otherwise than elsewhere; `pulumi up --refresh` sets "
+                "it, and the workloads need a restart",
+                Part("cluster", view.name),
+            )
+        else:
+            yield ok(name)
+
+
+def _services(mesh: Mesh, view: View) -> Iterator[Finding]:
+    for service, ports in ways.services(mesh).items():
+        namespace, _, name = service.partition("/")
+        found = view.find(f"/api/v1/namespaces/{namespace}/services/{name}")
+        if found is None:
+            yield failed(
+                f"Service {service} is not there",
+                "callers here get NXDOMAIN, wherever its pods run; `pulumi up --refresh` makes it",
+                Part("cluster", view.name),
+            )
+            continue
+        own = sorted(p["port"] for p in found["spec"].get("ports", []))
+        if own != sorted(ports):
+            yield failed(
+                f"Service {service} has the ports {own}, and elsewhere {sorted(ports)}",
+                "istiod joins the endpoints of ports with one name and number; make them equal in "
+                "every cluster",
+                Part("cluster", view.name),
+            )
+        else:
+            yield ok(service)
+
+
+CHECKS = (
+    Check("same-network", "sameness", "Istio's namespace names the network", _network),
+    Check("same-namespaces", "sameness", "shared namespaces are here", _namespaces),
+    Check("same-services", "sameness", "shared Services are here", _services),
+)
