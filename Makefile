@@ -20,8 +20,8 @@ up: lab                    ## the lab, the mesh of stack dev, and traffic that p
 preview: lab               ## what `up` would change
 	$(IN_LAB) pulumi preview --stack $(STACK) --diff
 
-check: lab                 ## send the traffic again, change nothing else
-	$(IN_LAB) $(UP) --target-replace '**isthmus:index:Verification$$kubernetes:batch/v1:Job::*'
+check: lab                 ## look at every link of the mesh from both ends, change nothing
+	$(IN_LAB) $(BIN)/python -m checks --stack $(STACK)
 
 destroy: $(VENV)           ## take the mesh away, leave the clusters
 	$(IN_LAB) pulumi destroy --stack $(STACK) --yes --skip-preview
