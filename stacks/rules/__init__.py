@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from stacks.problems import Problem
 from stacks.rules import (
     chart_values,
+    domains,
     gke,
     gke_ranges,
     kubeconfigs,
@@ -26,6 +27,7 @@ _RULES: tuple[Rule, ...] = (
     *trust.RULES,
     *sameness.RULES,
     *chart_values.RULES,
+    *domains.RULES,
     *gke.RULES,
     *gke_ranges.RULES,
 )

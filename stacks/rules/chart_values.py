@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from pydantic.alias_generators import to_camel
 
-from stacks.problems import Problem
+from stacks.problems import MISSING, Problem
 from stacks.spec import MeshSpec
 
 _CHART_KEYS_DERIVED: Mapping[str, tuple[str, ...]] = {
@@ -21,6 +21,10 @@ _CHART_KEYS_DERIVED: Mapping[str, tuple[str, ...]] = {
         "global.remotePilotAddress",
         "global.istioNamespace",
         "istiodRemote.injectionPath",
+        "env.CLUSTER_ID",
+        "env.EXTERNAL_ISTIOD",
+        "meshConfig.defaultConfig.meshId",
+        "meshConfig.defaultConfig.discoveryAddress",
     ),
     "gateway": ("name", "networkGateway", "revision", "service.type"),
     "leave_nothing": ("crdsOf",),
@@ -75,7 +79,12 @@ def _values_do_not_contradict(spec: MeshSpec) -> Iterator[Problem]:
 
 
 def _reaches(values: Mapping[str, Any], key: str) -> bool:
-    """Whether the nested mapping has the dotted key; `pilot.x` is Helm's old name for `x`."""
+    return find(values, key) is not MISSING
+
+
+def find(values: Mapping[str, Any], key: str) -> Any:
+    """What the nested mapping has under the dotted key, or MISSING; `pilot.x` is Helm's old name
+    for `x`."""
     for root in (values, values.get("pilot")):
         here: Any = root
         for part in key.split("."):
@@ -83,8 +92,8 @@ def _reaches(values: Mapping[str, Any], key: str) -> bool:
                 break
             here = cast("Mapping[str, Any]", here)[part]
         else:
-            return True
-    return False
+            return here
+    return MISSING
 
 
 RULES = (

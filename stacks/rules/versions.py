@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from stacks.problems import Problem
+from stacks.problems import MISSING, Problem
+from stacks.rules.chart_values import find
 from stacks.spec import MeshSpec
 
 Minor = tuple[int, int]
@@ -53,6 +54,20 @@ def _istio_keeps_endpoints(spec: MeshSpec) -> Iterator[Problem]:
         )
 
 
+def _images_are_of_the_version(spec: MeshSpec) -> Iterator[Problem]:
+    istio = spec.mesh.istio
+    tag = find(istio.values.istiod, "global.tag")
+    if tag is not MISSING and not str(tag).startswith(istio.version):
+        yield Problem(
+            "isthmus:mesh.istio.values.istiod.global.tag",
+            f"should be of Istio {istio.version}, as the charts are",
+            "charts of one version with images of another are tested by nobody",
+            "remove it, and set isthmus:mesh.istio.version",
+            tag,
+            refuses=False,
+        )
+
+
 def unfit(istio: str, kubernetes: str, path: str) -> Iterator[Problem]:
     """What speaks against a cluster of one version under an Istio of another.
 
@@ -90,4 +105,5 @@ def _istios_for(kubernetes: Minor) -> str:
 RULES = (
     _istio_is_not_too_old,
     _istio_keeps_endpoints,
+    _images_are_of_the_version,
 )

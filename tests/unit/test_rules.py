@@ -1,0 +1,156 @@
+"""Claims about meshes that cannot work, and are refused without a look at a cluster.
+
+Each has one configuration that passes and one that is refused.
+"""
+
+from typing import Any
+
+import pytest
+
+from stacks import config, rules
+from stacks.problems import MeshRefusedError, Problem
+from tests.unit.meshes import cluster, configuration, two_networks
+
+
+def found(configured: dict[str, Any]) -> list[Problem]:
+    """What all rules say, warnings too."""
+    return rules.broken(config.typed(configured))
+
+
+def only(configured: dict[str, Any]) -> Problem:
+    (problem,) = found(configured)
+    return problem
+
+
+def values(**istiod: Any) -> dict[str, Any]:
+    return two_networks(values={"istiod": istiod})
+
+
+def one_network(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    return configuration(cluster("a", "n", ranges=first), cluster("b", "n", ranges=second))
+
+
+def test_ordinary_meshes_pass() -> None:
+    assert not found(two_networks())
+    assert not found(configuration(cluster("a", "n"), cluster("b", "n"), cluster("c", "m")))
+
+
+@pytest.mark.parametrize("name", ["Kubernetes", "east_1", "-east", "e" * 64, "eu.east", ""])
+def test_a_clusters_name_is_a_dns_label(name: str) -> None:
+    with pytest.raises(MeshRefusedError) as refusal:
+        config.typed(configuration(cluster(name, "n")))
+    (problem,) = refusal.value.problems
+    assert (problem.path, problem.value) == ("isthmus:clusters[0].name", name)
+
+
+def test_the_longest_name_fits_wherever_it_is_written() -> None:
+    assert not found(configuration(cluster("e" * 63, "n" * 63)))
+    assert len(f"istio-remote-secret-{'e' * 63}") < 253
+
+
+def test_primaries_in_a_circle_are_refused() -> None:
+    circle = configuration(cluster("a", "n", primary="b"), cluster("b", "n", primary="a"))
+    assert [p.path for p in found(circle)] == [
+        "isthmus:clusters",
+        "isthmus:clusters[0].primary",
+        "isthmus:clusters[1].primary",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "rule"),
+    [
+        (
+            {"pods": ["10.0.0.0/14"]},
+            {"pods": ["10.8.0.0/16", "10.2.0.0/16"]},
+            "pods of a have 10.0.0.0/14 and pods of b 10.2.0.0/16",
+        ),
+        (
+            {"services": ["10.96.0.0/12"]},
+            {"pods": ["10.100.0.0/16"]},
+            "pods of b have 10.100.0.0/16 and Services of a 10.96.0.0/12",
+        ),
+        ({"pods": ["fd00::/48"]}, {"pods": ["fd00:0:0:1::/64"]}, "fd00::/48"),
+    ],
+)
+def test_clusters_of_one_network_have_addresses_of_their_own(
+    first: dict[str, Any], second: dict[str, Any], rule: str
+) -> None:
+    problem = only(one_network(first, second))
+    assert problem.path == "isthmus:clusters[1].network"
+    assert rule in problem.rule
+    apart = configuration(cluster("a", "n", ranges=first), cluster("b", "m", ranges=second))
+    assert not found(apart), "between networks there are gateways"
+
+
+def test_ranges_that_do_not_meet_pass_and_those_of_services_may_be_the_same() -> None:
+    services = {"services": ["10.96.0.0/12"]}
+    assert not found(
+        one_network(
+            {"pods": ["10.0.0.0/16", "fd00::/48"], **services},
+            {"pods": ["10.1.0.0/16"], **services},
+        )
+    )
+
+
+def test_a_range_with_host_bits_is_refused_with_its_place() -> None:
+    with pytest.raises(MeshRefusedError) as refusal:
+        config.typed(one_network({"pods": ["10.0.0.1/16"]}, {}))
+    (problem,) = refusal.value.problems
+    assert problem.path == "isthmus:clusters[0].ranges.pods[0]"
+
+
+@pytest.mark.parametrize(
+    "server",
+    ["https://127.0.0.1:6443", "https://localhost:6443", "https://0.0.0.0", "https://[::1]"],
+)
+def test_an_api_server_that_others_watch_has_an_address_for_others(server: str) -> None:
+    mesh = two_networks()
+    mesh["clusters"][1]["apiServer"] = {"server": "https://10.0.0.1:6443"}
+    assert not found(mesh)
+    mesh["clusters"][1]["apiServer"] = {"server": server}
+    problem = only(mesh)
+    assert problem.path == "isthmus:clusters[1].apiServer.server"
+    assert "istiod of east watches west" in problem.rule
+
+
+def test_an_istio_without_remotes_in_its_charts_is_refused() -> None:
+    assert only(two_networks(version="1.23.4")).path == "isthmus:mesh.istio.version"
+    assert not found(two_networks(version="1.24.0"))
+
+
+def test_an_istio_that_forgets_endpoints_is_warned_of() -> None:
+    problem = only(two_networks(version="1.30.3"))
+    assert "1.30.4 or later" in problem.cure
+    assert not problem.refuses
+    assert not found(two_networks(version="1.30.4"))
+    assert not found(configuration(cluster("alone", "n"), version="1.30.3"))
+
+
+def test_images_of_another_version_are_warned_of() -> None:
+    assert not only(values(**{"global": {"tag": "1.30.0"}})).refuses
+    assert not found(values(**{"global": {"tag": "1.31.0-distroless"}}))
+
+
+def test_a_cluster_domain_that_gateways_do_not_let_through_is_refused() -> None:
+    problem = only(values(**{"global": {"proxy": {"clusterDomain": "corp.example"}}}))
+    assert problem.path.endswith("values.istiod.global.proxy.clusterDomain")
+    assert not found(values(**{"global": {"proxy": {"clusterDomain": "cluster.local"}}}))
+
+
+def test_a_trust_domain_is_a_domain() -> None:
+    assert "spiffe://" in only(values(meshConfig={"trustDomain": "spiffe://a.example"})).rule
+    assert not found(values(meshConfig={"trustDomain": "a.example"}))
+
+
+@pytest.mark.parametrize(
+    "istiod",
+    [
+        {"env": {"CLUSTER_ID": "east"}},
+        {"env": {"EXTERNAL_ISTIOD": "false"}},
+        {"meshConfig": {"defaultConfig": {"meshId": "other"}}},
+        {"meshConfig": {"defaultConfig": {"discoveryAddress": "istiod:15012"}}},
+    ],
+)
+def test_an_identity_is_not_written_twice(istiod: dict[str, Any]) -> None:
+    assert "is derived from the clusters" in only(values(**istiod)).rule
