@@ -143,10 +143,12 @@ class GkeCluster(pulumi.ComponentResource):
                 "master_global_access_config": {"enabled": True},
             },
             master_authorized_networks_config={
+                # Left out where there is none, which lets in nobody but the cluster's own nodes.
                 "cidr_blocks": [
                     {"display_name": reader, "cidr_block": pods}
                     for reader, pods in args["api_readers"].items()
-                ],
+                ]
+                or None,
                 "gcp_public_cidrs_access_enabled": False,
                 "private_endpoint_enforcement_enabled": True,
             },

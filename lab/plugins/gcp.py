@@ -1,15 +1,19 @@
 """Stand-in for pulumi-resource-gcp 10.2.0, for previews of programs that create things.
 
 It checks inputs against the installed pulumi_gcp package and leaves every other output unknown.
-It never speaks to Google Cloud: whatever would need that is refused with a sentence.
+It never speaks to Google Cloud: whatever would need that is refused with a sentence. Where
+GCP_STAND_IN_PRETENDS is set, as tests of the engine's own order do, it makes things up instead, and
+nothing but the stack's state knows of them.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 from typing import Any, NoReturn, cast
 
 import grpc
+from google.protobuf import empty_pb2
 
 from lab.plugins import diff
 from lab.plugins.protocol import engine_pb2, provider_pb2
@@ -37,6 +41,45 @@ COMPUTED: dict[str, tuple[diff.Path, ...]] = {
         ("privateClusterConfig", "peeringName"),
     ),
 }
+# What cannot change in place ("ForceNew"), of the types that the program changes most. A change of
+# any other type is refused: the SDK does not tell what it does.
+# Source: resource_container_cluster.go, resource_container_node_pool.go, node_config.go beside it.
+REPLACES: dict[str, tuple[diff.Path, ...]] = {
+    "gcp:container/cluster:Cluster": (
+        ("clusterIpv4Cidr",),
+        ("confidentialNodes",),
+        ("datapathProvider",),
+        ("defaultMaxPodsPerNode",),
+        ("enableAutopilot",),
+        ("enableKubernetesAlpha",),
+        ("initialNodeCount",),
+        ("ipAllocationPolicy", "clusterSecondaryRangeName"),
+        ("ipAllocationPolicy", "servicesSecondaryRangeName"),
+        ("location",),
+        ("name",),
+        ("network",),
+        ("nodePools",),
+        ("nodeConfig",),
+        ("privateClusterConfig", "enablePrivateNodes"),
+        ("privateClusterConfig", "masterIpv4CidrBlock"),
+        ("privateClusterConfig", "privateEndpointSubnetwork"),
+        ("project",),
+        ("subnetwork",),
+    ),
+    "gcp:container/nodePool:NodePool": (
+        ("cluster",),
+        ("initialNodeCount",),
+        ("location",),
+        ("maxPodsPerNode",),
+        ("name",),
+        ("nodeConfig", "oauthScopes"),
+        ("nodeConfig", "serviceAccount"),
+        ("nodeConfig", "shieldedInstanceConfig"),
+        ("nodeConfig", "spot"),
+        ("project",),
+    ),
+}
+PRETENDS = "GCP_STAND_IN_PRETENDS"
 _CURE = (
     "install the real plugin (`pulumi plugin install resource gcp v10.2.0`) and give it"
     " credentials for Google Cloud"
@@ -50,6 +93,7 @@ class Gcp(Provider):
         super().__init__(engine)
         self._types = SdkTypes("pulumi_gcp")
         self._config: Object = {}
+        self._pretends = bool(os.environ.get(PRETENDS))
 
     def configure(self, config: Object) -> None:
         self._config = config
@@ -70,26 +114,34 @@ class Gcp(Provider):
     def Diff(
         self, request: provider_pb2.DiffRequest, context: grpc.ServicerContext
     ) -> provider_pb2.DiffResponse:
-        """Say that nothing changed, or refuse: only the real plugin knows what a change does."""
+        """Tell what changed, and what it replaces; refuse where only the real plugin knows."""
         inputs = [plain(decode(request.old_inputs)), plain(decode(request.news))]
         found = diff.changes(*inputs)
-        if found:
+        fixed = REPLACES.get(_token(request.urn))
+        if found and fixed is None:
             paths = ", ".join(map(diff.render, found))
             _refuse(request.urn, f"to tell what a change of {paths} does to an existing resource")
-        return diff.response(found, inputs)
+        return diff.response(
+            found, inputs, replaces=lambda path: diff.within(path, cast(Any, fixed))
+        )
 
     def Create(
         self, request: provider_pb2.CreateRequest, context: grpc.ServicerContext
     ) -> provider_pb2.CreateResponse:
-        if not request.preview:
+        token, outputs = _token(request.urn), decode(request.properties)
+        if request.preview:
+            # Outputs left out are unknown in a preview.
+            return provider_pb2.CreateResponse(properties=encode(_with_computed(token, outputs)))
+        if not self._pretends:
             _refuse(request.urn, "to create it")
-        # Outputs left out are unknown in a preview.
-        outputs = decode(request.properties)
-        for *path, last in COMPUTED.get(_token(request.urn), ()):
-            here = diff.get(outputs, tuple(path))
-            if isinstance(here, dict):
-                cast(Object, here).setdefault(str(last), UNKNOWN)
-        return provider_pb2.CreateResponse(properties=encode(outputs))
+        name = str(outputs.get("name") or outputs.get("accountId") or _hash(request.urn.encode()))
+        made = f"projects/{self._config.get('project')}/{token.rpartition(':')[2]}/{name}"
+        if token.endswith(":Account"):
+            outputs["email"] = f"{name}@pretended"
+            outputs["member"] = f"serviceAccount:{outputs['email']}"
+        return provider_pb2.CreateResponse(
+            id=made, properties=encode(_with_computed(token, outputs, f"pretended-{name}"))
+        )
 
     def Read(
         self, request: provider_pb2.ReadRequest, context: grpc.ServicerContext
@@ -99,10 +151,22 @@ class Gcp(Provider):
     def Update(
         self, request: provider_pb2.UpdateRequest, context: grpc.ServicerContext
     ) -> provider_pb2.UpdateResponse:
-        _refuse(request.urn, "to update it")
+        if not request.preview and not self._pretends:
+            _refuse(request.urn, "to update it")
+        olds, outputs = decode(request.olds), decode(request.news)
+        for path in COMPUTED.get(_token(request.urn), ()):
+            _fill(outputs, path, diff.get(olds, path))
+        return provider_pb2.UpdateResponse(properties=encode({**olds, **outputs}))
 
     def Delete(self, request: provider_pb2.DeleteRequest, context: grpc.ServicerContext) -> Any:
-        _refuse(request.urn, "to delete it")
+        if not self._pretends:
+            _refuse(request.urn, "to delete it")
+        if plain(decode(request.properties)).get("deletionProtection"):
+            raise ProviderError(
+                "Cannot destroy cluster because deletion_protection is set to true. Set it to false"
+                " to proceed with cluster deletion."
+            )
+        return empty_pb2.Empty()
 
     def Invoke(
         self, request: provider_pb2.InvokeRequest, context: grpc.ServicerContext
@@ -125,6 +189,23 @@ class Gcp(Provider):
         return provider_pb2.InvokeResponse(**fields)
 
 
+def _with_computed(token: str, outputs: Object, value: str = UNKNOWN) -> Object:
+    for path in COMPUTED.get(token, ()):
+        _fill(outputs, path, value)
+    return outputs
+
+
+def _fill(outputs: Object, path: diff.Path, value: Any) -> None:
+    """Set what stands at the path, if nothing does and there is an object to set it in."""
+    here = diff.get(outputs, path[:-1])
+    if isinstance(here, dict):
+        cast(Object, here).setdefault(str(path[-1]), value)
+
+
+def _hash(seed: bytes) -> str:
+    return hashlib.sha256(seed).hexdigest()[:7]
+
+
 def _token(urn: str) -> str:
     return urn.split("::")[2].rsplit("$", 1)[-1]
 
@@ -145,7 +226,7 @@ def _name(request: provider_pb2.CheckRequest) -> str:
             return options.proposed_name
     seed = request.randomSeed or request.urn.encode()
     logical = request.urn.rsplit("::", 1)[-1].lower()
-    return f"{logical}-{hashlib.sha256(seed).hexdigest()[:7]}"
+    return f"{logical}-{_hash(seed)}"
 
 
 def _refuse(urn: str, purpose: str) -> NoReturn:
