@@ -12,8 +12,9 @@ _CONTAINER = "discovery"
 
 
 def pods(view: View) -> Sequence[Json]:
-    """Pods of istiod in a primary, whatever their state."""
-    return view.items(view.istio("pods"), labelSelector="app=istiod")
+    """Pods of istiod in a primary, whatever their state, less those on their way out."""
+    found = view.items(view.istio("pods"), labelSelector="app=istiod")
+    return [p for p in found if "deletionTimestamp" not in p["metadata"]]
 
 
 def is_ready(pod: Json) -> bool:
@@ -77,7 +78,8 @@ def _ask(view: View, pod: str, path: str) -> str:
         Container(view.namespace, pod, _CONTAINER), "pilot-discovery", "request", "GET", path
     )
     if ran.status:
-        raise UnansweredError(None, f"{pod} at {path}: {ran.stderr.strip()}")
+        last_words = "".join(ran.stderr.strip().splitlines()[-1:])
+        raise UnansweredError(None, f"{pod} at {path}: {last_words}")
     return ran.stdout
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from checks.view import Mesh, View
 from stacks.picture.state import Part
+from stacks.spec import Cluster, MeshSpec
 
 
 class Status(StrEnum):
@@ -47,12 +48,43 @@ class Finding:
 
 
 Look = Callable[[Mesh, View], Iterator[Finding]]
-"""Looks at one cluster of a mesh. Without findings the check does not apply to the cluster."""
+"""Looks at one cluster of a mesh."""
+
+Scope = Callable[[MeshSpec, Cluster], bool]
+"""Whether a check is about a cluster."""
+
+
+def every(_spec: MeshSpec, _cluster: Cluster) -> bool:
+    return True
+
+
+def primaries(_spec: MeshSpec, cluster: Cluster) -> bool:
+    return not cluster.is_remote
+
+
+def remotes(_spec: MeshSpec, cluster: Cluster) -> bool:
+    return cluster.is_remote
+
+
+def with_gateway(spec: MeshSpec, cluster: Cluster) -> bool:
+    return spec.has_gateway(cluster)
+
+
+def between_networks(spec: MeshSpec, _cluster: Cluster) -> bool:
+    return spec.spans_networks
+
+
+def readers(spec: MeshSpec, cluster: Cluster) -> bool:
+    return any(cluster in spec.readers_of(c) for c in spec.clusters)
+
+
+def injected(_spec: MeshSpec, cluster: Cluster) -> bool:
+    return cluster.injection == "automatic"
 
 
 @dataclass(frozen=True)
 class Check:
-    """A claim about every cluster of a healthy mesh."""
+    """A claim about the clusters of a healthy mesh."""
 
     id: str
     """Unique; also the anchor in docs/checks.md."""
@@ -60,6 +92,7 @@ class Check:
     claim: str
     """What holds when all is well, in a few words."""
     look: Look
+    scope: Scope = every
     needs: tuple[str, ...] = ()
     """Checks that tell nothing more if one of these failed, in the cluster itself or in the one
     whose istiod serves it. All checks need the first, that the cluster answers."""

@@ -5,7 +5,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from rich.console import Group
+from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -17,6 +18,7 @@ _STYLES = {
     Status.FAILED: ("red", "✗"),
     Status.SKIPPED: ("dim", "-"),
 }
+_INDENT, _CLAIM, _SECONDS = 4, 50, 6  # columns of a terminal
 _WORST = (Status.FAILED, Status.WARNING, Status.SKIPPED, Status.OK)
 
 
@@ -70,21 +72,22 @@ def short(results: Sequence[Result], seconds: float) -> str:
 
 def table(results: Sequence[Result], seconds: float) -> Group:
     """For a terminal: a section after the other, and under what is not well what to do."""
-    parts = list[Table | Text]()
+    wide = max((len(c) for c in _clusters(results)), default=0)
+    lines = list[RenderableType]()
     for section, of_section in groupby(results, lambda r: r.check.section):
-        rows = Table(box=None, show_header=False, padding=(0, 1), expand=True)
-        rows.add_column(width=1)
-        rows.add_column(ratio=4)
-        rows.add_column(ratio=2)
-        rows.add_column(justify="right", width=6)
-        rows.add_column(ratio=7)
+        lines.append(Text(section, style="bold"))
         for together in _together(list(of_section)):
-            rows.add_row(*_row(together))
-        parts += [Text(section, style="bold"), rows]
+            lines += _lines(together, wide)
     green = is_green(results)
-    return Group(
-        *parts, Text(summary(results, seconds), style="bold green" if green else "bold red")
-    )
+    lines.append(Text(summary(results, seconds), style="bold green" if green else "bold red"))
+    return Group(*lines)
+
+
+def _clusters(results: Sequence[Result]) -> Iterator[str]:
+    """What the column of clusters will hold."""
+    for _, of_section in groupby(results, lambda r: r.check.section):
+        for together in _together(list(of_section)):
+            yield _named(together)
 
 
 def _together(results: Sequence[Result]) -> Iterator[Sequence[Result]]:
@@ -99,27 +102,40 @@ def _together(results: Sequence[Result]) -> Iterator[Sequence[Result]]:
                 yield [result]
 
 
-def _row(alike: Sequence[Result]) -> tuple[Text, ...]:
+def _named(alike: Sequence[Result]) -> str:
+    return ", ".join(dict.fromkeys(r.cluster for r in alike))
+
+
+def _lines(alike: Sequence[Result], wide: int) -> Iterator[RenderableType]:
     first = alike[0]
     style, mark = _STYLES[first.status]
+    row = Table.grid(padding=(0, 2, 0, 0))
+    for width in (_INDENT - 2, _CLAIM, wide, _SECONDS):
+        row.add_column(width=width, no_wrap=True)
+    row.add_column(overflow="fold")
+    row.add_row(
+        Text(f" {mark}", style=style),
+        Text(first.check.claim, style=style if first.finding.hint else ""),
+        Text(_named(alike)),
+        Text(f"{max(r.seconds for r in alike):.2f} s", style="dim", justify="right"),
+        "" if first.finding.hint else _evidence(alike),
+    )
+    yield row
+    if first.finding.hint:
+        text = Text(first.finding.evidence, overflow="fold")
+        text.append(f"\n→ {first.finding.hint}", style="bold")
+        text.append(f"\n  {_docs(first)}", style="dim")
+        yield Padding(text, (0, 0, 0, _INDENT))
+
+
+def _evidence(alike: Sequence[Result]) -> str:
     by_cluster = {
         c: "; ".join(r.finding.evidence for r in rs)
         for c, rs in groupby(alike, lambda r: r.cluster)
     }
     if len(set(by_cluster.values())) == 1:
-        evidence = Text(next(iter(by_cluster.values())))
-    else:
-        evidence = Text("\n".join(f"{c}: {e}" for c, e in by_cluster.items()))
-    if first.finding.hint:
-        evidence.append(f"\n→ {first.finding.hint}", style="bold")
-        evidence.append(f"\n  {_docs(first)}", style="dim")
-    return (
-        Text(mark, style=style),
-        Text(first.check.claim, style=style if first.finding.hint else ""),
-        Text(", ".join(by_cluster)),
-        Text(f"{max(r.seconds for r in alike):.2f} s", style="dim"),
-        evidence,
-    )
+        return next(iter(by_cluster.values()))
+    return "\n".join(f"{c}: {e}" for c, e in by_cluster.items())
 
 
 def _counts(results: Sequence[Result]) -> Counter[Status]:

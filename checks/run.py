@@ -60,6 +60,8 @@ def run(
         looks: dict[Key, Future[Sequence[Result]]] = {}
         for check in CHECKS:
             for view in mesh.views.values():
+                if not check.scope(mesh.spec, view.cluster):
+                    continue
                 # A look waits for earlier ones only, which have threads already: no deadlock.
                 looks[check.id, view.name] = pool.submit(_look, check, mesh, view, dict(looks))
         results = list[Result]()
@@ -106,6 +108,8 @@ def _in_the_way(
         return None
     for name in dict.fromkeys((view.name, mesh.control_plane_of(view).name)):
         for needed in (_ALL_NEED, *check.needs):
+            if (needed, name) not in earlier:
+                continue
             for result in earlier[needed, name].result():
                 if result.status is Status.FAILED:
                     return result

@@ -4,15 +4,13 @@ from collections.abc import Iterator
 
 from checks import istiod, ways
 from checks.api import UnreachedError
-from checks.model import Check, Finding, failed, ok, skipped, warning
+from checks.model import Check, Finding, failed, ok, primaries, remotes, skipped, warning
 from checks.view import Mesh, View
 from components.control_plane_service import NAME as SERVICE
 from stacks.picture.state import Part
 
 
 def _ready(_mesh: Mesh, view: View) -> Iterator[Finding]:
-    if view.cluster.is_remote:
-        return
     pods = istiod.pods(view)
     ready = [p for p in pods if istiod.is_ready(p)]
     look = f"kubectl --context {view.name} -n {view.namespace} describe pod -l app=istiod"
@@ -32,8 +30,6 @@ def _ready(_mesh: Mesh, view: View) -> Iterator[Finding]:
 
 
 def _version(mesh: Mesh, view: View) -> Iterator[Finding]:
-    if view.cluster.is_remote:
-        return
     wanted, found = mesh.spec.mesh.istio.version, istiod.version(view)
     if found == wanted:
         yield ok(f"Istio {found}")
@@ -48,8 +44,6 @@ def _version(mesh: Mesh, view: View) -> Iterator[Finding]:
 
 def _address(mesh: Mesh, view: View) -> Iterator[Finding]:
     """A remote's Service leads where its primary's control plane is."""
-    if not view.cluster.is_remote:
-        return
     part, primary = Part("control-plane", view.name), mesh.control_plane_of(view)
     told = mesh.description.control_planes.get(primary.name)
     if view.find(view.istio("services", "istiod")) is None:
@@ -105,8 +99,6 @@ def _where_it_is(mesh: Mesh, primary: View) -> list[str] | None:
 
 
 def _reached(mesh: Mesh, view: View) -> Iterator[Finding]:
-    if not view.cluster.is_remote:
-        return
     primary = mesh.control_plane_of(view)
     address = mesh.description.control_planes.get(primary.name)
     if address is None:
@@ -127,20 +119,22 @@ def _reached(mesh: Mesh, view: View) -> Iterator[Finding]:
 
 
 CHECKS = (
-    Check("istiod-ready", "control plane", "istiod is ready", _ready),
+    Check("istiod-ready", "control plane", "istiod is ready", _ready, primaries),
     Check(
         "istiod-version",
         "control plane",
         "istiod has the version of the stack",
         _version,
+        primaries,
         ("istiod-ready",),
     ),
-    Check("istiod-address", "control plane", "remotes are led to their primary", _address),
+    Check("istiod-address", "control plane", "remotes are led to their primary", _address, remotes),
     Check(
         "istiod-reached",
         "control plane",
         "pods of a remote reach its istiod",
         _reached,
+        remotes,
         ("cluster-probe", "istiod-ready"),
     ),
 )

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 from checks import istiod, ways
 from checks.api import UnreachedError
-from checks.model import Check, Finding, failed, ok, warning
+from checks.model import Check, Finding, between_networks, failed, ok, warning, with_gateway
 from checks.view import Mesh, View
 from stacks.picture.state import Part
+from stacks.spec import Cluster, MeshSpec
 
 _NETWORK = "topology.istio.io/network"
 _PORT = "networking.istio.io/gatewayPort"
@@ -14,8 +15,6 @@ _DEFAULT_PORT = 15443
 
 
 def _ready(mesh: Mesh, view: View) -> Iterator[Finding]:
-    if not mesh.spec.has_gateway(view.cluster):
-        return
     name = ways.gateway_name(mesh)
     pods = view.items(view.istio("pods"), labelSelector=f"app={name}")
     unready = [p for p in pods if not istiod.is_ready(p)]
@@ -38,8 +37,6 @@ def _ready(mesh: Mesh, view: View) -> Iterator[Finding]:
 
 
 def _service(mesh: Mesh, view: View) -> Iterator[Finding]:
-    if not mesh.spec.has_gateway(view.cluster):
-        return
     part, name = Part("gateway", view.name), ways.gateway_name(mesh)
     service = view.find(view.istio("services", name))
     if service is None:
@@ -145,15 +142,24 @@ def _port(mesh: Mesh, view: View) -> Iterator[Finding]:
             yield ok(f"{there.name} at {address}:{port}")
 
 
+def _has_ways(spec: MeshSpec, cluster: Cluster) -> bool:
+    """Whether pods of a cluster use another cluster's gateway."""
+    exposed = [p for p in spec.primaries if p.name == cluster.primary]
+    return spec.spans_networks or any(map(spec.exposes_control_plane, exposed))
+
+
 CHECKS = (
-    Check("gateway-ready", "gateways", "gateway is ready", _ready),
-    Check("gateway-service", "gateways", "its Service has address and network", _service),
+    Check("gateway-ready", "gateways", "gateway is ready", _ready, with_gateway),
+    Check(
+        "gateway-service", "gateways", "its Service has address and network", _service, with_gateway
+    ),
     Check("gateway-label", "gateways", "no other Service claims the network", _alone),
     Check(
         "gateway-health",
         "gateways",
         "pods reach the other gateways' health port",
         _health,
+        _has_ways,
         ("cluster-probe",),
     ),
     Check(
@@ -161,6 +167,7 @@ CHECKS = (
         "gateways",
         "pods reach services through the other gateways",
         _port,
+        between_networks,
         ("cluster-probe",),
     ),
 )

@@ -4,7 +4,7 @@ import base64
 from collections.abc import Iterator, Sequence
 
 from checks import certificates, istiod, ways
-from checks.model import Check, Finding, failed, ok, skipped, warning
+from checks.model import Check, Finding, every, failed, injected, ok, primaries, warning
 from checks.view import Json, Mesh, View
 from components.sample import CLIENT_IMAGE
 from components.values import injection_path
@@ -38,9 +38,6 @@ def _part(mesh: Mesh, view: View) -> Part:
 
 def _webhook(mesh: Mesh, view: View) -> Iterator[Finding]:
     """The injector's configuration leads to this cluster's istiod, by the right path."""
-    if view.cluster.injection == "manual":
-        yield skipped("the cluster is injected by hand")
-        return
     configuration = _configuration(view)
     if configuration is None:
         yield failed(
@@ -120,9 +117,6 @@ def _shown(bundle: str) -> str:
 
 def _works(mesh: Mesh, view: View) -> Iterator[Finding]:
     """A pod is sent as a dry run: the whole way from the API server to istiod and back."""
-    if view.cluster.injection == "manual":
-        yield skipped("the cluster is injected by hand")
-        return
     namespace = next(
         (
             n
@@ -271,8 +265,6 @@ def _connected(mesh: Mesh, view: View) -> Iterator[Finding]:
 
 def _validates(mesh: Mesh, view: View) -> Iterator[Finding]:
     """An object of Istio's that makes no sense is refused, by istiod and not by its schema."""
-    if view.cluster.is_remote:
-        return
     path = f"/apis/networking.istio.io/v1/namespaces/{view.namespace}/gateways?dryRun=All"
     nonsense = {
         "apiVersion": "networking.istio.io/v1",
@@ -301,14 +293,29 @@ def _validates(mesh: Mesh, view: View) -> Iterator[Finding]:
 
 
 CHECKS = (
-    Check("injection-webhook", "injection", "the webhook leads to istiod", _webhook),
+    Check(
+        "injection-webhook",
+        "injection",
+        "the webhook leads to istiod",
+        _webhook,
+        injected,
+        ("istiod-ready",),
+    ),
     Check("injection-bundle", "injection", "webhooks trust the common root", _bundle),
-    Check("injection-works", "injection", "a new pod gets a sidecar", _works),
+    Check(
+        "injection-works",
+        "injection",
+        "a new pod gets a sidecar",
+        _works,
+        injected,
+        ("istiod-ready",),
+    ),
     Check(
         "validation-works",
         "injection",
         "istiod is asked about Istio's objects",
         _validates,
+        primaries,
         ("istiod-ready",),
     ),
     Check("proxy-identity", "injection", "proxies know cluster and network", _identity),
@@ -317,6 +324,7 @@ CHECKS = (
         "injection",
         "proxies are connected and of istiod's version",
         _connected,
+        every,
         ("istiod-ready",),
     ),
     Check("proxy-missing", "injection", "pods of injected namespaces have sidecars", _sidecars),

@@ -11,7 +11,7 @@ import yaml
 
 from checks import istiod
 from checks.api import PodApi
-from checks.model import Check, Finding, failed, ok, skipped, warning
+from checks.model import Check, Finding, failed, ok, primaries, readers, skipped, warning
 from checks.view import Json, Mesh, View
 from stacks.cluster_api import UnansweredError
 from stacks.picture.state import Part
@@ -135,8 +135,6 @@ def _wrong(mesh: Mesh, entry: _Entry) -> str:
 
 
 def _registry(mesh: Mesh, view: View) -> Iterator[Finding]:
-    if view.cluster.is_remote:
-        return
     watched = _watched(mesh, view)
     found = {str(c["id"]): str(c["syncStatus"]) for c in istiod.asked(view, "/debug/clusterz")}
     for name in watched:
@@ -268,21 +266,27 @@ def _words(right: tuple[str, str, str]) -> str:
 
 CHECKS = (
     Check(
-        "remote-secret", "remote secrets", "there is one for each cluster that is read", _objects
+        "remote-secret",
+        "remote secrets",
+        "there is one for each cluster that is read",
+        _objects,
+        primaries,
     ),
     Check(
         "remote-registry",
         "remote secrets",
         "istiod reads exactly the clusters of the mesh",
         _registry,
+        primaries,
         ("istiod-ready",),
     ),
-    Check("remote-token", "remote secrets", "tokens are accepted", _token),
+    Check("remote-token", "remote secrets", "tokens are accepted", _token, readers),
     Check(
         "remote-rights",
         "remote secrets",
         "tokens may read, and no more",
         _rights,
+        readers,
         ("remote-token",),
     ),
 )

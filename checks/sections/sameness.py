@@ -6,13 +6,12 @@ from checks import ways
 from checks.model import Check, Finding, failed, ok
 from checks.view import Mesh, View
 from stacks.picture.state import Part
+from stacks.spec import Cluster, MeshSpec
 
 _NETWORK = "topology.istio.io/network"
 
 
-def _network(mesh: Mesh, view: View) -> Iterator[Finding]:
-    if mesh.spec.mesh.gateways.announced_by != "labels":
-        return
+def _network(_mesh: Mesh, view: View) -> Iterator[Finding]:
     namespace = view.get(f"/api/v1/namespaces/{view.namespace}")
     found = namespace["metadata"].get("labels", {}).get(_NETWORK)
     if found != view.cluster.network:
@@ -74,8 +73,12 @@ def _services(mesh: Mesh, view: View) -> Iterator[Finding]:
             yield ok(service)
 
 
+def _by_labels(spec: MeshSpec, _cluster: Cluster) -> bool:
+    return spec.mesh.gateways.announced_by == "labels"
+
+
 CHECKS = (
-    Check("same-network", "sameness", "Istio's namespace names the network", _network),
+    Check("same-network", "sameness", "Istio's namespace names the network", _network, _by_labels),
     Check("same-namespaces", "sameness", "shared namespaces are here", _namespaces),
     Check("same-services", "sameness", "shared Services are here", _services),
 )

@@ -13,7 +13,7 @@ from cryptography.x509 import BasicConstraints, ExtensionNotFound
 from checks import certificates, ways
 from checks.api import UnreachedError
 from checks.certificates import Certificate
-from checks.model import Check, Finding, failed, ok, skipped, warning
+from checks.model import Check, Finding, between_networks, every, failed, ok, skipped, warning
 from checks.view import Mesh, View
 from stacks.picture.state import Part
 
@@ -208,6 +208,7 @@ CHECKS = (
         "trust",
         "istiod shows a certificate of today's intermediate",
         _istiod,
+        every,
         ("cluster-probe", "istiod-ready"),
     ),
     Check(
@@ -215,6 +216,7 @@ CHECKS = (
         "trust",
         "what other networks show chains to the common root",
         _gateways,
+        between_networks,
         ("cluster-probe",),
     ),
 )
