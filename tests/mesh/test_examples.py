@@ -46,7 +46,14 @@ def _name(stack_file: Path) -> str:
     return stack_file.name.split(".")[1]
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=_name)
+EVERY_EXAMPLE = pytest.mark.parametrize(
+    "example",
+    # Where tests run side by side, both claims about an example share a lab.
+    [pytest.param(x, id=_name(x), marks=pytest.mark.xdist_group(_name(x))) for x in EXAMPLES],
+)
+
+
+@EVERY_EXAMPLE
 def test_example(make_mesh: MakeMesh, example: Path) -> None:
     """One cycle a topology; the steps share the update, which is what takes the time."""
     mesh = make_mesh(clusters_of(example))
@@ -65,7 +72,7 @@ def test_example(make_mesh: MakeMesh, example: Path) -> None:
     assert mesh.snapshot() == before
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=_name)
+@EVERY_EXAMPLE
 def test_example_by_the_other_method(make_mesh: MakeMesh, example: Path) -> None:
     """The same charts rendered where the stack takes releases, and the other way round."""
     mesh = make_mesh(clusters_of(example))

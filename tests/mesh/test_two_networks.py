@@ -9,6 +9,8 @@ import pytest
 from tests.mesh.conftest import MakeMesh
 from tests.mesh.live import LiveMesh, Snapshots
 
+pytestmark = pytest.mark.xdist_group("dev")  # each claim goes on where the last one ended
+
 DEV = Path(__file__).parents[2] / "Pulumi.dev.yaml"
 
 
