@@ -39,10 +39,15 @@ class ClusterApi:
     @contextmanager
     def connect(cls, kubeconfig: str) -> Generator[Self]:
         """Connect with a kubeconfig of one context, given as its content."""
-        from kubernetes.config import new_client_from_config_dict
+        from kubernetes.client import ApiClient, Configuration
+        from kubernetes.config import load_kube_config_from_dict
 
-        client = new_client_from_config_dict(yaml.safe_load(kubeconfig), persist_config=False)
-        client.configuration.retries = False
+        configuration = Configuration()
+        configuration.retries = False  # before the client is made, which copies it to its pool
+        load_kube_config_from_dict(
+            yaml.safe_load(kubeconfig), client_configuration=configuration, persist_config=False
+        )
+        client = ApiClient(configuration)
         try:
             yield cls(client)
         finally:

@@ -254,8 +254,11 @@ def test_a_healthy_cluster_gives_facts_and_nothing_to_say(look: Preflight, up: K
     assert "do-not-print" not in repr(found)
 
 
-def test_an_api_server_that_does_not_answer_is_named_with_its_cluster(look: Preflight) -> None:
+def test_an_api_server_that_does_not_answer_is_named_with_its_cluster(
+    look: Preflight, caplog: pytest.LogCaptureFixture
+) -> None:
     (problem,) = look.refused("up", "down")
+    assert "Retrying" not in caplog.text, "three time-outs are no better than one"
     assert problem.path == "isthmus:clusters[1].kubeconfig"
     assert "of cluster c1 must answer" in problem.rule
     assert "Connection refused" in problem.rule

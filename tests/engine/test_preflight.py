@@ -1,0 +1,211 @@
+"""Claims about what is refused in preview, with the answers of real API servers."""
+
+import contextlib
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pulumi.automation as automation
+import pytest
+import yaml
+from kubernetes import client, config
+
+from components.ownership import STACK
+from lab import toolchain
+from lab.lab import Lab
+from lab.spec import parse
+from stacks import config as configuration
+from stacks import preflight
+from stacks.preflight.facts import Examination
+from stacks.problems import MeshRefusedError, Problem
+from tests.engine.cluster import Cluster
+from tests.mesh.live import LiveMesh
+from tests.mesh.workspace import Workspace
+
+_STACK = "isthmus/test"
+_SYSTEM = "istio-system"
+
+
+def mesh_of(kubeconfig: Path) -> dict[str, Any]:
+    """A mesh of the cluster `one` alone."""
+    istio = {"version": "1.31.0", "charts": str(toolchain.ensure().charts)}
+    one = {"name": "one", "network": "net", "kubeconfig": str(kubeconfig), "context": "one"}
+    return {"mesh": {"istio": istio}, "clusters": [one]}
+
+
+def examine(kubeconfig: Path, stack: str = _STACK) -> Examination:
+    return preflight.examine(configuration.typed(mesh_of(kubeconfig)), stack)
+
+
+def refused(kubeconfig: Path, stack: str = _STACK) -> Problem:
+    with pytest.raises(MeshRefusedError) as refusal:
+        examine(kubeconfig, stack)
+    (problem,) = refusal.value.problems
+    return problem
+
+
+@contextlib.contextmanager
+def having(cluster: Cluster, *bodies: dict[str, Any]) -> Generator[None]:
+    """Objects that are there for a while."""
+    try:
+        for body in bodies:
+            cluster.create(body)
+        yield
+    finally:
+        for body in reversed(bodies):
+            cluster.delete(body["apiVersion"], body["kind"], body["metadata"]["name"])
+
+
+def webhooks(kind: str, name: str) -> dict[str, Any]:
+    """Webhooks of an istiod that is gone; they are asked about nothing."""
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": kind,
+        "metadata": {"name": name},
+        "webhooks": [
+            {
+                "name": "rev.namespace.sidecar-injector.istio.io",
+                "clientConfig": {"service": {"name": "istiod", "namespace": _SYSTEM}},
+                "failurePolicy": "Ignore",
+                "sideEffects": "None",
+                "admissionReviewVersions": ["v1"],
+            }
+        ],
+    }
+
+
+def test_a_healthy_cluster_is_asked_everything(control_plane: Path) -> None:
+    found = examine(control_plane)
+    assert (found.warnings, found.unchecked) == ((), ())
+    assert found.facts["one"].kubernetes == "1.34.4"
+    assert found.facts["one"].uid
+
+
+def test_an_istio_of_someone_else_is_refused(cluster: Cluster, control_plane: Path) -> None:
+    labels = {"app": "istiod"}
+    pod = {"containers": [{"name": "discovery", "image": "pilot"}]}
+    istiod = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "istiod-1-28", "labels": labels},
+        "spec": {
+            "replicas": 0,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": pod},
+        },
+    }
+    with having(cluster, istiod):
+        problem = refused(control_plane)
+    assert problem.path == "isthmus:clusters[0]"
+    assert f"Deployment istiod-1-28 in namespace {cluster.namespace}" in problem.rule
+    assert examine(control_plane).facts
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("MutatingWebhookConfiguration", "istio-revision-tag-default"),
+        ("ValidatingWebhookConfiguration", "istiod-default-validator"),
+    ],
+)
+def test_a_webhook_that_an_old_istio_left_is_refused(
+    cluster: Cluster, control_plane: Path, kind: str, name: str
+) -> None:
+    with having(cluster, webhooks(kind, name)):
+        problem = refused(control_plane)
+    assert f"{kind.lower()} {name}, which calls {_SYSTEM}" in problem.rule
+    assert f"kubectl delete {kind.lower()}s {name}" in problem.cure
+
+
+def test_a_cacerts_of_someone_else_is_refused_until_it_is_adopted(control_plane: Path) -> None:
+    api: Any = client.CoreV1Api(config.new_client_from_config(str(control_plane)))
+    api.create_namespace({"metadata": {"name": _SYSTEM}})
+    try:
+        assert examine(control_plane).facts, "a namespace alone is nobody's Istio"
+        secret = {"metadata": {"name": "cacerts"}, "stringData": {"ca-key.pem": "do-not-print"}}
+        api.create_namespaced_secret(_SYSTEM, secret)
+        problem = refused(control_plane)
+        assert "Secret cacerts of someone else" in problem.rule
+        assert "do-not-print" not in str(problem)
+        api.patch_namespace(_SYSTEM, {"metadata": {"annotations": {STACK: _STACK}}})
+        assert examine(control_plane).facts, "it was adopted, as the cure says"
+        assert refused(control_plane, "isthmus/other").value == _STACK
+    finally:
+        api.delete_namespace(_SYSTEM)
+
+
+def as_someone_else(control_plane: Path, folder: Path, token: str) -> Path:
+    """The kubeconfig with other credentials."""
+    document = yaml.safe_load(control_plane.read_text())
+    for user in document["users"]:
+        user["user"] = {"token": token}
+    file = folder / "kubeconfig"
+    file.write_text(yaml.safe_dump(document))
+    return file
+
+
+def test_permissions_that_are_missing_are_named_and_what_may_not_be_asked_is_too(
+    cluster: Cluster, control_plane: Path, tmp_path: Path
+) -> None:
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "viewer"}}
+    role = "rbac.authorization.k8s.io"
+    binding = {
+        "apiVersion": f"{role}/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": cluster.namespace},
+        "roleRef": {"apiGroup": role, "kind": "ClusterRole", "name": "edit"},
+        "subjects": [{"kind": "ServiceAccount", "name": "viewer", "namespace": cluster.namespace}],
+    }
+    with having(cluster, account, binding):
+        core: Any = client.CoreV1Api(config.new_client_from_config(str(control_plane)))
+        made = core.create_namespaced_service_account_token(
+            "viewer", cluster.namespace, {"spec": {}}
+        )
+        kubeconfig = as_someone_else(control_plane, tmp_path, made.status.token)
+        problem = refused(kubeconfig)
+    assert problem.path == "isthmus:clusters[0].kubeconfig"
+    assert "may do in cluster one: create namespaces, patch namespaces, " in problem.rule
+    assert "create customresourcedefinitions.apiextensions.k8s.io" in problem.rule
+    assert "secrets" not in problem.rule, "which `edit` allows"
+    assert made.status.token not in str(problem)
+
+
+def test_credentials_that_are_not_accepted_are_refused(control_plane: Path, tmp_path: Path) -> None:
+    kubeconfig = as_someone_else(control_plane, tmp_path, "not-a-token")
+    problem = refused(kubeconfig)
+    assert "credentials that cluster one accepts (401 Unauthorized)" in problem.rule
+    assert problem.value == str(kubeconfig)
+
+
+@pytest.fixture(scope="module")
+def half_made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveMesh]:
+    """A mesh whose first update was killed; without nodes its istiod would never be ready."""
+    folder = tmp_path_factory.mktemp("half-made")
+    tools = toolchain.ensure()
+    with Lab(folder / "lab", parse("clusters: [{name: one, network: net, nodes: false}]")) as lab:
+        mesh = LiveMesh(lab, Workspace(folder / "stack", tools.bin), tools.charts)
+        mesh.workspace.configure(mesh_of(lab.kubeconfig))
+        mesh.workspace.killed_up(when="Waiting for app ReplicaSet")
+        yield mesh
+
+
+def test_a_mesh_that_was_half_made_by_this_stack_is_not_foreign(half_made: LiveMesh) -> None:
+    kubectl = ("get", "deployments,mutatingwebhookconfigurations", "--all-namespaces", "--output")
+    there = half_made.kubectl("one", *kubectl, "name")
+    assert "deployment.apps/istiod" in there
+    assert "istio-sidecar-injector" in there
+    shown = half_made.workspace.stack.preview().stdout
+    assert "istio-system/istiod" in shown
+    assert "unchecked" not in shown
+
+
+def test_it_is_foreign_to_every_other_stack_and_the_preview_says_so(half_made: LiveMesh) -> None:
+    half_made.kubectl(
+        "one", "annotate", "--overwrite", "namespace", _SYSTEM, f"{STACK}=isthmus/prod"
+    )
+    with pytest.raises(automation.CommandError) as error:
+        half_made.workspace.stack.preview()
+    said = str(error.value)
+    assert "isthmus:clusters[0]: must not be in the mesh of another stack" in said
+    assert "(found: 'isthmus/prod')" in said
+    assert "Traceback" not in said
