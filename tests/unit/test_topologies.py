@@ -46,3 +46,13 @@ def test_two_primaries_make_a_secret_in_each() -> None:
         if "istio/multiCluster" in s.inputs["metadata"].get("labels", {})
     }
     assert secrets == {("a", "istio-remote-secret-b"), ("b", "istio-remote-secret-a")}
+
+
+def test_a_local_sample_is_expected_from_the_callers_own_cluster_alone() -> None:
+    configured = configuration(cluster("a", "n1"), cluster("b", "n2"))
+    configured["mesh"]["clusterLocal"] = ["*.sample.svc.cluster.local"]
+    mesh = meshes.recorded(configured)
+    (container,) = mesh.one("Job", "b-job").inputs["spec"]["template"]["spec"]["containers"]
+    script = container["command"][-1]
+    assert "v2) echo 'in cluster b'" in script
+    assert "v1" not in script
