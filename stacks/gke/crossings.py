@@ -57,7 +57,9 @@ class Crossings:
         return tuple(s for s in in_region if gke.subnet in (None, s.name))
 
     def subnet(self, cluster: Cluster) -> GivenSubnet | None:
-        return next(iter(self.subnets(cluster)), None)
+        """The given subnet of a cluster; None if it gets a new one."""
+        found = self.subnets(cluster)
+        return found[0] if len(found) == 1 else None
 
     def has_nat(self, cluster: Cluster) -> bool:
         vpc = self.given(vpc_of(cluster))

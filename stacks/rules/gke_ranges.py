@@ -167,8 +167,11 @@ def _ranges_do_not_overlap(spec: MeshSpec) -> Iterator[Problem]:
     paths = {c.name: (p, c) for p, c, _ in made(spec)}
     for (name, kind), (other, other_kind) in overlaps(crossings.ranges):
         path, cluster = paths[name]
+        subnet = crossings.subnet(cluster)
+        if subnet is not None and subnet == crossings.subnet(paths[other][1]):
+            continue  # one problem is told once, below
         yield Problem(
-            _path(path, crossings.subnet(cluster), kind),
+            _path(path, subnet, kind),
             f"overlaps {other_kind.replace('_', ' ')} of {other}, "
             f"{crossings.ranges[other][other_kind]}",
             "an address would be in two places, and Google Cloud refuses the second subnet or "

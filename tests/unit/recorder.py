@@ -36,6 +36,8 @@ class Recorded:
     """Name of the explicit provider, or empty."""
     dependencies: frozenset[str]
     """Types and names, `type::name`, of what it waits for."""
+    ignore_changes: frozenset[str]
+    """Inputs whose changes are left alone, by the names that the provider has for them."""
 
     @property
     def key(self) -> str:
@@ -64,13 +66,15 @@ class Recording:
         """Whether `later` comes after `earlier`, through any number of steps.
 
         A child waits for what its parent waits for: it is registered under the parent's URN, which
-        is known when the parent's own dependencies are there; destroy goes the same way back.
+        is known when the parent's own dependencies are there; destroy goes the same way back. And
+        everything waits for its provider.
         """
         by_key = {r.key: r for r in self}
         todo, done = [later], set[str]()
         while todo:
             here = todo.pop()
-            for key in here.dependencies.union({here.parent}) - done:
+            provider = f"pulumi:providers:{here.type.split(':')[0]}::{here.provider}"
+            for key in here.dependencies.union({here.parent, provider}) - done:
                 if key == earlier.key:
                     return True
                 done.add(key)
@@ -138,6 +142,7 @@ class _Monitor(mocks.MockMonitor):
                     parent=_key(request.parent),
                     provider=_provider_name(request),
                     dependencies=frozenset(_key(urn) for urn in request.dependencies),
+                    ignore_changes=frozenset(request.ignoreChanges),
                 )
             )
         return answer
