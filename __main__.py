@@ -1,20 +1,36 @@
 """The Pulumi program: configuration → spec → components → outputs."""
 
+from typing import Any
+
 import pulumi
 
 from components.ownership import this_stack
 from stacks import config, preflight, read_config
 from stacks.problems import MeshRefusedError
 
-try:
-    spec = config.typed(read_config.read())
-    found = preflight.examine(spec, this_stack())
-except MeshRefusedError as refusal:
-    raise pulumi.RunError(str(refusal)) from None
 
-from stacks.mesh import MeshBuilder  # costly, and of no use to a refused mesh
+async def main() -> dict[str, Any]:
+    try:
+        if mesh_stack := read_config.mesh_stack():
+            from stacks import handover
 
-for warning in (*found.warnings, *found.unchecked):
-    pulumi.log.warn(str(warning))
-for name, value in MeshBuilder(spec, found.facts).build().items():
-    pulumi.export(name, value)
+            taken = await handover.take(mesh_stack, pulumi.get_stack())
+            spec, builds = taken.spec, (taken.cluster,)
+        else:
+            spec = config.typed(read_config.read())
+            taken, builds = None, spec.in_mesh_stack
+        found = preflight.examine(spec, this_stack(), builds)
+    except MeshRefusedError as refusal:
+        raise pulumi.RunError(str(refusal)) from None
+    for warning in (*found.warnings, *found.unchecked):
+        pulumi.log.warn(str(warning))
+
+    # Costly, and of no use to a refused mesh.
+    from stacks.cluster_stack import ClusterBuilder
+    from stacks.mesh import MeshBuilder
+
+    builder = ClusterBuilder(taken, found.facts) if taken else MeshBuilder(spec, found.facts)
+    return builder.build()
+
+
+pulumi.run(main)

@@ -18,6 +18,8 @@ class VerificationArgs(TypedDict):
 
     cluster: str
     """Cluster that the requests come from."""
+    job: str
+    """Name of the Job."""
     control_plane: str
     """Cluster whose istiod serves it; named in the advice when traffic fails."""
     versions: Mapping[str, str]
@@ -41,7 +43,7 @@ class Verification(pulumi.ComponentResource):
         kubernetes.batch.v1.Job(
             f"{name}-job",
             metadata={
-                "name": "verify-mesh",
+                "name": args["job"],
                 "namespace": sample.NAMESPACE,
                 "annotations": {"pulumi.com/replaceUnready": "true"},
             },

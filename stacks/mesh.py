@@ -30,7 +30,7 @@ from components.sample import Sample
 from components.shared_ca import IntermediateCA, SharedCA, SharedCAArgs
 from components.verification import Verification
 from components.webhooks import Webhooks
-from stacks import description
+from stacks import description, handover
 from stacks.federation import MADE_BY_ISTHMUS, federation
 from stacks.picture.mermaid import mermaid
 from stacks.picture.state import State
@@ -127,9 +127,14 @@ class MeshBuilder:
             opts=pulumi.ResourceOptions(
                 depends_on=self.made.needed_in(name)
                 if self.made and name in self.made.clusters
-                else None
+                else None,
+                protect=self._serves_other_stacks(name),
             ),
         )
+
+    def _serves_other_stacks(self, name: str) -> bool:
+        """Whether stacks of single clusters need this one: `destroy` then has to stop at once."""
+        return any(c.primary == name and c not in self.present for c in self.spec.clusters)
 
     def _kubeconfig(self, name: str) -> pulumi.Input[str]:
         if self.made and name in self.made.clusters:
@@ -430,11 +435,14 @@ class MeshBuilder:
             if c.injection == "automatic" and c in self.present
         }
 
-    def _verification(self, cluster: Cluster, fingerprint: pulumi.Output[str]) -> Verification:
+    def _verification(
+        self, cluster: Cluster, fingerprint: pulumi.Output[str], job: str = "verify-mesh"
+    ) -> Verification:
         return Verification(
             cluster.name,
             {
                 "cluster": cluster.name,
+                "job": job,
                 "control_plane": self.spec.control_plane_of(cluster),
                 "versions": {
                     v: c.name
@@ -470,7 +478,22 @@ class MeshBuilder:
             "picture": self._picture(),
             "next": self._next(),
             "mesh": self._mesh(ca),
+            **self._handover(ca),
         }
+
+    def _handover(self, ca: SharedCA) -> dict[str, pulumi.Output[Any]]:
+        """What the stacks of single clusters need on top of `mesh`: see stacks/handover.py."""
+        given = {
+            c.name: {
+                "certificate": ca.intermediates[c.name].certificate,
+                "key": ca.intermediates[c.name].key,
+            }
+            for c in self.spec.clusters
+            if c.stack
+        }
+        if not given:
+            return {}
+        return {"handover": pulumi.Output.secret(handover.written(self.spec, given))}
 
     def _mesh(self, ca: SharedCA) -> pulumi.Output[Any]:
         """The mesh for programs, `python -m checks` above all: see stacks/description.py."""
@@ -502,6 +525,8 @@ class MeshBuilder:
             "network": cluster.network,
             "istio": self.istio.version,
         }
+        if cluster not in self.present:
+            return {**described, "stack": cluster.stack}
         facts = self.facts.get(cluster.name)
         if facts and facts.kubernetes:
             described["kubernetes"] = facts.kubernetes
@@ -533,7 +558,7 @@ class MeshBuilder:
             f"istioctl --context {p.name} -i {namespace} remote-clusters"
             for p in self.spec.primaries
         ]
-        for cluster in self.spec.clusters:
+        for cluster in self.present:
             looks.append(f"istioctl --context {cluster.name} -i {namespace} proxy-status")
         logins = (
             [x for c in self.made.crossings.clusters for x in self.made.login(c)]

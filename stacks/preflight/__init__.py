@@ -1,6 +1,6 @@
 """What is asked of the world before anything changes: kubeconfigs, API servers, charts."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from stacks import rules
@@ -12,14 +12,18 @@ from stacks.preflight.reach import read_access
 from stacks.preflight.services import with_inventories
 from stacks.problems import Problem, refuse
 from stacks.rules import kubeconfigs, ranges
-from stacks.spec import MeshSpec
+from stacks.spec import Cluster, MeshSpec
 
 
-def examine(spec: MeshSpec, stack: str) -> Examination:
-    """Look at the mesh, and at the clusters that it names and that exist.
+def examine(
+    spec: MeshSpec, stack: str, builds: Collection[Cluster] | None = None
+) -> Examination:
+    """Look at the mesh, and at the clusters that the stack builds and that exist.
 
     Args:
         stack: the stack's mark (components/ownership.py).
+        builds: the clusters that it builds; all that have no stack of their own if left out. Of the
+            others there are facts, but they are not asked.
 
     Raises:
         MeshRefusedError: with everything in the configuration, the kubeconfigs, the clusters and
@@ -36,6 +40,7 @@ def examine(spec: MeshSpec, stack: str) -> Examination:
         asked = {
             i: pool.submit(ask, spec, i, spec.clusters[i], access, stack)
             for i, access in accesses.items()
+            if spec.clusters[i] in (spec.in_mesh_stack if builds is None else builds)
         }
         answers = {i: answer.result() for i, answer in asked.items()}
     problems = [
@@ -51,7 +56,10 @@ def examine(spec: MeshSpec, stack: str) -> Examination:
     warnings = refuse([*problems, *(p for p in between if p not in problems)])
     by_name = {spec.clusters[i].name: known for i, known in facts.items()}
     return Examination(
-        facts=with_inventories(spec, by_name),
+        facts={
+            **{spec.clusters[i].name: ClusterFacts(x, None) for i, x in accesses.items()},
+            **with_inventories(spec, by_name),
+        },
         warnings=warnings,
         unchecked=tuple(
             f"cluster {spec.clusters[i].name} could not be asked for {a.unchecked}"

@@ -16,7 +16,6 @@ from lab.plugins.install import install
 
 _PROJECT = Path(__file__).parents[2]
 _PROGRAM = ("Pulumi.yaml", "__main__.py", "components", "stacks")
-_STACK = "test"
 _INHERITED_PATH = os.environ["PATH"]
 
 
@@ -27,6 +26,8 @@ class Workspace:
     folder: Path
     tools: Path
     """Directory of pulumi, helm and the language host."""
+    name: str = "test"
+    """The stack's. Stacks of one folder share its backend."""
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -54,8 +55,8 @@ class Workspace:
         }
 
     def configure(self, configuration: Mapping[str, Any]) -> None:
-        """Write `Pulumi.test.yaml`; keys without their `isthmus:`."""
-        file = self.folder / f"Pulumi.{_STACK}.yaml"
+        """Write `Pulumi.<stack>.yaml`; keys without their `isthmus:`."""
+        file = self.folder / f"Pulumi.{self.name}.yaml"
         kept = yaml.safe_load(file.read_text()) if file.exists() else {}
         kept["config"] = {f"isthmus:{key}": value for key, value in configuration.items()}
         file.write_text(yaml.safe_dump(kept))
@@ -64,7 +65,7 @@ class Workspace:
         """Start an update and kill it, with all that it has started, when it prints `when`."""
         self.stack  # noqa: B018  # makes it
         update = subprocess.Popen(
-            ["pulumi", "up", "--stack", _STACK, "--yes", "--skip-preview", "--non-interactive"],
+            ["pulumi", "up", "--stack", self.name, "--yes", "--skip-preview", "--non-interactive"],
             cwd=self.folder,
             env=self.environment,
             stdout=subprocess.PIPE,
@@ -89,7 +90,7 @@ class Workspace:
         # The Automation API finds `pulumi` on its own process's PATH.
         os.environ["PATH"] = self.environment["PATH"]
         return automation.create_or_select_stack(
-            stack_name=_STACK,
+            stack_name=self.name,
             work_dir=str(self.folder),
             opts=automation.LocalWorkspaceOptions(
                 env_vars=self.environment, pulumi_home=str(self.home)

@@ -1,0 +1,130 @@
+"""What the mesh's stack hands to the stacks of single clusters, by two of its outputs.
+
+`mesh` describes the mesh (stacks/description.py); `handover` has what only a builder needs. Both
+are secrets as a whole. One way only: nothing that a cluster's stack makes is asked for here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pulumi
+from pydantic import TypeAdapter, ValidationError
+
+from stacks.description import Description
+from stacks.problems import MeshRefusedError, Problem
+from stacks.spec import Cluster, ExtraValues, MeshSpec
+
+PATH = "isthmus:meshStack"
+_VALUES = TypeAdapter(ExtraValues)
+
+
+@dataclass(frozen=True)
+class Intermediate:
+    """PEM texts of an intermediate CA."""
+
+    certificate: str
+    key: str
+
+
+@dataclass(frozen=True)
+class HandOver:
+    """One cluster's part of what the mesh's stack has made. Holds credentials and a CA's key."""
+
+    spec: MeshSpec
+    """The whole mesh. Each cluster's `kubeconfig` is the content of one."""
+    cluster: Cluster
+    """The cluster that this stack builds."""
+    intermediate: Intermediate
+    """Its CA."""
+    root: str
+    """PEM text of the root that every cluster trusts."""
+    discovery: Mapping[str, str]
+    """Address at which remotes reach a primary's control plane, by name of the primary."""
+
+
+def written(spec: MeshSpec, intermediates: Mapping[str, Any]) -> dict[str, Any]:
+    """The output `handover`; `intermediates` by name of the cluster."""
+    return {
+        "values": _VALUES.dump_python(spec.mesh.istio.values, mode="json", by_alias=True),
+        "intermediates": intermediates,
+    }
+
+
+async def take(mesh_stack: str, stack: str) -> HandOver:
+    """Read what is meant for `stack` from the outputs of the mesh's stack.
+
+    Raises:
+        MeshRefusedError: it has none, or no cluster is this stack's.
+    """
+    reference = pulumi.StackReference(mesh_stack)
+    outputs = {
+        name: (await reference.get_output_details(name)).secret_value
+        for name in ("mesh", "handover")
+    }
+    return read(mesh_stack, stack, outputs)
+
+
+def read(mesh_stack: str, stack: str, outputs: Mapping[str, Any]) -> HandOver:
+    """Read the two outputs; of what is absent, there is None.
+
+    Raises:
+        MeshRefusedError: as `take`.
+    """
+    if outputs["mesh"] is None:
+        raise _refused(
+            "must name the stack of a mesh that is up; that one has no output `mesh`",
+            "the CA, the topology and the way to the control plane come from there",
+            f"`pulumi up --stack {mesh_stack}` first, or name another stack",
+            mesh_stack,
+        )
+    try:
+        described = Description.read(outputs["mesh"])
+        values = _VALUES.validate_python((outputs["handover"] or {}).get("values", {}))
+    except (ValidationError, TypeError, KeyError) as error:
+        fields = (
+            ", ".join(".".join(map(str, e["loc"])) for e in error.errors())
+            if isinstance(error, ValidationError)
+            else str(error)
+        )
+        raise _refused(
+            f"must be a stack that this version of Isthmus has updated; not understood: {fields}",
+            "a part of the mesh that is misread would be built wrong",
+            f"`pulumi up --stack {mesh_stack}` with the same version of the program as here",
+            mesh_stack,
+        ) from None
+    spec = _whole(described, values)
+    mine = [c for c in spec.clusters if c.stack == stack]
+    if not mine:
+        others = ", ".join(c.stack for c in spec.clusters if c.stack) or "none"
+        raise _refused(
+            f"must name a mesh with a cluster whose `stack` is {stack}; there, stacks of clusters "
+            f"are: {others}",
+            "which cluster a stack builds is written once, in isthmus:clusters of the mesh",
+            f"set `stack: {stack}` on a cluster there and `pulumi up --stack {mesh_stack}`; if the "
+            "cluster has left the mesh: `pulumi destroy` here",
+            mesh_stack,
+        )
+    (cluster,) = mine
+    return HandOver(
+        spec,
+        cluster,
+        Intermediate(**outputs["handover"]["intermediates"][cluster.name]),
+        described.root,
+        described.control_planes,
+    )
+
+
+def _whole(described: Description, values: ExtraValues) -> MeshSpec:
+    """The spec, with what a description leaves out."""
+    spec = described.spec
+    istio = replace(spec.mesh.istio, values=values)
+    return replace(
+        spec,
+        mesh=replace(spec.mesh, istio=istio),
+        clusters=tuple(replace(c, kubeconfig=described.kubeconfigs[c.name]) for c in spec.clusters),
+    )
+
+
+def _refused(rule: str, reason: str, cure: str, found: str) -> MeshRefusedError:
+    return MeshRefusedError([Problem(PATH, rule, reason, cure, found)])
