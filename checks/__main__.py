@@ -129,7 +129,11 @@ def _looked(description: Description, until: float) -> Sequence[Result]:
             failed = [r for r in results if r.status is Status.FAILED]
             what = ", ".join(dict.fromkeys(f"{r.check.id} in {r.cluster}" for r in failed))
             if what != last_words:
-                console.print(f"[{time.monotonic() - started:5.0f} s] {len(failed)} failed: {what}")
+                console.print(
+                    f"{time.monotonic() - started:5.0f} s: {len(failed)} failed: {what}",
+                    soft_wrap=True,
+                    highlight=False,
+                )
                 last_words = what
             time.sleep(_PAUSE_SECONDS)
 

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from stacks.cluster_api import ClusterApi, UnansweredError
 
-_SECONDS = 10
+_COMMAND_SECONDS = 12
+_HANDSHAKE_SECONDS = 6
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class PodApi(ClusterApi):
 
         try:
             answer = self._client.rest_client.pool_manager.request(
-                "HEAD", f"{self.server}/version", timeout=_SECONDS, retries=False
+                "HEAD", f"{self.server}/version", timeout=_HANDSHAKE_SECONDS, retries=False
             )
         except (HTTPError, OSError) as error:
             raise UnansweredError(None, str(error)) from None
@@ -92,14 +93,14 @@ class PodApi(ClusterApi):
         self._ask("DELETE", path, {}, body)
 
     def run(self, container: Container, *command: str) -> Ran:
-        """Run a command in a container until it ends, at most 10 seconds.
+        """Run a command in a container until it ends, at most 12 seconds.
 
         Raises:
             UnansweredError: the command cannot be started.
         """
         socket = self._execute(container, command, stdin=False)
         try:
-            socket.run_forever(timeout=_SECONDS)
+            socket.run_forever(timeout=_COMMAND_SECONDS)
             if socket.is_open():
                 raise UnansweredError(None, f"`{command[0]}` in pod {container.pod} did not end")
             return Ran(
@@ -141,7 +142,7 @@ class PodApi(ClusterApi):
         tls = context.wrap_bio(incoming, outgoing, server_hostname=server.name)
         dial = ("nc", "-w", "5", server.host, str(server.port))
         socket = self._execute(container, dial, stdin=True)
-        deadline = time.monotonic() + _SECONDS
+        deadline = time.monotonic() + _HANDSHAKE_SECONDS
         try:
             while time.monotonic() < deadline:
                 try:
@@ -160,7 +161,7 @@ class PodApi(ClusterApi):
                 elif not socket.is_open():
                     said = socket.read_stderr(timeout=0).decode(errors="replace").strip()
                     raise UnreachedError(said)
-            raise UnreachedError(f"no answer in {_SECONDS} s")
+            raise UnreachedError(f"no answer in {_HANDSHAKE_SECONDS} s")
         except ssl.SSLCertVerificationError:
             raise
         except ssl.SSLError as error:
@@ -190,7 +191,7 @@ class PodApi(ClusterApi):
                 headers={"authorization": self.token} if self.token else {},
                 binary=True,
                 _preload_content=False,
-                _request_timeout=_SECONDS,
+                _request_timeout=_COMMAND_SECONDS,
             )
         except ApiException as error:
             raise UnansweredError(

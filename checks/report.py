@@ -78,8 +78,15 @@ def table(results: Sequence[Result], seconds: float) -> Group:
         lines.append(Text(section, style="bold"))
         for together in _together(list(of_section)):
             lines += _lines(together, wide)
-    green = is_green(results)
-    lines.append(Text(summary(results, seconds), style="bold green" if green else "bold red"))
+    failed = [r for r in results if r.status is Status.FAILED]
+    lines.append(Text(summary(results, seconds), style="bold red" if failed else "bold green"))
+    if len(failed) > 1:
+        first = failed[0]
+        lines.append(
+            Text(
+                f"Start with {first.check.id} in {first.cluster}: what is below it may only follow."
+            )
+        )
     return Group(*lines)
 
 
