@@ -35,7 +35,7 @@ lab: $(VENV)               ## the clusters of lab/dev.yaml, and the tools that t
 toolchain: $(VENV)         ## programs and images, built once and cached outside the checkout
 	$(BIN)/python -m lab.toolchain
 
-test: lint toolchain policy/.venv  ## linters, types, and every test
+test: lint toolchain       ## linters, types, and every test
 	$(BIN)/python -m pytest --ignore=tests/mesh
 	# A mesh is waited for longer than it is worked on: two at a time.
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadgroup tests/mesh
@@ -43,7 +43,7 @@ test: lint toolchain policy/.venv  ## linters, types, and every test
 bench: toolchain           ## figures of the README, measured again
 	$(BIN)/python -m bench
 
-lint: $(VENV)
+lint: $(VENV) policy/.venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright

@@ -1,0 +1,106 @@
+"""The policy pack: hands what the engine sends to the rules, and their findings back."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from pulumi_policy import (
+    EnforcementLevel,
+    PolicyPack,
+    PolicyResource,
+    ReportViolation,
+    ResourceValidationArgs,
+    ResourceValidationPolicy,
+    StackValidationArgs,
+    StackValidationPolicy,
+)
+from pulumi_policy.secret import Secret as SdkSecret
+from rules import RESOURCE_RULES, SECRECY, STACK_RULES, ResourceCheck, Rule, StackCheck
+from rules.resource import Resource, Secret
+from rules.secrecy import keeps_secrets
+
+
+def _plain(value: Any) -> Any:
+    """Inputs as the SDK hands them over, without its wrappers.
+
+    Those raise at the touch of what is not known yet, and a rule with it goes unasked; and they
+    hide what is a secret. The way around them is the SDK's own (its deserialize.py).
+    """
+    if isinstance(value, Mapping | Sequence) and not isinstance(value, dict | list | str):
+        wrapper: Any = value
+        return _plain(wrapper["__target"])
+    if isinstance(value, SdkSecret):
+        return Secret(_plain(value.value))
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    return value
+
+
+def _resource(args: ResourceValidationArgs) -> Resource:
+    provider = args.provider.urn if args.provider else ""
+    return Resource(args.resource_type, args.name, args.urn, _plain(args.props), provider)
+
+
+def _resource_of_stack(found: PolicyResource) -> Resource:
+    components = list[str]()
+    parent = found.parent
+    while parent is not None:
+        components.append(parent.resource_type)
+        parent = parent.parent
+    provider = found.provider.urn if found.provider else ""
+    props = _plain(found.props)
+    return Resource(found.resource_type, found.name, found.urn, props, provider, tuple(components))
+
+
+def _for_resources(rule: Rule, check: ResourceCheck) -> ResourceValidationPolicy:
+    def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
+        for finding in check(_resource(args)):
+            report(rule.tell(finding), None)
+
+    return ResourceValidationPolicy(rule.name, rule.demand, validate)
+
+
+def _for_stacks(rule: Rule, check: StackCheck) -> StackValidationPolicy:
+    def validate(args: StackValidationArgs, report: ReportViolation) -> None:
+        for finding in check([_resource_of_stack(r) for r in args.resources]):
+            report(rule.tell(finding), finding.urn)
+
+    return StackValidationPolicy(rule.name, rule.demand, validate)
+
+
+def _secrecy() -> ResourceValidationPolicy:
+    """The one rule about what the SDK shows to remediations alone: what is marked as secret.
+
+    The engine asks for remediations first. This one mends nothing, for by then the value has been
+    plain in the program; it leaves its findings for the validation.
+    """
+    found = dict[str, list[str]]()
+
+    def look(args: ResourceValidationArgs) -> None:
+        found[args.urn] = [SECRECY.tell(finding) for finding in keeps_secrets(_resource(args))]
+
+    def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
+        unasked = ["secrets are only seen at level `remediate`: leave this rule at that level"]
+        for message in found.pop(args.urn, unasked):
+            report(message, None)
+
+    remediate: Callable[[ResourceValidationArgs], Mapping[str, Any] | None] = look
+    return ResourceValidationPolicy(
+        SECRECY.name,
+        SECRECY.demand,
+        validate,
+        enforcement_level=EnforcementLevel.REMEDIATE,
+        remediate=remediate,  # pyright: ignore[reportArgumentType]  # returns no awaitable
+    )
+
+
+PolicyPack(
+    "isthmus",
+    [
+        _secrecy(),
+        *(_for_resources(rule, check) for rule, check in RESOURCE_RULES),
+        *(_for_stacks(rule, check) for rule, check in STACK_RULES),
+    ],
+    enforcement_level=EnforcementLevel.MANDATORY,
+)

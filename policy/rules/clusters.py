@@ -1,0 +1,12 @@
+"""Clusters that the stack makes."""
+
+from collections.abc import Iterator
+
+from .resource import Finding, Resource
+
+
+def is_protected(resource: Resource) -> Iterator[Finding]:
+    # Left out, the provider protects it.
+    off = resource.props.get("deletionProtection") is False
+    if resource.type == "gcp:container/cluster:Cluster" and off:
+        yield Finding(f"cluster `{resource.name}` can be deleted: deletionProtection is false")
