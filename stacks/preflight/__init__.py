@@ -15,9 +15,7 @@ from stacks.rules import kubeconfigs, ranges
 from stacks.spec import Cluster, MeshSpec
 
 
-def examine(
-    spec: MeshSpec, stack: str, builds: Collection[Cluster] | None = None
-) -> Examination:
+def examine(spec: MeshSpec, stack: str, builds: Collection[Cluster] | None = None) -> Examination:
     """Look at the mesh, and at the clusters that the stack builds and that exist.
 
     Args:

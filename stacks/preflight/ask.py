@@ -16,7 +16,14 @@ from stacks.cluster_api import ClusterApi, UnansweredError
 from stacks.kubeconfig import ClusterAccess
 from stacks.preflight import balancers, foreign
 from stacks.preflight.facts import ClusterFacts
-from stacks.preflight.permissions import NEEDED, Permission, is_granted, lacking
+from stacks.preflight.permissions import (
+    GRANTING,
+    NEEDED,
+    Permission,
+    cannot_grant,
+    is_granted,
+    lacking,
+)
 from stacks.preflight.reach import shown
 from stacks.problems import Problem
 from stacks.rules import versions
@@ -89,13 +96,16 @@ def _ask(
             pool.submit(answer, what, lambda question=question: list(question()))
             for what, question in _questions(spec, path, cluster, api, stack).items()
         ]
-        missing = [
-            p for p, yes in zip(NEEDED, pool.map(allowed, NEEDED), strict=True) if yes is False
+        wanted = (*NEEDED, *GRANTING)
+        denied = [
+            p for p, yes in zip(wanted, pool.map(allowed, wanted), strict=True) if yes is False
         ]
     problems = list(versions.unfit(istio.version, version, f"{path}.kubeconfig"))
     problems += [p for other in others for p in other.result() or ()]
-    if missing:
+    if missing := [p for p in denied if p in NEEDED]:
         problems.append(lacking(missing, path, cluster.name, istio.namespace))
+    elif denied:
+        problems.append(cannot_grant(denied, path, cluster.name))
     return Answers(
         ClusterFacts(access, version, uid.result(), pods.result() or ()),
         tuple(problems),

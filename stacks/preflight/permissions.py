@@ -39,6 +39,12 @@ NEEDED = (
 )
 """One of each sort: who has these has the rest too, or is meant to be stopped."""
 
+GRANTING = (
+    Permission("escalate", "clusterroles", _ROLES),
+    Permission("bind", "clusterroles", _ROLES),
+)
+"""Not needed by who has every right of Istio's own roles; Kubernetes lets nobody grant more."""
+
 
 def is_granted(api: ClusterApi, permission: Permission, namespace: str) -> bool:
     """Ask by a SelfSubjectAccessReview, which also authorizers outside of Kubernetes answer."""
@@ -57,6 +63,19 @@ def is_granted(api: ClusterApi, permission: Permission, namespace: str) -> bool:
         },
     )
     return bool(review["status"]["allowed"])
+
+
+def cannot_grant(missing: list[Permission], path: str, cluster: str) -> Problem:
+    """A warning: whether it is one, only the roles themselves will show."""
+    return Problem(
+        f"{path}.kubeconfig",
+        f"should be of someone who may grant rights in cluster {cluster}: "
+        + ", ".join(str(p) for p in missing),
+        "Istio's roles could be refused with `attempting to grant RBAC permissions not currently "
+        "held`",
+        "use the credentials of a cluster administrator, unless these have all rights of Istio",
+        refuses=False,
+    )
 
 
 def lacking(missing: list[Permission], path: str, cluster: str, namespace: str) -> Problem:

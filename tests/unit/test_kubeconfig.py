@@ -1,14 +1,18 @@
 """Claims about how credentials are taken out of a kubeconfig."""
 
 import base64
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from stacks import kubeconfig
+from stacks import config, kubeconfig
 from stacks.kubeconfig import KubeconfigError
+from stacks.mesh import MeshBuilder
+from tests.unit import meshes
+from tests.unit.recorder import record
 
 
 def document() -> dict[str, Any]:
@@ -41,6 +45,43 @@ def test_one_context_is_taken_and_no_other_clusters_credentials(path: str) -> No
     assert "t2" in access.kubeconfig
     assert "t1" not in access.kubeconfig
     assert yaml.safe_load(access.kubeconfig)["current-context"] == "two"
+
+
+def test_how_this_machine_gets_there_is_told() -> None:
+    given = document()
+    given["clusters"][1]["cluster"] |= {"tls-server-name": "api", "proxy-url": "http://proxy.test"}
+    access = kubeconfig.read(yaml.safe_dump(given), "two")
+    assert (access.tls_server_name, access.proxy) == ("api", "http://proxy.test")
+
+
+@pytest.mark.parametrize(
+    ("api_server", "expected"),
+    [({}, "api"), ({"tlsServerName": "other"}, "other"), ({"server": "https://lb.test"}, None)],
+)
+def test_the_certificates_name_goes_with_the_url_into_the_remote_secret(
+    api_server: dict[str, str], expected: str | None
+) -> None:
+    east = meshes.cluster("east", "n")
+    west = meshes.cluster("west", "m", primary="east", apiServer=api_server)
+    spec = config.parse(meshes.configuration(east, west))
+    facts = {
+        name: replace(known, access=replace(known.access, tls_server_name="api"))
+        for name, known in meshes.facts(spec).items()
+    }
+    mesh = record(lambda: MeshBuilder(spec, facts).build())
+    secret = mesh.one("Secret", "east-reads-west-secret").inputs["stringData"]["west"]
+    assert yaml.safe_load(secret)["clusters"][0]["cluster"].get("tls-server-name") == expected
+
+
+def test_a_cluster_without_a_server_is_named() -> None:
+    given = document()
+    del given["clusters"][1]["cluster"]["server"]
+    with pytest.raises(KubeconfigError, match="has no server"):
+        kubeconfig.read(yaml.safe_dump(given), "two")
+
+
+def test_credentials_are_in_no_representation(path: str) -> None:
+    assert "t1" not in repr(kubeconfig.read(path, "one"))
 
 
 def test_without_a_context_the_current_one_is_taken(path: str) -> None:

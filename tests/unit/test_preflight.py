@@ -21,9 +21,11 @@ from cryptography.x509.oid import NameOID
 
 from components.ownership import STACK
 from stacks import config, preflight
+from stacks.kubeconfig import ClusterAccess
 from stacks.preflight import charts as istio_charts
 from stacks.preflight.facts import Examination
 from stacks.problems import MeshRefusedError, Problem
+from stacks.rules import kubeconfigs
 from stacks.spec import MeshSpec
 from tests.unit.meshes import cluster, configuration
 
@@ -48,7 +50,7 @@ class Kubernetes:
     refusals: dict[str, int] = field(default_factory=dict[str, int])
     """HTTP status by path; by `*` for all."""
     denied: set[str] = field(default_factory=set[str])
-    """Resources that the user may do nothing with."""
+    """Resources that the user may do nothing with, and verbs that it may not use."""
     asked: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     """Paths that were asked, and the form that was wanted."""
 
@@ -71,8 +73,8 @@ class Kubernetes:
     def review(self, body: Any) -> tuple[int, Any]:
         if status := self.refusals.get(_REVIEWS):
             return status, {}
-        allowed = body["spec"]["resourceAttributes"]["resource"] not in self.denied
-        return 201, {"status": {"allowed": allowed}}
+        asked = body["spec"]["resourceAttributes"]
+        return 201, {"status": {"allowed": not {asked["resource"], asked["verb"]} & self.denied}}
 
 
 class _Server(http.server.ThreadingHTTPServer):
@@ -313,6 +315,17 @@ def test_a_loopback_api_server_is_refused_where_another_cluster_watches(look: Pr
     assert look.examine("up", apiServer={}).facts, "nobody watches the only cluster"
 
 
+def test_a_way_through_a_proxy_is_warned_of_where_another_cluster_watches(
+    look: Preflight,
+) -> None:
+    mesh = spec(look.kubeconfig, look.charts, "up", "other", apiServer={})
+    there = ClusterAccess("", "https://api.test", None, proxy="http://proxy.test")
+    (problem,) = kubeconfigs.unfit(mesh, {1: there})
+    assert problem.path == "isthmus:clusters[1].apiServer.server"
+    assert not problem.refuses
+    assert not list(kubeconfigs.unfit(mesh, {1: replace(there, proxy=None)}))
+
+
 def test_two_contexts_of_one_cluster_are_refused(
     look: Preflight, up: Kubernetes, other: Kubernetes
 ) -> None:
@@ -451,6 +464,13 @@ def test_permissions_that_the_update_will_need_are_named(look: Preflight, up: Ku
     assert problem.path == "isthmus:clusters[0].kubeconfig"
     assert "create clusterroles.rbac.authorization.k8s.io" in problem.rule
     assert "in namespace istio-system: create secrets, patch secrets" in problem.rule
+
+
+def test_who_may_not_grant_rights_is_warned(look: Preflight, up: Kubernetes) -> None:
+    up.denied = {"escalate"}
+    (warning,) = look.examine("up").warnings
+    assert "may grant rights in cluster c0: escalate clusterroles" in warning.rule
+    assert "bind" not in warning.rule
 
 
 def balancer(minutes: int, **status: Any) -> dict[str, Any]:
