@@ -1,4 +1,8 @@
-"""One API server for all engine tests; every test has a namespace of its own."""
+"""One API server for all engine tests; every test has a namespace of its own.
+
+ISTHMUS_ENGINE_KUBECONFIG names the kubeconfig of a cluster that is there already, to run them with
+the tools on PATH and the plugins in ~/.pulumi: `.github/kind/test.sh stand-ins` does.
+"""
 
 import os
 from collections.abc import Iterator
@@ -12,10 +16,15 @@ from lab.spec import parse
 from tests.engine.cluster import Cluster
 from tests.engine.program import Program
 
+_GIVEN = os.environ.get("ISTHMUS_ENGINE_KUBECONFIG")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def tools() -> Iterator[None]:
     """Put pulumi, its language host and helm first on PATH."""
+    if _GIVEN:
+        yield
+        return
     before = os.environ["PATH"]
     os.environ["PATH"] = f"{toolchain.ensure().bin}:{before}"
     yield
@@ -25,6 +34,9 @@ def tools() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Give the kubeconfig of a cluster without nodes, context `one`."""
+    if _GIVEN:
+        yield Path(_GIVEN)
+        return
     directory = tmp_path_factory.mktemp("engine") / "lab"
     with Lab(directory, parse("clusters: [{name: one, network: net, nodes: false}]")) as lab:
         yield lab.kubeconfig

@@ -1,0 +1,117 @@
+"""The workflows and scripts of .github, which run elsewhere, as far as they can be checked here."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lab import toolchain
+from lab.plugins.install import VERSIONS
+from lab.toolchain.tools import PULUMI
+
+_ROOT = Path(__file__).parents[2]
+_GITHUB = _ROOT / ".github"
+_SCRIPTS = [*sorted(_GITHUB.rglob("*.sh")), _ROOT / "lab" / "policy-pack"]
+_WORKFLOWS = sorted((_GITHUB / "workflows").glob("*.yaml"))
+_USES = re.compile(r"^\s*(?:- )?uses: (\S+)(?: # (v\S+))?$", re.MULTILINE)
+
+
+def check(*command: str | Path) -> None:
+    """Run a linter of the toolchain or of this Python's environment; it must have no complaint."""
+    path = [str(toolchain.ensure().bin), str(Path(sys.executable).parent), os.environ["PATH"]]
+    done = subprocess.run(
+        command,
+        cwd=_ROOT,
+        env={**os.environ, "PATH": ":".join(path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def read(workflow: Path) -> dict[str, Any]:
+    return yaml.safe_load(workflow.read_text())
+
+
+def test_actionlint_finds_nothing() -> None:
+    check("actionlint", "-no-color", *_WORKFLOWS)
+
+
+def test_a_wrong_workflow_is_found(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(
+        "on: push\njobs:\n  a:\n    runs-on: ubuntu-24.04\n    steps:\n"
+        "      - run: echo $UNQUOTED ${{ github.even.name }}\n"
+    )
+    with pytest.raises(AssertionError) as complaint:
+        check("actionlint", "-no-color", wrong)
+    assert 'property "even" is not defined' in str(complaint.value)
+    assert "SC2086" in str(complaint.value), "shellcheck reads what the workflows run"
+
+
+def test_zizmor_finds_nothing() -> None:
+    check("zizmor", "--offline", "--no-progress", "--color=never", _GITHUB)
+
+
+def test_shellcheck_finds_nothing() -> None:
+    check("shellcheck", *_SCRIPTS)
+
+
+@pytest.mark.parametrize("file", sorted(_GITHUB.rglob("*.yaml")), ids=lambda f: f.name)
+def test_actions_are_pinned_to_a_commit_and_say_its_version(file: Path) -> None:
+    for action, version in _USES.findall(file.read_text()):
+        if not action.startswith("./"):
+            assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", action), action
+            assert version, action
+
+
+def test_one_commit_an_action() -> None:
+    found = dict[str, set[str]]()
+    for file in _GITHUB.rglob("*.yaml"):
+        for action, version in _USES.findall(file.read_text()):
+            name, _, commit = action.partition("@")
+            found.setdefault(name, set()).add(f"{commit} {version}")
+    assert all(len(pins) == 1 for pins in found.values()), found
+
+
+@pytest.mark.parametrize("workflow", _WORKFLOWS, ids=lambda f: f.name)
+def test_jobs_have_the_permissions_that_they_name_and_no_other(workflow: Path) -> None:
+    assert read(workflow)["permissions"] == {}
+    for name, job in read(workflow)["jobs"].items():
+        assert "permissions" in job, name
+        writes = {k for k, v in job["permissions"].items() if v == "write"}
+        assert writes <= {"id-token", "issues", "pull-requests"}, name
+
+
+@pytest.mark.parametrize("name", ["preview.yaml", "drift.yaml"])
+def test_every_stack_of_the_matrix_has_a_file_and_levels(name: str) -> None:
+    (job,) = read(_GITHUB / "workflows" / name)["jobs"].values()
+    stacks = job["strategy"]["matrix"]["stack"]
+    assert stacks == ["staging", "prod"]
+    for stack in stacks:
+        assert (_ROOT / f"Pulumi.{stack}.yaml").is_file()
+        assert (_ROOT / "policy" / "levels" / f"{stack}.json").is_file()
+
+
+def test_prod_comes_after_staging() -> None:
+    jobs = read(_GITHUB / "workflows" / "up.yaml")["jobs"]
+    assert jobs["prod"]["needs"] == "staging"
+    assert [job["with"]["stack"] for job in jobs.values()] == ["staging", "prod"]
+
+
+def test_versions_are_those_of_the_lock() -> None:
+    cli = f"pulumi-version: {PULUMI.removeprefix('v')}"
+    for workflow in _WORKFLOWS:
+        text = workflow.read_text()
+        assert text.count("pulumi-version:") == text.count(cli), workflow.name
+    script = (_GITHUB / "kind" / "test.sh").read_text()
+    for plugin, version in VERSIONS.items():
+        assert f"{plugin.upper()}_PLUGIN={version}" in script
