@@ -1,1 +1,111 @@
-"""Pulumi components of one Istio mesh across many Kubernetes clusters."""
+"""Pulumi components of one Istio mesh across many Kubernetes clusters.
+
+`from components import SharedCA` and all others of `__all__`; docs/components.md shows them at work.
+A name is imported when it is first asked for: a program that makes no cluster on GKE does not load
+pulumi_gcp.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from components.charts import ChartSource
+    from components.cluster_aware_gateway import ClusterAwareGateway, ClusterAwareGatewayArgs
+    from components.control_plane_pod import ControlPlanePod, ControlPlanePodArgs
+    from components.control_plane_service import ControlPlaneService, ControlPlaneServiceArgs
+    from components.federated_service import (
+        FederatedService,
+        FederatedServiceArgs,
+        GatewayEndpoint,
+        ServicePort,
+    )
+    from components.gke_cluster import GkeCluster, GkeClusterArgs, NodePool, Opening, Subnet
+    from components.gke_networks import GkeNetworks, GkeNetworksArgs
+    from components.mesh_member import MeshMember, MeshMemberArgs
+    from components.mesh_policy import MeshPolicy, MeshPolicyArgs
+    from components.primary_cluster import PrimaryCluster, PrimaryClusterArgs
+    from components.remote_cluster import RemoteCluster, RemoteClusterArgs
+    from components.remote_secret import RemoteSecret, RemoteSecretArgs
+    from components.sameness import ReplicatedPort, ReplicatedService, Sameness, SamenessArgs
+    from components.sample import Sample, SampleArgs
+    from components.shared_ca import IntermediateCA, RootArgs, SharedCA, SharedCAArgs
+    from components.verification import Verification, VerificationArgs
+    from components.webhooks import Webhooks, WebhooksArgs
+
+_HOMES = {
+    "charts": ("ChartSource",),
+    "cluster_aware_gateway": ("ClusterAwareGateway", "ClusterAwareGatewayArgs"),
+    "control_plane_pod": ("ControlPlanePod", "ControlPlanePodArgs"),
+    "control_plane_service": ("ControlPlaneService", "ControlPlaneServiceArgs"),
+    "federated_service": (
+        "FederatedService",
+        "FederatedServiceArgs",
+        "GatewayEndpoint",
+        "ServicePort",
+    ),
+    "gke_cluster": ("GkeCluster", "GkeClusterArgs", "NodePool", "Opening", "Subnet"),
+    "gke_networks": ("GkeNetworks", "GkeNetworksArgs"),
+    "mesh_member": ("MeshMember", "MeshMemberArgs"),
+    "mesh_policy": ("MeshPolicy", "MeshPolicyArgs"),
+    "primary_cluster": ("PrimaryCluster", "PrimaryClusterArgs"),
+    "remote_cluster": ("RemoteCluster", "RemoteClusterArgs"),
+    "remote_secret": ("RemoteSecret", "RemoteSecretArgs"),
+    "sameness": ("ReplicatedPort", "ReplicatedService", "Sameness", "SamenessArgs"),
+    "sample": ("Sample", "SampleArgs"),
+    "shared_ca": ("IntermediateCA", "RootArgs", "SharedCA", "SharedCAArgs"),
+    "verification": ("Verification", "VerificationArgs"),
+    "webhooks": ("Webhooks", "WebhooksArgs"),
+}
+
+__all__ = [
+    "ChartSource",
+    "ClusterAwareGateway",
+    "ClusterAwareGatewayArgs",
+    "ControlPlanePod",
+    "ControlPlanePodArgs",
+    "ControlPlaneService",
+    "ControlPlaneServiceArgs",
+    "FederatedService",
+    "FederatedServiceArgs",
+    "GatewayEndpoint",
+    "GkeCluster",
+    "GkeClusterArgs",
+    "GkeNetworks",
+    "GkeNetworksArgs",
+    "IntermediateCA",
+    "MeshMember",
+    "MeshMemberArgs",
+    "MeshPolicy",
+    "MeshPolicyArgs",
+    "NodePool",
+    "Opening",
+    "PrimaryCluster",
+    "PrimaryClusterArgs",
+    "RemoteCluster",
+    "RemoteClusterArgs",
+    "RemoteSecret",
+    "RemoteSecretArgs",
+    "ReplicatedPort",
+    "ReplicatedService",
+    "RootArgs",
+    "Sameness",
+    "SamenessArgs",
+    "Sample",
+    "SampleArgs",
+    "ServicePort",
+    "SharedCA",
+    "SharedCAArgs",
+    "Subnet",
+    "Verification",
+    "VerificationArgs",
+    "Webhooks",
+    "WebhooksArgs",
+]
+
+_MODULES = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -1,7 +1,9 @@
 """What every cluster of the mesh needs before a control plane can serve it."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 import pulumi
@@ -15,6 +17,16 @@ from components.shared_ca import IntermediateCA
 READER = "istio-reader-service-account"
 """Service account that other clusters' istiods use; the base chart makes it (chart `base`)."""
 _BASE_RELEASE = "istio-base"
+
+
+def _beside(chart: str) -> str:
+    """Path of a chart of this package, from the folder that the program runs in.
+
+    It is an input, so it is in the state and in diffs: relative, because another machine has the
+    project elsewhere; with a dot in front, because Helm takes other names for repositories.
+    """
+    path = Path(os.path.relpath(Path(__file__).parent / chart)).as_posix()
+    return path if path.startswith(".") else f"./{path}"
 
 
 class MeshMemberArgs(TypedDict):
@@ -86,7 +98,7 @@ class MeshMember(pulumi.ComponentResource):
             f"{name}-leave-nothing",
             name="leave-nothing",
             namespace=self.namespace,
-            chart="./components/leave-nothing",
+            chart=_beside("leave-nothing"),
             values=values.merged(args["leave_nothing_values"], {"crdsOf": _BASE_RELEASE}),
             opts=child,
         )
