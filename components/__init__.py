@@ -1,6 +1,6 @@
 """Pulumi components of one Istio mesh across many Kubernetes clusters.
 
-`from components import SharedCA` and all others of `__all__`; docs/components.md shows them at work.
+`from components import SharedCA` and all others of `__all__`; docs/components.md shows them used.
 A name is imported when it is first asked for: a program that makes no cluster on GKE does not load
 pulumi_gcp.
 """
