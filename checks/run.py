@@ -13,6 +13,7 @@ from checks.sections import (
     gateways,
     injection,
     remote_secrets,
+    rules,
     sameness,
     traffic,
     trust,
@@ -31,6 +32,7 @@ CHECKS: tuple[Check, ...] = tuple(
         gateways.CHECKS,
         injection.CHECKS,
         sameness.CHECKS,
+        rules.CHECKS,
         endpoints.CHECKS,
         traffic.CHECKS,
     )

@@ -135,8 +135,12 @@ def _port(mesh: Mesh, view: View) -> Iterator[Finding]:
                 f"a firewall, if it is silent or unreachable: let {view.name}'s nodes in to "
                 f"{address}, TCP {port}. If it closes the connection, the Gateway "
                 "cross-network-gateway is missing or wrong in "
-                f"{mesh.control_plane_of(there).name}, or the pods behind it have no sidecar",
-                Part("gateway", there.name),
+                f"{mesh.control_plane_of(there).name}, istiod there does not read {there.name} "
+                "(remote-registry), or the pods behind it have no sidecar",
+                # One that closes the connection is there, and only does not know the name.
+                Part("gateway", there.name)
+                if error.said
+                else Part("traffic", view.name, there.name),
             )
         else:
             yield ok(f"{there.name} at {address}:{port}")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from checks import ways
 from checks.model import Check, Finding, failed, ok
-from checks.view import Mesh, View
+from checks.view import Json, Mesh, View
 from stacks.picture.state import Part
 from stacks.spec import Cluster, MeshSpec
 
@@ -37,6 +37,14 @@ def _namespaces(mesh: Mesh, view: View) -> Iterator[Finding]:
                 Part("cluster", view.name),
             )
             continue
+        if namespace["status"].get("phase") == "Terminating":
+            yield failed(
+                f"namespace {name} is Terminating: {_held(namespace)}",
+                "nothing new can be made in it until what it says is gone; remove that, or the "
+                "finalizers on it, and `pulumi up --refresh` makes the namespace again",
+                Part("cluster", view.name),
+            )
+            continue
         found = namespace["metadata"].get("labels", {})
         if other := [k for k, v in labels.items() if found.get(k) != v]:
             yield failed(
@@ -48,6 +56,13 @@ def _namespaces(mesh: Mesh, view: View) -> Iterator[Finding]:
             )
         else:
             yield ok(name)
+
+
+def _held(namespace: Json) -> str:
+    """What holds a namespace, in Kubernetes' own words."""
+    conditions = namespace["status"].get("conditions", [])
+    said = [c["message"] for c in conditions if c["status"] == "True"]
+    return "; ".join(said) or "its content is being removed"
 
 
 def _services(mesh: Mesh, view: View) -> Iterator[Finding]:

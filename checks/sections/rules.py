@@ -1,0 +1,129 @@
+"""What the mesh's own configuration says about ways between clusters, whoever wrote it."""
+
+import fnmatch
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+import yaml
+
+from checks import ways
+from checks.model import Check, Finding, failed, ok, primaries, warning
+from checks.view import Json, Mesh, View
+from stacks.picture.state import Part
+
+_RULES = "/apis/networking.istio.io/v1/destinationrules"
+_DOMAIN = "svc.cluster.local"
+_MTLS = (None, "ISTIO_MUTUAL")
+_REGION = "topology.kubernetes.io/region"
+
+
+def _rules(mesh: Mesh, view: View) -> Iterator[Finding]:
+    """Nothing in a primary keeps requests for shared services from other clusters."""
+    found = [*_local(mesh, view), *_destination_rules(mesh, view)]
+    yield from found or [ok("none")]
+
+
+def _destination_rules(mesh: Mesh, view: View) -> Iterator[Finding]:
+    for rule in view.items(_RULES):
+        name = f"{rule['metadata']['namespace']}/{rule['metadata']['name']}"
+        policy = cast("Json", rule["spec"].get("trafficPolicy", {}))
+        mode = policy.get("tls", {}).get("mode")
+        look = (
+            f"kubectl --context {view.name} -n {rule['metadata']['namespace']} get destinationrule "
+            f"{rule['metadata']['name']} -o yaml"
+        )
+        for service in ways.services(mesh):
+            if not _is_for(rule, service):
+                continue
+            if mode not in _MTLS:
+                yield failed(
+                    f"the DestinationRule {name} sets tls.mode {mode} for {service}",
+                    "between networks only mTLS passes: a gateway reads the name in it, and istiod "
+                    f"leaves other networks' gateways out of the endpoints without. Set "
+                    f"ISTIO_MUTUAL, or leave tls out: {look}",
+                    Part("istiod", view.name),
+                )
+            elif _prefers_nearest(mesh, policy):
+                yield warning(
+                    f"the DestinationRule {name} keeps {service} near its callers: "
+                    "localityLbSetting with outlierDetection",
+                    "other clusters are asked only when nobody at home answers. If that is not "
+                    f"meant, set localityLbSetting.enabled: false in it: {look}",
+                    Part("istiod", view.name),
+                )
+
+
+def _is_for(rule: Json, service: str) -> bool:
+    """Whether a rule's host, which may be short or have a wildcard, is the service's."""
+    namespace, _, name = service.partition("/")
+    host = str(rule["spec"]["host"])
+    if "." not in host and host != "*":
+        host = f"{host}.{rule['metadata']['namespace']}"
+    full = f"{name}.{namespace}.{_DOMAIN}"
+    return fnmatch.fnmatch(full, host) or full.startswith(f"{host}.")
+
+
+def _prefers_nearest(mesh: Mesh, policy: Json) -> bool:
+    """Locality counts only with outlier detection, by labels of its own or by nodes' regions."""
+    if "outlierDetection" not in policy:
+        return False
+    setting = policy.get("loadBalancer", {}).get("localityLbSetting", {})
+    if setting.get("enabled") is False:
+        return False
+    if setting.keys() & {"failoverPriority", "failover", "distribute"}:
+        return True
+    nodes = [n for v in mesh.views.values() for n in v.items("/api/v1/nodes")]
+    return len({n["metadata"].get("labels", {}).get(_REGION) for n in nodes}) > 1
+
+
+def _local(mesh: Mesh, view: View) -> Iterator[Finding]:
+    for setting in _mesh_config(view).get("serviceSettings", []):
+        if not setting.get("settings", {}).get("clusterLocal"):
+            continue
+        for host in setting.get("hosts", []):
+            for service in ways.services(mesh):
+                namespace, _, name = service.partition("/")
+                if host in mesh.spec.mesh.cluster_local:
+                    continue
+                if fnmatch.fnmatch(f"{name}.{namespace}.{_DOMAIN}", host):
+                    yield failed(
+                        f"meshConfig.serviceSettings makes {service} clusterLocal, by {host}",
+                        "every cluster asks its own pods only. Name it in isthmus:mesh."
+                        "clusterLocal if it is meant; else `pulumi up --refresh` takes it away",
+                        Part("istiod", view.name),
+                    )
+
+
+def _trust_domain(mesh: Mesh, view: View) -> Iterator[Finding]:
+    first = mesh.views[mesh.spec.primaries[0].name]
+    wanted, own = _domain(first), _domain(view)
+    if view.cluster.is_remote and not _mesh_config(view):
+        yield ok(f"{wanted}, as its primary says")
+    elif own != wanted:
+        yield failed(
+            f"trustDomain is {own} here and {wanted} in {first.name}",
+            "certificates of one are strangers to the policies of the other. istiod reads it in "
+            f"the ConfigMap istio of {view.namespace}: `pulumi up --refresh` where it is the "
+            f"stack's, else: kubectl --context {view.name} -n {view.namespace} get configmap istio "
+            "-o yaml",
+            Part("cluster", view.name),
+        )
+    else:
+        yield ok(own)
+
+
+def _domain(view: View) -> str:
+    return str(_mesh_config(view).get("trustDomain", "cluster.local"))
+
+
+def _mesh_config(view: View) -> Mapping[str, Any]:
+    """A remote has one only if somebody made it."""
+    found = view.find(view.istio("configmaps", "istio"))
+    return yaml.safe_load((found or {}).get("data", {}).get("mesh", "")) or {}
+
+
+CHECKS = (
+    Check("same-trust-domain", "sameness", "one trust domain", _trust_domain),
+    Check("same-rules", "sameness", "no rule keeps requests at home", _rules, primaries),
+)
+"""Part of the section `sameness`."""

@@ -1,0 +1,97 @@
+"""Claims about remote secrets that istiod would ignore without a word."""
+
+import base64
+from typing import Any
+
+import pytest
+import yaml
+
+from checks.model import Status
+from stacks.picture.state import Part
+from tests.checks import fake
+
+_NAME = "istio-remote-secret-west"
+
+
+def kubeconfig(server: str = "https://west.test:6443", **user: object) -> str:
+    return yaml.safe_dump(
+        {
+            "clusters": [{"name": "west", "cluster": {"server": server}}],
+            "users": [{"name": "west", "user": user or {"token": "abc"}}],
+        }
+    )
+
+
+def secret(name: str = _NAME, **changes: Any) -> dict[str, Any]:
+    metadata = {
+        "name": name,
+        "labels": {"istio/multiCluster": "true"},
+        "annotations": {"networking.istio.io/cluster": changes.get("annotated", "west")},
+    }
+    if not changes.get("labelled", True):
+        del metadata["labels"]
+    text = changes.get("kubeconfig", kubeconfig())
+    key = changes.get("key", "west")
+    return {"metadata": metadata, "data": {key: base64.b64encode(text.encode()).decode()}}
+
+
+def east(*secrets: dict[str, Any]) -> fake.Objects:
+    return {f"{fake.SYSTEM}/secrets/{s['metadata']['name']}": s for s in secrets}
+
+
+def test_a_right_secret_is_well() -> None:
+    [finding] = fake.found("remote-secret", "east", fake.mesh(east=east(secret())))
+    assert finding.status is Status.OK
+
+
+@pytest.mark.parametrize(
+    ("made", "evidence"),
+    [
+        (None, "is not there"),
+        (secret(labelled=False), "lacks the label istio/multiCluster=true"),
+        (secret(annotated="wset"), "the annotation networking.istio.io/cluster is 'wset'"),
+        (secret(kubeconfig="nonsense"), "it holds no kubeconfig"),
+        (
+            secret(kubeconfig=kubeconfig("https://127.0.0.1:6443")),
+            "leads to https://127.0.0.1:6443",
+        ),
+        (secret(kubeconfig=kubeconfig(exec={"command": "aws"})), "signs in by exec"),
+    ],
+)
+def test_a_secret_that_istiod_cannot_use_is_told(
+    made: dict[str, Any] | None, evidence: str
+) -> None:
+    mesh = fake.mesh(east=east(made) if made else {})
+    [finding] = fake.found("remote-secret", "east", mesh)
+    assert finding.status is Status.FAILED
+    assert evidence in finding.evidence
+    assert finding.part == Part("secret", "east", "west")
+    assert finding.hint
+
+
+def test_a_secret_under_another_key_is_both_missing_and_unknown() -> None:
+    """asmcli shipped this: GoogleCloudPlatform/anthos-service-mesh-packages#1184."""
+    findings = fake.found("remote-secret", "east", fake.mesh(east=east(secret(key="gke-west"))))
+    assert [f.status for f in findings] == [Status.FAILED, Status.FAILED]
+    assert "holds gke-west, where istiod must find west" in findings[0].evidence
+    assert "'gke-west', which is no cluster of this mesh" in findings[1].evidence
+
+
+def test_two_secrets_of_one_cluster_are_told_by_name() -> None:
+    mesh = fake.mesh(east=east(secret(), secret("istio-remote-secret-other")))
+    [finding] = fake.found("remote-secret", "east", mesh)
+    assert finding.status is Status.FAILED
+    assert f"{_NAME}, istio-remote-secret-other" in finding.evidence
+
+
+def test_a_secret_for_the_cluster_itself_is_a_warning() -> None:
+    """istiod ignores it without a word (istio/istio#35674)."""
+    own = secret("istio-remote-secret-east", key="east", annotated="east")
+    findings = fake.found("remote-secret", "east", fake.mesh(east=east(secret(), own)))
+    assert [f.status for f in findings] == [Status.OK, Status.WARNING]
+
+
+def test_evidence_holds_no_token() -> None:
+    made = secret(kubeconfig=kubeconfig("https://elsewhere.test", token="s3cret"))  # noqa: S106
+    [finding] = fake.found("remote-secret", "east", fake.mesh(east=east(made)))
+    assert "s3cret" not in finding.evidence + finding.hint

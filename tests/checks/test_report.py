@@ -1,0 +1,90 @@
+"""Claims about how results are told."""
+
+import io
+import json
+
+from rich.console import Console
+
+from checks import report
+from checks.model import Finding, Result, failed, ok, skipped, warning
+from checks.run import CHECKS
+
+_HINT = "do this"
+
+
+def results(*of: tuple[str, str, Finding]) -> list[Result]:
+    checks = {c.id: c for c in CHECKS}
+    return [Result(checks[check], cluster, finding, 0.25) for check, cluster, finding in of]
+
+
+_MIXED = results(
+    ("cluster-answers", "east", ok("Kubernetes 1.34.4")),
+    ("cluster-answers", "west", ok("Kubernetes 1.34.4")),
+    ("istiod-ready", "east", warning("1 of 2 pods are ready", _HINT)),
+    ("remote-secret", "east", ok("one is for west")),
+    ("remote-secret", "east", failed("the one for north is not there", _HINT)),
+    ("traffic", "east", skipped("no sample")),
+)
+
+
+def _printed(of: list[Result]) -> str:
+    console = Console(file=io.StringIO(), width=120)
+    console.print(report.table(of, 1))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_warnings_leave_a_mesh_green_and_failures_do_not() -> None:
+    assert report.is_green(_MIXED[:4])
+    assert not report.is_green(_MIXED)
+
+
+def test_a_check_counts_once_a_cluster_by_its_worst() -> None:
+    told = report.summary(_MIXED, 1.25)
+    assert told == "5 checks in 1.2 s: 2 ok, 1 skipped, 1 warning, 1 failed"
+
+
+def test_clusters_in_which_all_is_well_share_a_line() -> None:
+    [line] = [x for x in _printed(_MIXED).splitlines() if "API server answers" in x]
+    assert "east, west" in line
+    assert line.count("Kubernetes 1.34.4") == 1
+
+
+def test_what_is_not_well_has_evidence_hint_and_page() -> None:
+    printed = _printed(_MIXED)
+    for told in ("the one for north is not there", f"→ {_HINT}", "docs/checks.md#remote-secret"):
+        assert told in printed
+
+
+def test_several_failures_are_begun_with_the_first() -> None:
+    more = results(
+        ("remote-secret", "east", failed("gone", _HINT)),
+        ("traffic", "west", failed("nothing", _HINT)),
+    )
+    assert "Start with remote-secret in east" in _printed(more)
+    assert "Start with" not in _printed(_MIXED)
+
+
+def test_short_has_a_line_for_each_thing_that_is_not_well() -> None:
+    lines = report.short(_MIXED, 1).splitlines()
+    assert lines[:-1] == [
+        "warning: istiod-ready in east: 1 of 2 pods are ready",
+        "failed: remote-secret in east: the one for north is not there",
+    ]
+
+
+def test_json_has_everything() -> None:
+    told = json.loads(report.as_json(_MIXED, 1))
+    assert told["green"] is False
+    assert told["counts"] == {"ok": 2, "warning": 1, "failed": 1, "skipped": 1}
+    assert told["results"][4] == {
+        "section": "remote secrets",
+        "check": "remote-secret",
+        "claim": "there is one for each cluster that is read",
+        "cluster": "east",
+        "status": "failed",
+        "seconds": 0.25,
+        "evidence": "the one for north is not there",
+        "hint": _HINT,
+        "docs": "docs/checks.md#remote-secret",
+    }

@@ -1,0 +1,56 @@
+"""Claims about the Secret that istiod signs with."""
+
+import base64
+from collections.abc import Mapping
+from datetime import timedelta
+
+import pytest
+
+from checks.model import Status
+from tests.checks import fake
+from tests.checks.certificates import Root
+
+
+def cacerts(files: Mapping[str, str]) -> fake.Objects:
+    data = {name: base64.b64encode(text.encode()).decode() for name, text in files.items()}
+    return {f"{fake.SYSTEM}/secrets/cacerts": {"metadata": {"name": "cacerts"}, "data": data}}
+
+
+def test_an_intermediate_of_the_common_root_is_well() -> None:
+    mesh = fake.mesh(east=cacerts(fake.ROOT.cacerts()))
+    for check in ("trust-cacerts", "trust-expiry"):
+        assert {f.status for f in fake.found(check, "east", mesh)} == {Status.OK}, check
+
+
+_OWN, _OTHER = fake.ROOT.cacerts(), Root("Root CA").cacerts()
+
+
+@pytest.mark.parametrize(
+    ("files", "evidence"),
+    [
+        ({}, "there is no Secret cacerts"),
+        ({"ca-cert.pem": _OWN["ca-cert.pem"]}, "lacks ca-key.pem, root-cert.pem, cert-chain.pem"),
+        (_OTHER, "root-cert.pem is CN=Root CA"),
+        ({**_OTHER, "root-cert.pem": fake.ROOT.certificate}, "does not lead to"),
+        ({**_OWN, "ca-key.pem": _OTHER["ca-key.pem"]}, "is not the key of ca-cert.pem"),
+        ({**_OWN, "ca-key.pem": "nonsense"}, "no private key"),
+        ({**_OWN, "ca-cert.pem": ""}, "ca-cert.pem is no certificate"),
+    ],
+)
+def test_what_istiod_should_not_sign_with_is_told(files: Mapping[str, str], evidence: str) -> None:
+    """Roots of one name are told apart by their fingerprints."""
+    mesh = fake.mesh(east=cacerts(files) if files else {})
+    [finding] = fake.found("trust-cacerts", "east", mesh)
+    assert finding.status is Status.FAILED
+    assert evidence in finding.evidence
+    assert "PRIVATE KEY" not in finding.evidence
+
+
+@pytest.mark.parametrize(
+    ("days", "status"), [(-1, Status.FAILED), (20, Status.WARNING), (40, Status.OK)]
+)
+def test_an_end_is_told_before_it_comes(days: int, status: Status) -> None:
+    """The margin is mesh.ca.renewBeforeDays, 30 if nothing is said."""
+    files = fake.ROOT.cacerts(lasts=timedelta(days=days, hours=1))
+    findings = fake.found("trust-expiry", "east", fake.mesh(east=cacerts(files)))
+    assert [f.status for f in findings] == [Status.OK, status]  # the root first

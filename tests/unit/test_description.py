@@ -1,0 +1,30 @@
+"""Claims about what a stack tells of its mesh."""
+
+import json
+from dataclasses import fields
+from typing import Any
+
+from stacks import config
+from stacks.description import Description, told
+from tests.unit.meshes import two_networks
+
+_KEY = "-----BEGIN PRIVATE KEY-----"
+
+
+def test_what_is_told_is_read_as_the_same_mesh() -> None:
+    spec = config.parse(two_networks())
+    output: dict[str, Any] = {f.name: {} for f in fields(Description)}
+    output |= {"spec": json.loads(json.dumps(told(spec))), "root": ""}
+    read = Description.read(output).spec
+    assert [c.name for c in read.remotes] == ["west"]
+    assert told(read) == told(spec)
+
+
+def test_what_is_told_has_no_key_no_values_and_no_path() -> None:
+    configuration = two_networks(values={"istiod": {"env": {"PASSWORD": "hidden"}}})
+    configuration["mesh"]["ca"] = {"root": {"certificate": "", "key": _KEY}}
+    configuration["clusters"][0]["kubeconfig"] = "/home/somebody/kubeconfig"
+    spec = config.TypeAdapter(config.MeshSpec).validate_python(configuration)
+    written = json.dumps(told(spec))
+    for hidden in (_KEY, "PASSWORD", "somebody"):
+        assert hidden not in written
