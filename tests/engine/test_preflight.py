@@ -199,6 +199,16 @@ def test_a_mesh_that_was_half_made_by_this_stack_is_not_foreign(half_made: LiveM
     assert "unchecked" not in shown
 
 
+def test_what_is_no_list_where_the_project_wants_one_is_refused_by_pulumi(
+    half_made: LiveMesh,
+) -> None:
+    given = mesh_of(half_made.lab.kubeconfig)
+    half_made.workspace.configure({**given, "clusters": {"name": "one"}})
+    with pytest.raises(automation.CommandError, match="isthmus:clusters.*array"):
+        half_made.workspace.stack.preview()
+    half_made.workspace.configure(given)
+
+
 def test_it_is_foreign_to_every_other_stack_and_the_preview_says_so(half_made: LiveMesh) -> None:
     half_made.kubectl(
         "one", "annotate", "--overwrite", "namespace", _SYSTEM, f"{STACK}=isthmus/prod"
