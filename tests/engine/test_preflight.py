@@ -144,7 +144,7 @@ def as_someone_else(control_plane: Path, folder: Path, token: str) -> Path:
     return file
 
 
-def test_permissions_that_are_missing_are_named_and_what_may_not_be_asked_is_too(
+def test_permissions_that_are_missing_are_named(
     cluster: Cluster, control_plane: Path, tmp_path: Path
 ) -> None:
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "viewer"}}
