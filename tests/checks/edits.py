@@ -1,0 +1,126 @@
+"""Changes to the objects of a cluster that undo themselves."""
+
+import json
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+
+from kubernetes.client import ApiClient, ApiException
+
+_PATIENCE = 60.0
+_SERVERS_OWN = ("resourceVersion", "uid", "creationTimestamp", "generation", "managedFields")
+
+
+def until(what: str, holds: Callable[[], bool]) -> None:
+    """Wait for a condition, a minute at most. Raises AssertionError with `what` was waited for."""
+    deadline = time.monotonic() + _PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline, f"waited in vain: {what}"
+        time.sleep(0.1)
+
+
+@dataclass(frozen=True)
+class Edits:
+    """One cluster's API. Paths are those of the API: `/api/v1/namespaces/sample`."""
+
+    api: ApiClient
+
+    def get(self, path: str) -> Any:
+        return self._ask("GET", path)
+
+    def find(self, path: str) -> Any | None:
+        """The object, or None where there is none."""
+        try:
+            return self.get(path)
+        except ApiException as error:
+            if error.status != 404:
+                raise
+            return None
+
+    def patch(self, path: str, change: Mapping[str, Any]) -> Any:
+        """Apply a JSON merge patch: None removes, lists are replaced."""
+        return self._ask("PATCH", path, change, "application/merge-patch+json")
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """The answer to a question, or the object that was made."""
+        return self._ask("POST", path, body)
+
+    def create(self, path: str, made: Mapping[str, Any]) -> None:
+        """Put an object into the collection of its kind, or in the place of what is there."""
+        collection = path.rpartition("/")[0]
+        self.delete(path)
+        self.post(collection, made)
+
+    def delete(self, path: str, grace: int | None = None) -> None:
+        """Remove the object, if it is there, and wait until it is gone.
+
+        Args:
+            grace: seconds that a pod is given to end; its own setting if left out.
+        """
+        if self.find(path) is not None:
+            self.remove(path if grace is None else f"{path}?gracePeriodSeconds={grace}")
+            until(f"{path} gone", lambda: self.find(path) is None)
+
+    def remove(self, path: str) -> None:
+        """Ask for the removal of the object, and do not wait."""
+        self._ask("DELETE", path)
+
+    @contextmanager
+    def changed(self, path: str, change: Mapping[str, Any]) -> Generator[None]:
+        """Have the object patched, and then as it was."""
+        before = self.get(path)
+        self.patch(path, change)
+        try:
+            yield
+        finally:
+            self.patch(path, _inverse(before, change))
+
+    @contextmanager
+    def without(self, path: str) -> Generator[None]:
+        """Have the object gone, and then there again, as another object of the same content."""
+        before = self.get(path)
+        self.delete(path)
+        try:
+            yield
+        finally:
+            self.create(path, _as_new(before))
+
+    @contextmanager
+    def with_object(self, path: str, made: Mapping[str, Any]) -> Generator[None]:
+        """Have one more object, and then not."""
+        self.create(path, made)
+        try:
+            yield
+        finally:
+            self.delete(path)
+
+    def _ask(
+        self, method: str, path: str, body: object = None, kind: str = "application/json"
+    ) -> Any:
+        headers = {"Accept": "application/json", "Content-Type": kind}
+        answer = self.api.call_api(
+            method, f"{self.api.configuration.host}{path}", headers, body, _request_timeout=20
+        )
+        data = answer.read()
+        if answer.status >= 400:
+            raise ApiException(status=answer.status, reason=f"{method} {path}: {data.decode()}")
+        return json.loads(data)
+
+
+def _inverse(before: Any, change: Mapping[str, Any]) -> dict[str, Any]:
+    """The merge patch that takes another one back."""
+    known = cast("Mapping[str, Any]", before or {})
+    return {
+        key: _inverse(known.get(key), cast("Mapping[str, Any]", value))
+        if isinstance(value, Mapping) and isinstance(known.get(key), Mapping)
+        else known.get(key)
+        for key, value in change.items()
+    }
+
+
+def _as_new(before: Mapping[str, Any]) -> dict[str, Any]:
+    """What to send to have an object like this one."""
+    metadata = {k: v for k, v in before["metadata"].items() if k not in _SERVERS_OWN}
+    return {**before, "metadata": metadata}

@@ -1,0 +1,69 @@
+"""Claims about what the checks say of a mesh that was broken, one way after the other."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from checks.model import Result, Status
+from checks.run import run
+from stacks.description import Description
+from tests.checks.breakages import BREAKAGES, Breakage, Patient
+from tests.checks.certificates import Root
+from tests.mesh.conftest import MakeMesh
+from tests.mesh.live import LiveMesh
+
+DEV = Path(__file__).parents[2] / "Pulumi.dev.yaml"
+
+
+@pytest.fixture(scope="module")
+def patient(make_mesh: MakeMesh) -> Patient:
+    """Stack dev under a root whose key the test has, to sign wrong intermediates with."""
+    configuration = LiveMesh.read(DEV)
+    clusters = configuration["clusters"]
+    live = make_mesh([{key: c[key] for key in ("name", "network")} for c in clusters])
+    root = Root("Isthmus")
+    ca = {"root": {"certificate": root.certificate, "key": root.key_pem}}
+    configuration["mesh"]["ca"] = ca
+    live.up(live.placed(configuration))
+    return Patient(live, root)
+
+
+@pytest.fixture(scope="module")
+def description(patient: Patient) -> Description:
+    return Description.read(patient.live.workspace.stack.outputs()["mesh"].value)
+
+
+def complaints(description: Description) -> Sequence[Result]:
+    return [r for r in run(description) if r.status in (Status.FAILED, Status.WARNING)]
+
+
+def told(results: Sequence[Result]) -> str:
+    return "\n".join(
+        f"{r.check.id} in {r.cluster}: {r.finding.evidence}\n    {r.finding.hint}" for r in results
+    )
+
+
+def test_a_healthy_mesh_has_no_complaints(description: Description) -> None:
+    found = complaints(description)
+    assert not found, told(found)
+
+
+@pytest.mark.parametrize("breakage", BREAKAGES, ids=lambda b: b.name)
+def test_a_breakage_is_named_with_its_cure_and_nothing_else_is(
+    patient: Patient, description: Description, breakage: Breakage
+) -> None:
+    """That a breakage is mended is seen by the next, which must not hear of it."""
+    with breakage.broken(patient):
+        found = complaints(description)
+    own = [r for r in found if (r.check.id, r.cluster) == (breakage.check, breakage.cluster)]
+    assert own, f"{breakage.check} in {breakage.cluster} says nothing; said is:\n{told(found)}"
+    missing = [w for w in breakage.says if w not in told(own)]
+    assert not missing, f"{missing} not in:\n{told(own)}"
+    noise = [r for r in found if r.check.id not in {breakage.check, *breakage.also}]
+    assert not noise, told(noise)
+
+
+def test_everything_is_mended(description: Description) -> None:
+    found = complaints(description)
+    assert not found, told(found)
