@@ -1,0 +1,203 @@
+"""Claims about what the mesh's stack hands to the stack of one cluster."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from stacks import config, description, handover
+from stacks.cluster_stack import ClusterBuilder
+from stacks.handover import HandOver
+from stacks.mesh import MeshBuilder
+from stacks.problems import MeshRefusedError
+from tests.unit import meshes
+from tests.unit.recorder import Recording, record
+
+
+def fleet(**istio: Any) -> dict[str, Any]:
+    """A primary and two remotes, one of them with a stack of its own."""
+    return meshes.configuration(
+        meshes.cluster("east", "east-net"),
+        meshes.cluster("west", "west-net", primary="east", stack="fleet-west"),
+        meshes.cluster("north", "north-net", primary="east"),
+        **istio,
+    )
+
+
+def outputs(configured: Mapping[str, Any]) -> dict[str, Any]:
+    """Both outputs of the mesh's stack, as another stack reads them."""
+    spec = config.parse(configured)
+    mesh = {
+        "spec": description.told(spec),
+        "kubeconfigs": {c.name: f"kubeconfig of {c.name}" for c in spec.clusters},
+        "root": "ROOT\n",
+        "servers": {},
+        "gateways": {},
+        "control_planes": {"east": "192.0.2.1"},
+        "kubernetes": {},
+        "versions": {},
+    }
+    known = set(description.Description.__dataclass_fields__)
+    mesh = {key: mesh.get(key, {}) for key in known}
+    given = {"west": {"certificate": "CERTIFICATE\n", "key": "KEY of west\n"}}
+    # Through JSON, as a state is.
+    return json.loads(
+        json.dumps({"mesh": mesh, "handover": handover.written(spec, given)}, default=str)
+    )
+
+
+def taken(configured: Mapping[str, Any]) -> HandOver:
+    return handover.read("fleet", "fleet-west", outputs(configured))
+
+
+@pytest.fixture(scope="module")
+def west() -> Recording:
+    given = taken(fleet())
+    return record(lambda: ClusterBuilder(given, meshes.facts(given.spec)).build())
+
+
+def test_the_spec_arrives_whole() -> None:
+    configured = fleet(values={"istiod": {"pilot": {"replicaCount": 2}}})
+    sent, got = config.parse(configured), taken(configured).spec
+    assert got.mesh == sent.mesh
+    assert [(c.name, c.network, c.primary, c.stack) for c in got.clusters] == [
+        (c.name, c.network, c.primary, c.stack) for c in sent.clusters
+    ]
+    assert [c.kubeconfig for c in got.clusters] == [
+        f"kubeconfig of {c}" for c in ("east", "west", "north")
+    ]
+
+
+def test_a_root_that_is_brought_keeps_its_key() -> None:
+    configured = fleet()
+    configured["mesh"]["ca"] = {"root": {"certificate": "ROOT", "key": "KEY of the root"}}
+    spec = config.typed(configured)
+    assert "KEY of the root" not in json.dumps(
+        {"spec": description.told(spec), "handover": handover.written(spec, {})}, default=str
+    )
+
+
+def test_the_meshs_stack_makes_nothing_for_a_cluster_with_a_stack() -> None:
+    spec = config.parse(fleet())
+    mesh = record(lambda: MeshBuilder(spec, meshes.facts(spec)).build())
+    assert {r.name for r in mesh.of_type("kubernetes")} == {"east", "north"}
+    about_west = {r.type.rsplit(":", 1)[-1] for r in mesh if "west" in r.name}
+    assert about_west == {"PrivateKey", "CertRequest", "LocallySignedCert"}
+
+
+def test_the_clusters_stack_makes_the_cluster_and_its_remote_secret(west: Recording) -> None:
+    made = {r.type for r in west if r.type.startswith("isthmus:") and r.name == "west"}
+    assert made == {
+        f"isthmus:index:{name}"
+        for name in (
+            *("MeshMember", "RemoteCluster", "Webhooks", "ClusterAwareGateway"),
+            *("Sample", "Verification"),
+        )
+    }
+    in_the_primary = {
+        r.key for r in west if r.provider == "east" and not r.type.startswith("isthmus:")
+    }
+    assert in_the_primary == {
+        "kubernetes:core/v1:Secret::east-reads-west-secret",
+        "kubernetes:batch/v1:Job::east-job",
+    }
+
+
+def test_the_clusters_stack_issues_no_certificates(west: Recording) -> None:
+    assert not [r.key for r in west if r.type.startswith("tls:")]
+
+
+def test_the_way_to_the_control_plane_and_the_ca_come_from_the_meshs_stack(
+    west: Recording,
+) -> None:
+    chart = west.one("helm.sh/v4:Chart", "west-istiod")
+    assert chart.inputs["values"]["global"]["remotePilotAddress"] == "192.0.2.1"
+    files = west.one("Secret", "west-cacerts").inputs["stringData"]
+    assert files["cert-chain.pem"] == "CERTIFICATE\nROOT\n"
+    assert "stringData" in west.one("Secret", "west-cacerts").secret_paths
+
+
+def test_no_cluster_is_waited_for_that_may_not_be_up(west: Recording) -> None:
+    """Nor does a third stack make this one ask anew."""
+    script = west.one("Job", "west-job").inputs["spec"]["template"]["spec"]["containers"][0]
+    assert "for v in v1 v2 v3" in script["command"][2], "north is in the mesh's stack"
+    configured = fleet()
+    configured["clusters"][2]["stack"] = "fleet-north"
+    given = taken(configured)
+    alone = record(lambda: ClusterBuilder(given, meshes.facts(given.spec)).build())
+    script = alone.one("Job", "west-job").inputs["spec"]["template"]["spec"]["containers"][0]
+    assert "for v in v1 v2;" in script["command"][2]
+
+
+def test_the_stack_of_a_mesh_with_such_clusters_is_protected_as_long_as_it_has_them() -> None:
+    def protected(configured: Mapping[str, Any]) -> bool:
+        spec = config.parse(configured)
+        builders = list[MeshBuilder]()
+
+        def program() -> None:
+            builders.append(MeshBuilder(spec, meshes.facts(spec)))
+            builders[0].build()
+
+        record(program)
+        return bool(builders[0].providers["east"]._protect)  # pyright: ignore[reportPrivateUsage]
+
+    assert protected(fleet())
+    assert not protected(meshes.two_networks())
+
+
+def refusal(stack: str, given: Mapping[str, Any]) -> str:
+    with pytest.raises(MeshRefusedError) as refused:
+        handover.read("fleet", stack, given)
+    assert len(refused.value.problems) == 1
+    return str(refused.value)
+
+
+def test_a_stack_that_is_not_up_is_refused() -> None:
+    said = refusal("fleet-west", {"mesh": None, "handover": None})
+    assert "isthmus:meshStack: must name the stack of a mesh that is up" in said
+    assert "pulumi up --stack fleet" in said
+
+
+def test_a_stack_that_no_cluster_names_is_refused() -> None:
+    said = refusal("fleet-south", outputs(fleet()))
+    assert "must name a mesh with a cluster whose `stack` is fleet-south" in said
+    assert "fleet-west" in said
+
+
+def test_outputs_of_another_isthmus_are_refused_without_showing_them() -> None:
+    given = outputs(fleet())
+    given["mesh"]["spec"]["mesh"]["flavour"] = "SECRET"
+    said = refusal("fleet-west", given)
+    assert "must be a stack that this version of Isthmus has updated" in said
+    assert "flavour" in said
+    assert "SECRET" not in said
+
+
+def problems(configured: Mapping[str, Any]) -> list[str]:
+    with pytest.raises(MeshRefusedError) as refused:
+        config.parse(configured)
+    return [f"{p.path}: {p.rule}" for p in refused.value.problems]
+
+
+def test_a_primary_with_a_stack_of_its_own_is_refused() -> None:
+    configured = meshes.two_networks()
+    configured["clusters"][0]["stack"] = "other"
+    assert problems(configured) == [
+        "isthmus:clusters[0].stack: is only for a remote, and east is a primary"
+    ]
+
+
+def test_two_clusters_of_one_stack_are_refused() -> None:
+    configured = fleet()
+    configured["clusters"][2]["stack"] = "fleet-west"
+    assert problems(configured) == [
+        "isthmus:clusters[2].stack: must be the cluster's own; clusters[1] has the same"
+    ]
+
+
+def test_finding_services_by_label_is_refused_with_stacks_of_clusters() -> None:
+    configured = fleet()
+    configured["mesh"]["federate"] = "shared"
+    (said,) = problems(configured)
+    assert said.startswith("isthmus:mesh.federate: cannot be set where clusters have stacks")
