@@ -5,6 +5,7 @@ do not exist yet, or a unit test, need not spend.
 """
 
 import json
+import re
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -59,6 +60,11 @@ class ClusterApi:
         # Asked for each time: a token of an exec plugin may have ended.
         return self._client.configuration.get_api_key_with_prefix("BearerToken", "authorization")
 
+    @property
+    def is_stranger(self) -> bool:
+        """Whether the kubeconfig gave no credentials, as where its plugin is not there."""
+        return self.token is None and self._client.configuration.cert_file is None
+
     def get(self, path: str, **query: str) -> Any:
         """The JSON at a path, e.g. `/api/v1/nodes`.
 
@@ -112,13 +118,18 @@ class ClusterApi:
         except ApiException as error:
             raise UnansweredError(error.status, str(error.reason)) from None
         except (HTTPError, OSError) as error:
-            raise UnansweredError(None, str(error)) from None
+            raise UnansweredError(None, connection_failure(error)) from None
         if answer.status >= 400:
             raise UnansweredError(answer.status, _message(data) or str(answer.reason))
         try:
             return json.loads(data)
         except ValueError:
             raise UnansweredError(answer.status, "what came back is not JSON") from None
+
+
+def connection_failure(error: Exception) -> str:
+    """Why a connection failed, without the client's objects in the text."""
+    return re.sub(r"^<[^>]*>: ", "", str(error.args[-1] if error.args else error))
 
 
 def _message(data: bytes) -> str:

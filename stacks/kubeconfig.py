@@ -29,6 +29,8 @@ class ClusterAccess:
     """Name in the API server's certificate, where it is not the URL's."""
     proxy: str | None = None
     """URL of the proxy that this machine takes to the API server."""
+    plugin: str | None = None
+    """Program that gives the credentials."""
 
 
 class KubeconfigError(Exception):
@@ -84,6 +86,7 @@ def read(kubeconfig: str, context: str | None) -> ClusterAccess:
         certificate_authority=base64.b64decode(authority).decode() if authority else None,
         tls_server_name=cluster.get("tls-server-name"),
         proxy=cluster.get("proxy-url"),
+        plugin=(user.get("exec") or {}).get("command"),
     )
 
 

@@ -59,6 +59,9 @@ def ask(spec: MeshSpec, index: int, cluster: Cluster, access: ClusterAccess, sta
 
     try:
         with ClusterApi.connect(access.kubeconfig) as api:
+            if access.plugin and api.is_stranger:
+                silent = f"anything ({access.plugin} gave no credentials)"
+                return Answers(ClusterFacts(access, None), (), silent)
             return _ask(spec, index, cluster, access, stack, api)
     except (ConfigException, OSError, ValueError) as error:  # of credentials that cannot be read
         return Answers(ClusterFacts(access, None), (), f"anything ({error})")

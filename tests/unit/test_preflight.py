@@ -53,6 +53,8 @@ class Kubernetes:
     """Resources that the user may do nothing with, and verbs that it may not use."""
     asked: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     """Paths that were asked, and the form that was wanted."""
+    users: set[str | None] = field(default_factory=set[str | None])
+    """With what they were asked: the header Authorization."""
 
     def has(self, path: str, *items: Mapping[str, Any]) -> None:
         self.answers[path] = {"items": list(items)}
@@ -87,6 +89,7 @@ class _ApiServer(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:  # the name of the base class
         path = urlsplit(self.path).path
         self._kubernetes.asked.append((path, self.headers["Accept"]))
+        self._kubernetes.users.add(self.headers["Authorization"])
         self._answer(*self._kubernetes.get(path))
 
     def do_POST(self) -> None:  # the name of the base class
@@ -514,6 +517,37 @@ def test_a_kubeconfig_that_no_client_understands_is_unchecked_and_said(
     file.write_text(file.read_text().replace("token: do-not", "client-key-data: do-not"))
     (said,) = look.examine("up").unchecked
     assert "could not be asked for anything" in said
+
+
+def with_plugin(kubeconfig: str, plugin: Path) -> None:
+    """Have credentials given by a program, as those of GKE, EKS and AKS are."""
+    file = Path(kubeconfig)
+    document = yaml.safe_load(file.read_text())
+    version = "client.authentication.k8s.io/v1"
+    called = {"apiVersion": version, "command": str(plugin), "interactiveMode": "Never"}
+    document["users"][0]["user"] = {"exec": called}
+    file.write_text(yaml.safe_dump(document))
+    credential = {"apiVersion": version, "kind": "ExecCredential", "status": {"token": "made"}}
+    plugin.write_text(f"#!/bin/sh\necho '{json.dumps(credential)}'\n")
+
+
+def test_a_cluster_is_asked_with_what_the_kubeconfigs_plugin_gives(
+    look: Preflight, up: Kubernetes, tmp_path: Path
+) -> None:
+    plugin = tmp_path / "auth-plugin"
+    with_plugin(look.kubeconfig, plugin)
+    plugin.chmod(0o755)
+    assert not look.examine("up").unchecked
+    assert up.users == {"Bearer made"}
+
+
+def test_a_plugin_that_is_not_there_leaves_a_cluster_unchecked_and_that_is_said(
+    look: Preflight, up: Kubernetes, tmp_path: Path
+) -> None:
+    with_plugin(look.kubeconfig, tmp_path / "auth-plugin")
+    (said,) = look.examine("up").unchecked
+    assert "auth-plugin gave no credentials" in said
+    assert not up.users
 
 
 def test_a_cluster_that_does_not_exist_yet_has_no_facts(look: Preflight) -> None:
