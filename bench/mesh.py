@@ -1,7 +1,5 @@
 """Figures of the program: `python -m bench.mesh`. Takes three minutes, and a lab of its own."""
 
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,16 +19,11 @@ def main() -> None:
     """Print the seconds of each step of stack dev, on two clusters that have been idle."""
     tools = toolchain.ensure(print)
     with tempfile.TemporaryDirectory(prefix="isthmus-bench-") as directory:
-        lab = Lab(
-            Path(directory, "lab"), parse(_DEV.with_name("lab").joinpath("dev.yaml").read_text())
-        )
-        lab.up()
-        try:
+        with Lab(Path(directory, "lab"), parse(_CLUSTERS.read_text())) as lab:
             workspace = Workspace(Path(directory, "stack"), tools.bin)
             mesh = LiveMesh(lab, workspace, tools.charts)
             workspace.configure(mesh.placed(mesh.read(_DEV)))
             stack = workspace.stack
-            _tell("program start (imports)", lambda: _python("import stacks.mesh"))
             _tell("first preview", stack.preview)
             _tell("up, sample and verification included", stack.up)
             _tell("unchanged preview", lambda: stack.preview(expect_no_changes=True))
@@ -39,12 +32,6 @@ def main() -> None:
             size = sum(f.stat().st_size for f in Path(directory).glob("stack/state/**/test.json"))
             print(f"{'state file':<42}{size / 1024:8.0f} KiB")
             _tell("destroy", stack.destroy)
-        finally:
-            lab.down()
-
-
-def _python(code: str) -> None:
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def _tell(what: str, step: Callable[[], object]) -> None:
