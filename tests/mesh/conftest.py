@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,22 +40,20 @@ class _Kept:
 def make_mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeMesh]:
     """A new stack on a lab of the clusters: the last one, if it is such a lab and as it was."""
     kept: list[_Kept] = []
+    running = ExitStack()
 
     def make(clusters: list[dict[str, str]]) -> LiveMesh:
         tools = toolchain.ensure()
         folder: Path = tmp_path_factory.mktemp("mesh")
         if not (kept and kept[0].serves(clusters)):
-            while kept:
-                kept.pop().lab.down()
-            lab = Lab(folder / "lab", parse(json.dumps({"clusters": clusters})))
-            try:
-                lab.up()
-                kept.append(_Kept(lab, clusters, snapshots(lab)))
-            except BaseException:
-                lab.down()
-                raise
+            kept.clear()
+            running.close()
+            # The context takes the lab down even when pytest-xdist kills this worker.
+            lab = running.enter_context(
+                Lab(folder / "lab", parse(json.dumps({"clusters": clusters})))
+            )
+            kept.append(_Kept(lab, clusters, snapshots(lab)))
         return LiveMesh(kept[0].lab, Workspace(folder / "stack", tools.bin), tools.charts)
 
     yield make
-    for last in kept:
-        last.lab.down()
+    running.close()
