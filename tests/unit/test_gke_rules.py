@@ -80,6 +80,11 @@ def test_charts_are_not_rendered_for_clusters_that_do_not_exist_yet() -> None:
     assert (problem.path, problem.cure) == ("isthmus:mesh.istio.install", "set it to release")
 
 
+def test_a_made_cluster_is_built_by_the_stack_that_makes_it() -> None:
+    problem = one(configuration(EU, {**US, "stack": "us"}))
+    assert problem.path == "isthmus:clusters[1].stack"
+
+
 @pytest.mark.parametrize("name", ["a" * 25, "1st"])
 def test_a_name_becomes_names_on_google_cloud(name: str) -> None:
     assert one(configuration({**EU, "name": name})).path == "isthmus:clusters[0].name"
