@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from stacks.cluster_api import ClusterApi, UnansweredError
+from stacks.cluster_api import ClusterApi, UnansweredError, connection_failure
 
 _COMMAND_SECONDS = 12
 _HANDSHAKE_SECONDS = 6
@@ -81,7 +81,7 @@ class PodApi(ClusterApi):
                 "HEAD", f"{self.server}/version", timeout=_HANDSHAKE_SECONDS, retries=False
             )
         except (HTTPError, OSError) as error:
-            raise UnansweredError(None, str(error)) from None
+            raise UnansweredError(None, connection_failure(error)) from None
         return answer.headers["Date"]
 
     def delete(self, path: str, body: Mapping[str, Any]) -> None:

@@ -86,7 +86,9 @@ def _look(
     check: Check, mesh: Mesh, view: View, earlier: Mapping[Key, Future[Sequence[Result]]]
 ) -> Sequence[Result]:
     if cause := _in_the_way(check, mesh, view, earlier):
-        return [Result(check, view.name, skipped(f"{cause.check.id} failed in {cause.cluster}"), 0)]
+        what = "was skipped" if cause.status is Status.SKIPPED else "failed"
+        reason = skipped(f"{cause.check.id} {what} in {cause.cluster}")
+        return [Result(check, view.name, reason, 0)]
     started = time.monotonic()
     findings = list[Finding]()
     try:
@@ -105,14 +107,17 @@ def _look(
 def _in_the_way(
     check: Check, mesh: Mesh, view: View, earlier: Mapping[Key, Future[Sequence[Result]]]
 ) -> Result | None:
-    """A failure that explains whatever this check would say."""
+    """What explains whatever this check would say: a failure, or one that could not be asked."""
     if check.id == _ALL_NEED:
         return None
     for name in dict.fromkeys((view.name, mesh.control_plane_of(view).name)):
         for needed in (_ALL_NEED, *check.needs):
             if (needed, name) not in earlier:
                 continue
-            for result in earlier[needed, name].result():
+            results = earlier[needed, name].result()
+            for result in results:
                 if result.status is Status.FAILED:
                     return result
+            if results and all(r.status is Status.SKIPPED for r in results):
+                return results[0]
     return None

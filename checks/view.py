@@ -45,6 +45,8 @@ class View:
         Raises:
             UnansweredError: the server is not there, or refuses.
         """
+        # A server that did not answer once is not waited for again.
+        self._once.get(("get", "/version"), lambda: self._api.get("/version"))
         return self._once.get(("get", path, *query.items()), lambda: self._api.get(path, **query))
 
     def find(self, path: str) -> Json | None:
@@ -80,6 +82,7 @@ class View:
         Raises:
             UnansweredError: it does not start, with the reason.
         """
+        self.get("/version")
         self._once.get("probe", self._probe.start)
 
     def probe_run(self, *command: str) -> Ran:

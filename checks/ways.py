@@ -6,6 +6,7 @@ from checks.api import Server
 from checks.view import Mesh, View
 from components import sample
 from components.cluster_aware_gateway import NAMES
+from stacks.cluster_api import UnansweredError
 
 ISTIOD_PORTS = (15012, 15017)
 """At which remotes reach a control plane: xDS and CA, webhooks."""
@@ -98,7 +99,15 @@ def endpoints(view: View, service: str) -> Sequence[str]:
 def name_behind(mesh: Mesh, view: View) -> str | None:
     """By which a gateway passes on to a pod of its cluster that shows a certificate."""
     for service, ports in services(mesh).items():
-        if endpoints(view, service):
+        if _runs_in(view, service):
             namespace, _, name = service.partition("/")
             return f"outbound_.{ports[0]}_._.{name}.{namespace}.svc.cluster.local"
     return None
+
+
+def _runs_in(view: View, service: str) -> bool:
+    """Whether a cluster has pods for a service; one that does not answer may well."""
+    try:
+        return bool(endpoints(view, service))
+    except UnansweredError:
+        return True

@@ -37,7 +37,7 @@ def _compared(
     mesh: Mesh, view: View, service: str, found: Mapping[str, bool] | None
 ) -> Iterator[Finding]:
     """What a proxy has for a service, by its address whether it is healthy."""
-    wanted = _wanted(mesh, view, service)
+    wanted, silent = _wanted(mesh, view, service)
     if found is None:
         yield failed(
             f"the proxy does not know {service}",
@@ -55,7 +55,7 @@ def _compared(
                 _hint(mesh, view, cluster),
                 Part("traffic", view.name, cluster),
             )
-    for address in found.keys() - wanted.keys():
+    for address in found.keys() - wanted.keys() if not silent else ():
         well = False
         yield failed(
             f"the proxy has {address} for {service}, which is no pod here and no gateway",
@@ -63,7 +63,9 @@ def _compared(
             "same-network and remote-secret; then proxy-identity",
             Part("traffic", view.name, view.name),
         )
-    if well:
+    if silent:
+        yield skipped(f"{service}: nobody tells whether it runs in {', '.join(silent)}")
+    elif well:
         yield ok(f"{service}: {', '.join(wanted) or 'runs nowhere'}")
 
 
@@ -79,21 +81,23 @@ def _hint(mesh: Mesh, view: View, cluster: str) -> str:
     )
 
 
-def _wanted(mesh: Mesh, view: View, service: str) -> Mapping[str, str]:
-    """Where a service's pods are to be found from a cluster: address → their cluster."""
-    wanted = dict[str, str]()
+def _wanted(mesh: Mesh, view: View, service: str) -> tuple[Mapping[str, str], Sequence[str]]:
+    """Where a service's pods are to be found from a cluster: address → their cluster. And the
+    clusters that did not answer."""
+    wanted, silent = dict[str, str](), list[str]()
     for there in mesh.views.values():
         if there is not view and _is_local(mesh, service):
             continue
         try:
             pods = ways.endpoints(there, service)
         except UnansweredError:
-            continue  # told by the check cluster-answers
+            silent.append(there.name)
+            continue
         if there is not view and ways.is_behind_gateway(mesh, view, there):
             address = ways.gateway_address(mesh, there)
             pods = [f"{address}:{mesh.spec.mesh.gateways.port}"] if pods else []
         wanted.update(dict.fromkeys(pods, there.name))
-    return wanted
+    return wanted, silent
 
 
 def _is_local(mesh: Mesh, service: str) -> bool:
