@@ -20,7 +20,7 @@ from kubernetes.client import ApiClient, ApiException, AppsV1Api, CoreV1Api
 from kubernetes.utils import FailToCreateError, create_from_dict
 from pydantic import TypeAdapter
 
-from lab import machine, pki, preflight, toolchain
+from lab import machine, pki, preflight, reaper, toolchain
 from lab.cluster import DOMAIN, Cluster, ClusterError, Tools
 from lab.spec import Plan, Spec, SpecError, plan
 from lab.toolchain import Toolchain
@@ -73,6 +73,7 @@ class Lab:
         self.directory = directory.resolve()
         self.footprint = machine.Footprint(self.directory)
         self._spec = spec
+        self._end = contextlib.ExitStack()
 
     @property
     def kubeconfig(self) -> Path:
@@ -103,15 +104,16 @@ class Lab:
         return Cluster(self.footprint, self.plan.cluster(name))
 
     def __enter__(self) -> Self:
-        try:
+        """Bring it up for as long as the context is open, and no longer than this process lives."""
+        with contextlib.ExitStack() as end:
+            end.enter_context(reaper.watching(self.directory))
+            end.callback(self.down)
             self.up()
-        except BaseException:
-            self.down()
-            raise
+            self._end = end.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.down()
+        self._end.close()
 
     def up(self, report: Report = lambda line: None) -> None:
         """Bring up what is not up, and wait until all of it is of use.

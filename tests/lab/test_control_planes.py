@@ -289,3 +289,25 @@ def test_down_never_removes_a_directory_that_is_not_a_labs(tmp_path: Path) -> No
     assert done.returncode == 1
     assert "is not a lab's directory, so it is left as it is" in done.stderr
     assert (tmp_path / "letter.txt").exists()
+
+
+def test_a_lab_of_a_test_goes_with_it_even_when_it_is_killed(directory: Path) -> None:
+    before = traces(Lab(directory).footprint)
+    program = f"""
+import time
+from pathlib import Path
+from lab.lab import Lab
+from lab.spec import parse
+with Lab(Path({str(directory)!r}), parse({ONE!r})):
+    print("up", flush=True)
+    time.sleep(60)
+"""
+    maker = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, start_new_session=True
+    )
+    assert maker.stdout is not None
+    assert maker.stdout.readline() == b"up\n"
+    assert differences(before, traces(Lab(directory).footprint))
+    os.killpg(maker.pid, signal.SIGKILL)
+    maker.wait()
+    within(30, lambda: not differences(before, traces(Lab(directory).footprint)))
