@@ -29,6 +29,8 @@ class FakeApi(PodApi):
     objects: Objects = field(default_factory=dict[str, Any])
 
     def get(self, path: str, **query: str) -> Any:
+        if path == "/version":
+            return {"gitVersion": "v1.34.4"}
         if path in self.objects:
             return self.objects[path]
         below = [o for p, o in self.objects.items() if p.rpartition("/")[0] == path]
