@@ -94,7 +94,9 @@ def _ask(
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         uid = pool.submit(answer, "its identity", lambda: _uid(api))
-        pods = pool.submit(answer, "ranges of its nodes", lambda: _pod_ranges(api))
+        pods = pool.submit(
+            answer, "ranges of its pods", lambda: _pod_ranges(spec, path, cluster, api)
+        )
         others = [
             pool.submit(answer, what, lambda question=question: list(question()))
             for what, question in _questions(spec, path, cluster, api, stack).items()
@@ -157,12 +159,17 @@ def _uid(api: ClusterApi) -> str:
     return api.metadata("/api/v1/namespaces/kube-system")["uid"]
 
 
-def _pod_ranges(api: ClusterApi) -> tuple[IpNetwork, ...]:
-    ranges = [
-        ip_network(text)
-        for node in api.get("/api/v1/nodes", limit=_NODES)["items"]
-        for text in node["spec"].get("podCIDRs") or ()
-    ]
+def _pod_ranges(
+    spec: MeshSpec, path: str, cluster: Cluster, api: ClusterApi
+) -> tuple[IpNetwork, ...]:
+    """What its nodes have, where other clusters are on its network and nothing is configured."""
+    alone = len(spec.mesh_networks[cluster.network]) == 1
+    if alone or cluster.ranges.pods:
+        return ()
+    nodes = api.get("/api/v1/nodes", limit=_NODES)["items"]
+    ranges = [ip_network(text) for node in nodes for text in node["spec"].get("podCIDRs") or ()]
+    if nodes and not ranges:  # as on EKS, where pods have addresses of the VPC
+        raise UnansweredError(None, f"its nodes tell none, {path}.ranges.pods may")
     both = (
         collapse_addresses(r for r in ranges if isinstance(r, IPv4Network)),
         collapse_addresses(r for r in ranges if isinstance(r, IPv6Network)),

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from stacks.kubeconfig import ClusterAccess
-from stacks.problems import Problem
+from stacks.problems import MISSING, Problem
 from stacks.spec import Cluster, MeshSpec
 
 _SERVER = "https://<address that other clusters' pods reach>:6443"
@@ -19,7 +19,7 @@ _SERVER = "https://<address that other clusters' pods reach>:6443"
 def _api_servers_given_are_not_loopback(spec: MeshSpec) -> Iterator[Problem]:
     for i, cluster in enumerate(spec.clusters):
         server = cluster.api_server.server
-        if server is not None and _is_this_machine(server):
+        if server is not None and _is_this_machine(server) and spec.readers_of(cluster):
             yield _unreachable(spec, f"isthmus:clusters[{i}].apiServer.server", cluster, server)
 
 
@@ -58,7 +58,7 @@ def one_cluster_twice(spec: MeshSpec, first: int, second: int, how: str) -> Prob
         f"must lead to a cluster of its own, and leads to {spec.clusters[first].name} ({how})",
         "one cluster would be built twice, and each build would undo the other",
         "name another context or kubeconfig",
-        spec.clusters[second].context,
+        spec.clusters[second].context or MISSING,
     )
 
 
@@ -76,7 +76,7 @@ def _unreachable(spec: MeshSpec, path: str, cluster: Cluster, server: str) -> Pr
 
 
 def _names(spec: MeshSpec, cluster: Cluster) -> str:
-    return ", ".join(c.name for c in spec.readers_of(cluster)) or "no cluster"
+    return ", ".join(c.name for c in spec.readers_of(cluster))
 
 
 def _is_this_machine(url: str) -> bool:

@@ -8,6 +8,7 @@ import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -26,7 +27,7 @@ from stacks.preflight import charts as istio_charts
 from stacks.preflight.facts import Examination
 from stacks.problems import MeshRefusedError, Problem
 from stacks.rules import kubeconfigs
-from stacks.spec import MeshSpec
+from stacks.spec import MeshSpec, Ranges
 from tests.unit.meshes import cluster, configuration
 
 _LISTS = {
@@ -380,6 +381,23 @@ def test_ranges_that_are_configured_stand_above_those_of_nodes(
     assert "10.8.0.0/16" in problem.rule, "the one that is told, and once"
 
 
+def test_nodes_that_tell_no_ranges_are_unchecked_until_ranges_are_configured(
+    look: Preflight, up: Kubernetes
+) -> None:
+    up.has("/api/v1/nodes", node())
+    (said,) = look.examine("up", "other").unchecked
+    assert "its nodes tell none, isthmus:clusters[0].ranges.pods may" in said
+    mesh = spec(look.kubeconfig, look.charts, "up", "other")
+    told = replace(mesh.clusters[0], ranges=Ranges(pods=(IPv4Network("10.4.0.0/16"),)))
+    mesh = replace(mesh, clusters=(told, mesh.clusters[1]))
+    assert not preflight.examine(mesh, _STACK).unchecked
+
+
+def test_nodes_are_asked_only_where_a_network_is_shared(look: Preflight, up: Kubernetes) -> None:
+    look.examine("up")
+    assert "/api/v1/nodes" not in {path for path, _ in up.asked}
+
+
 def named(name: str, namespace: str | None = None, **annotations: str) -> dict[str, Any]:
     home = {} if namespace is None else {"namespace": namespace}
     return {"metadata": {"name": name, "annotations": annotations, **home}}
@@ -502,10 +520,10 @@ def test_load_balancers_that_never_come_are_warned_of(look: Preflight, up: Kuber
 def test_what_may_not_be_asked_is_unchecked_and_said(look: Preflight, up: Kubernetes) -> None:
     for path in (*_LISTS, _NAMESPACE, _REVIEWS, "/api/v1/namespaces/kube-system"):
         up.refusals[path] = 403
-    found = look.examine("up")
+    found = look.examine("up", "other")
     (said,) = found.unchecked
     assert said.startswith("cluster c0 could not be asked for ")
-    for what in ("its identity", "ranges of its nodes", "an Istio of someone else", "permissions"):
+    for what in ("its identity", "ranges of its pods", "an Istio of someone else", "permissions"):
         assert f"{what} (403 Forbidden)" in said
     assert found.facts["c0"].kubernetes == "1.34.4"
 
