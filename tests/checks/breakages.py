@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from components.sample import CLIENT_IMAGE
 from lab.machine import first_process
 from tests.checks.certificates import Root
 from tests.checks.edits import Edits, until
@@ -65,6 +66,9 @@ class Patient:
         """Proxies that have the ear of istiod."""
         text = self.live.istioctl("east", "x", "internal-debug", "syncz")
         return {str(p["proxy"]) for p in json.loads(text)}
+
+    def until_connected(self, proxies: set[str]) -> None:
+        until("proxies connected again", lambda: self.connected() == proxies)
 
     def kill(self, cluster: str, program: str) -> None:
         """End a program in a pod at once."""
@@ -325,21 +329,34 @@ def gateway_without_pods(patient: Patient) -> Generator[None]:
 
 @contextmanager
 def istiod_without_pods(patient: Patient) -> Generator[None]:
-    path = f"{_DEPLOYMENTS}/istiod"
+    with _served_again(patient), _istiod_stopped(patient):
+        yield
+
+
+@contextmanager
+def _served_again(patient: Patient) -> Generator[None]:
+    """Wait until istiod serves all that it has served before."""
     proxies = patient.connected()
+    yield
+    patient.until_registry(east="synced", west="synced")
+    patient.until_connected(proxies)
+
+
+@contextmanager
+def _istiod_stopped(patient: Patient) -> Generator[None]:
+    path, pods = f"{_DEPLOYMENTS}/istiod", f"{SYSTEM}/pods?labelSelector=app=istiod"
+
+    def leaving() -> bool:
+        found = patient.east.get(pods)["items"]
+        return all("deletionTimestamp" in p["metadata"] for p in found)
+
     with patient.east.changed(path, {"spec": {"replicas": 0}}):
-        pods = f"{SYSTEM}/pods?labelSelector=app=istiod"
-        leaving = lambda: all(  # noqa: E731
-            "deletionTimestamp" in p["metadata"] for p in patient.east.get(pods)["items"]
-        )
         until("istiod's pod on its way out", leaving)
         # It would take half a minute to say farewell to its proxies.
         patient.kill("east", "pilot-discovery")
         _until_no_pods(patient.east, "istiod")
         yield
     _until_ready(patient.east, path)
-    patient.until_registry(east="synced", west="synced")
-    until("proxies connected again", lambda: patient.connected() == proxies)
 
 
 def _until_no_pods(edits: Edits, app: str) -> None:
@@ -368,11 +385,13 @@ def port_blocked(cluster: str, port: int) -> Callable[[Patient], AbstractContext
         namespace = patient.live.lab.footprint.netns(cluster)
         table = ("nsenter", f"--net=/run/netns/{namespace}", "iptables", "-w", "-t", "raw")
         rule = ("PREROUTING", "-i", "eth0", "-p", "tcp", "--dport", str(port), "-j", "DROP")
+        proxies = patient.connected()
         subprocess.run([*table, "-I", *rule], check=True)
         try:
             yield
         finally:
             subprocess.run([*table, "-D", *rule], check=True)
+        patient.until_connected(proxies)
 
     return blocked
 
@@ -426,27 +445,26 @@ def _cacerts(edits: Edits, files: Mapping[str, str]) -> AbstractContextManager[N
 @contextmanager
 def istiods_root_differs(patient: Patient) -> Generator[None]:
     """istiod was started anew with the CA of another root; proxies still trust the first."""
-    with _cacerts(patient.east, Root("Another Root").cacerts()):
+    with _served_again(patient):
+        with _cacerts(patient.east, Root("Another Root").cacerts()):
+            _restart_istiod(patient)
+            yield
         _restart_istiod(patient)
-        yield
-    _restart_istiod(patient)
-    patient.until_registry(east="synced", west="synced")
 
 
 @contextmanager
 def istiod_before_cacerts(patient: Patient) -> Generator[None]:
     """istiod found no `cacerts` when it started, and made a root of its own."""
-    made = f"{SYSTEM}/secrets/istio-ca-secret"
-    with patient.east.without(CACERTS):
+    with _served_again(patient):
+        with patient.east.without(CACERTS):
+            _restart_istiod(patient)
+            yield
+        patient.east.delete(f"{SYSTEM}/secrets/istio-ca-secret")
         _restart_istiod(patient)
-        yield
-    patient.east.delete(made)
-    _restart_istiod(patient)
-    patient.until_registry(east="synced", west="synced")
 
 
 def _restart_istiod(patient: Patient) -> None:
-    with istiod_without_pods(patient):
+    with _istiod_stopped(patient):
         pass
 
 
@@ -455,9 +473,9 @@ def bundle_of_another_ca(path: str, cluster: str) -> Callable[[Patient], Any]:
 
     def broken(patient: Patient) -> AbstractContextManager[None]:
         edits: Edits = getattr(patient, cluster)
-        webhooks = edits.get(path)["webhooks"]
+        webhooks, bundle = edits.get(path)["webhooks"], as_data(Root("Yesterday").certificate)
         for webhook in webhooks:
-            webhook["clientConfig"]["caBundle"] = as_data(Root("Yesterday").certificate)
+            webhook["clientConfig"]["caBundle"] = bundle
         # istiod leaves webhooks of other revisions alone.
         labels = {"labels": {"istio.io/rev": "of-yesterday"}}
         return edits.changed(path, {"metadata": labels, "webhooks": webhooks})
@@ -511,26 +529,35 @@ def _restart(edits: Edits, path: str, why: str) -> None:
     _until_ready(edits, path)
 
 
-def sidecar(**environment: str) -> Callable[[Patient], AbstractContextManager[None]]:
-    """A sidecar with other words about itself than the injector would give it."""
+def stranger(
+    labels: Mapping[str, str], annotations: Mapping[str, str]
+) -> Callable[[Patient], AbstractContextManager[None]]:
+    """One more pod, whose sidecar says other things about itself than the cluster's others."""
 
     @contextmanager
     def broken(patient: Patient) -> Generator[None]:
-        path = "/apis/apps/v1/namespaces/sample/deployments/sleep"
-        containers = patient.west.get(path)["spec"]["template"]["spec"]["containers"]
-        own = {
-            "name": "istio-proxy",
-            "image": "auto",
-            "imagePullPolicy": "IfNotPresent",
-            "env": [{"name": name, "value": value} for name, value in environment.items()],
+        path = f"{SAMPLE}/pods/stranger"
+        pod = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "stranger", "labels": labels, "annotations": annotations},
+            "spec": {
+                "terminationGracePeriodSeconds": 1,
+                "containers": [
+                    {"name": "none", "image": CLIENT_IMAGE, "command": ["/bin/sleep", "infinity"]}
+                ],
+            },
         }
-        change = {"spec": {"template": {"spec": {"containers": [*containers, own]}}}}
-        with patient.west.changed(path, change):
-            _until_ready(patient.west, path)
+        with patient.west.with_object(path, pod):
+            until("the stranger is ready", lambda: _is_ready(patient.west.get(path)))
             yield
-        _until_ready(patient.west, path)
 
     return broken
+
+
+def _is_ready(pod: Mapping[str, Any]) -> bool:
+    conditions = pod["status"].get("conditions", [])
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
 def service_missing(patient: Patient) -> AbstractContextManager[None]:
@@ -665,13 +692,6 @@ BREAKAGES: tuple[Breakage, ...] = (
         frozenset({"injection-works"}),
     ),
     Breakage(
-        1,
-        "sidecar-of-another-cluster",
-        sidecar(ISTIO_META_CLUSTER_ID="far"),
-        *("proxy-identity", "west", ("ISTIO_META_CLUSTER_ID", "sleep", "restart")),
-        frozenset({"proxy-connected", "endpoints", "traffic"}),
-    ),
-    Breakage(
         2,
         "remote-secret-of-its-own",
         remote_secret_of_its_own,
@@ -711,10 +731,9 @@ BREAKAGES: tuple[Breakage, ...] = (
     ),
     Breakage(
         5,
-        "sidecar-without-network",
-        sidecar(ISTIO_META_NETWORK=""),
-        *("proxy-identity", "west", ("ISTIO_META_NETWORK", "sleep", "restart")),
-        frozenset({"endpoints", "traffic"}),
+        "sidecar-of-another-network",
+        stranger({NETWORK: "former-net"}, {}),
+        *("proxy-identity", "west", ("ISTIO_META_NETWORK", "former-net", "stranger", "restart")),
     ),
     Breakage(
         6,
@@ -885,7 +904,7 @@ BREAKAGES: tuple[Breakage, ...] = (
         "port-15012-blocked",
         port_blocked("east", 15012),
         *("istiod-reached", "west", ("15012", "let west's nodes")),
-        frozenset({"trust-istiod"}),
+        frozenset({"trust-istiod", "proxy-connected"}),
     ),
     Breakage(
         21,
@@ -979,7 +998,9 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         34,
         "sidecar-of-another-version",
-        sidecar(ISTIO_META_ISTIO_VERSION="1.20.0"),
+        stranger(
+            {}, {"proxy.istio.io/config": "proxyMetadata: {ISTIO_META_ISTIO_VERSION: 1.20.0}"}
+        ),
         *("proxy-connected", "west", ("1.20.0", "restart")),
     ),
     Breakage(

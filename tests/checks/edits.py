@@ -9,12 +9,12 @@ from typing import Any, cast
 
 from kubernetes.client import ApiClient, ApiException
 
-_PATIENCE = 60.0
+_PATIENCE = 90.0
 _SERVERS_OWN = ("resourceVersion", "uid", "creationTimestamp", "generation", "managedFields")
 
 
 def until(what: str, holds: Callable[[], bool]) -> None:
-    """Wait for a condition, a minute at most. Raises AssertionError with `what` was waited for."""
+    """Wait for a condition, a minute and a half at most. Raises AssertionError with `what` was waited for."""
     deadline = time.monotonic() + _PATIENCE
     while not holds():
         assert time.monotonic() < deadline, f"waited in vain: {what}"
