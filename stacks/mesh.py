@@ -274,7 +274,7 @@ class MeshBuilder:
         }
         if api_server.certificate_authority is not None:
             args["certificate_authority"] = api_server.certificate_authority
-        elif self.made and cluster.gke:
+        elif self.made and cluster.gke and api_server.server is None:
             args["trusts_public"] = not self.made.is_near(reader, cluster)
         if name := self._tls_server_name(cluster):
             args["tls_server_name"] = name
