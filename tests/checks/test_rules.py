@@ -1,0 +1,122 @@
+"""Claims about the mesh's own configuration as the checks read it."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from checks.model import Status
+from tests.checks import fake
+
+_DESTINATION_RULES = "/apis/networking.istio.io/v1/destinationrules"
+
+
+def rule(host: str, policy: dict[str, Any], namespace: str = "sample") -> fake.Objects:
+    return {
+        _DESTINATION_RULES: {
+            "items": [
+                {
+                    "metadata": {"name": "one", "namespace": namespace},
+                    "spec": {"host": host, "trafficPolicy": policy},
+                }
+            ]
+        }
+    }
+
+
+def mesh_config(**settings: Any) -> fake.Objects:
+    return {
+        _DESTINATION_RULES: {"items": []},
+        f"{fake.SYSTEM}/configmaps/istio": {"data": {"mesh": yaml.safe_dump(settings)}},
+    }
+
+
+_PLAIN = {"tls": {"mode": "DISABLE"}}
+
+
+@pytest.mark.parametrize(
+    ("host", "namespace", "concerned"),
+    [
+        ("helloworld", "sample", True),
+        ("helloworld", "other", False),
+        ("helloworld.sample", "other", True),
+        ("helloworld.sample.svc.cluster.local", "other", True),
+        ("*.local", "istio-system", True),
+        ("*.other.svc.cluster.local", "istio-system", False),
+        ("hello", "sample", False),
+    ],
+)
+def test_a_rule_without_mtls_is_told_where_it_is_for_a_shared_service(
+    host: str, namespace: str, concerned: bool
+) -> None:
+    mesh = fake.mesh(east=rule(host, _PLAIN, namespace))
+    [finding] = fake.found("same-rules", "east", mesh)
+    assert finding.status is (Status.FAILED if concerned else Status.OK)
+    assert (f"{namespace}/one" in finding.evidence) == concerned
+
+
+_NEAREST = {"localityLbSetting": {"failoverPriority": ["topology.istio.io/cluster"]}}
+_NOT_NEAREST = {"localityLbSetting": {"enabled": False, "failoverPriority": ["a"]}}
+
+
+@pytest.mark.parametrize(
+    ("policy", "status"),
+    [
+        ({"tls": {"mode": "ISTIO_MUTUAL"}}, Status.OK),
+        ({"loadBalancer": _NEAREST}, Status.OK),
+        ({"loadBalancer": _NEAREST, "outlierDetection": {}}, Status.WARNING),
+        ({"loadBalancer": _NOT_NEAREST, "outlierDetection": {}}, Status.OK),
+    ],
+)
+def test_locality_counts_with_outlier_detection_only(
+    policy: dict[str, Any], status: Status
+) -> None:
+    [finding] = fake.found("same-rules", "east", fake.mesh(east=rule("helloworld", policy)))
+    assert finding.status is status
+
+
+@pytest.mark.parametrize(("region", "status"), [("there", Status.WARNING), ("here", Status.OK)])
+def test_outlier_detection_alone_keeps_requests_in_the_region(region: str, status: Status) -> None:
+    def node(where: str) -> fake.Objects:
+        labels = {"topology.kubernetes.io/region": where}
+        return {"/api/v1/nodes/one": {"metadata": {"labels": labels}}}
+
+    east = {**rule("helloworld", {"outlierDetection": {}}), **node("here")}
+    [finding] = fake.found("same-rules", "east", fake.mesh(east=east, west=node(region)))
+    assert finding.status is status
+
+
+def test_what_is_local_against_the_stack_is_told() -> None:
+    local = {"settings": {"clusterLocal": True}, "hosts": ["*.sample.svc.cluster.local"]}
+    [finding] = fake.found(
+        "same-rules", "east", fake.mesh(east=mesh_config(serviceSettings=[local]))
+    )
+    assert finding.status is Status.FAILED
+    assert "sample/helloworld" in finding.evidence
+
+
+@pytest.mark.parametrize(
+    ("west", "status"),
+    [
+        ({}, Status.OK),
+        (mesh_config(trustDomain="east.example"), Status.OK),
+        (mesh_config(trustDomain="west.example"), Status.FAILED),
+        (mesh_config(meshMTLS={}), Status.FAILED),
+    ],
+)
+def test_a_remote_has_the_trust_domain_of_its_primary(west: fake.Objects, status: Status) -> None:
+    mesh = fake.mesh(east=mesh_config(trustDomain="east.example"), west=west)
+    [finding] = fake.found("same-trust-domain", "west", mesh)
+    assert finding.status is status
+
+
+def test_a_namespace_on_its_way_out_says_what_holds_it() -> None:
+    held = {"type": "NamespaceFinalizersRemaining", "status": "True", "message": "held by one"}
+    sample = {
+        "metadata": {"name": "sample", "labels": {"istio-injection": "enabled"}},
+        "status": {"phase": "Terminating", "conditions": [held]},
+    }
+    mesh = fake.mesh(west={"/api/v1/namespaces/sample": sample})
+    [finding] = fake.found("same-namespaces", "west", mesh)
+    assert finding.status is Status.FAILED
+    assert "held by one" in finding.evidence
