@@ -1,5 +1,6 @@
 """Which ways lead from one cluster to another, and what is at their ends."""
 
+import socket
 from collections.abc import Mapping, Sequence
 
 from checks.api import Server
@@ -24,15 +25,24 @@ def gateway_address(mesh: Mesh, view: View) -> str:
 
 
 def load_balancer(view: View, service: str) -> Sequence[str]:
-    """Addresses of a Service of Istio's namespace; none if it has none or is not there."""
+    """Addresses of a Service of Istio's namespace; none if it has none or is not there.
+
+    A host name is given as the addresses that it leads to, and as itself if it leads nowhere.
+    """
     found = view.find(view.istio("services", service)) or {}
     ingress = found.get("status", {}).get("loadBalancer", {}).get("ingress", [])
-    return [str(i.get("ip") or i.get("hostname")) for i in ingress]
+    return [a for i in ingress for a in ([i["ip"]] if i.get("ip") else _resolved(i["hostname"]))]
 
 
 def is_behind_gateway(mesh: Mesh, view: View, there: View) -> bool:
     """Whether pods of a cluster are reached by its gateway from another one."""
     return there.cluster.network != view.cluster.network or mesh.spec.mesh.discovery == "entries"
+
+
+def gateway_addresses(mesh: Mesh, view: View) -> frozenset[str]:
+    """All addresses by which istiod may tell of a cluster's gateway."""
+    told = mesh.description.gateways.get(view.name)
+    return frozenset([*load_balancer(view, gateway_name(mesh)), *([told] if told else [])])
 
 
 def gateway_server(mesh: Mesh, view: View, name: str) -> Server:
@@ -111,3 +121,11 @@ def _runs_in(view: View, service: str) -> bool:
         return bool(endpoints(view, service))
     except UnansweredError:
         return True
+
+
+def _resolved(hostname: str) -> Sequence[str]:
+    try:
+        found = socket.getaddrinfo(hostname, None, type=socket.SOCK_STREAM)
+    except socket.gaierror:
+        return [hostname]
+    return sorted({str(address[0]) for *_, address in found})

@@ -46,16 +46,19 @@ def _compared(
         )
         return
     well = True
-    for address, cluster in wanted.items():
-        if not found.get(address, False):
+    for addresses, cluster in wanted:
+        if not any(found.get(a, False) for a in addresses):
             well = False
-            state = "which is unhealthy" if address in found else "which the proxy does not know"
+            shown = " or ".join(sorted(addresses)) or "a gateway without address"
+            known = any(a in found for a in addresses)
+            state = "which is unhealthy" if known else "which the proxy does not know"
             yield failed(
-                f"{service} runs in {cluster} at {address}, {state}",
+                f"{service} runs in {cluster} at {shown}, {state}",
                 _hint(mesh, view, cluster),
                 Part("traffic", view.name, cluster),
             )
-    for address in found.keys() - wanted.keys() if not silent else ():
+    strange = found.keys() - {a for addresses, _ in wanted for a in addresses}
+    for address in sorted(strange) if not silent else ():
         well = False
         yield failed(
             f"the proxy has {address} for {service}, which is no pod here and no gateway",
@@ -66,7 +69,7 @@ def _compared(
     if silent:
         yield skipped(f"{service}: nobody tells whether it runs in {', '.join(silent)}")
     elif well:
-        yield ok(f"{service}: {', '.join(wanted) or 'runs nowhere'}")
+        yield ok(f"{service}: {', '.join(sorted(found)) or 'runs nowhere'}")
 
 
 def _hint(mesh: Mesh, view: View, cluster: str) -> str:
@@ -81,22 +84,26 @@ def _hint(mesh: Mesh, view: View, cluster: str) -> str:
     )
 
 
-def _wanted(mesh: Mesh, view: View, service: str) -> tuple[Mapping[str, str], Sequence[str]]:
-    """Where a service's pods are to be found from a cluster: address → their cluster. And the
-    clusters that did not answer."""
-    wanted, silent = dict[str, str](), list[str]()
+_Place = tuple[frozenset[str], str]
+"""Addresses of which one is enough, and the cluster that they lead to."""
+
+
+def _wanted(mesh: Mesh, view: View, service: str) -> tuple[Sequence[_Place], Sequence[str]]:
+    """Where a service's pods are to be found from a cluster, and clusters that did not answer."""
+    wanted, silent = list[_Place](), list[str]()
     for there in mesh.views.values():
         if there is not view and _is_local(mesh, service):
             continue
         try:
             pods = ways.endpoints(there, service)
+            if there is view or not ways.is_behind_gateway(mesh, view, there):
+                wanted += [(frozenset([pod]), there.name) for pod in pods]
+            elif pods:
+                port = mesh.spec.mesh.gateways.port
+                gateways = ways.gateway_addresses(mesh, there)
+                wanted.append((frozenset(f"{g}:{port}" for g in gateways), there.name))
         except UnansweredError:
             silent.append(there.name)
-            continue
-        if there is not view and ways.is_behind_gateway(mesh, view, there):
-            address = ways.gateway_address(mesh, there)
-            pods = [f"{address}:{mesh.spec.mesh.gateways.port}"] if pods else []
-        wanted.update(dict.fromkeys(pods, there.name))
     return wanted, silent
 
 

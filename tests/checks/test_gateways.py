@@ -1,0 +1,63 @@
+"""Claims about the Services of gateways between networks."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from checks.model import Status
+from checks.view import Mesh
+from tests.checks import fake
+
+_NETWORK = "topology.istio.io/network"
+_GATEWAY = f"{fake.SYSTEM}/services/istio-eastwestgateway"
+
+
+def service(*ingress: dict[str, str], network: str | None = "west-net") -> dict[str, Any]:
+    return {
+        "metadata": {
+            "name": "istio-eastwestgateway",
+            "namespace": "istio-system",
+            "labels": {} if network is None else {_NETWORK: network},
+        },
+        "status": {"loadBalancer": {"ingress": list(ingress)}},
+    }
+
+
+def west(gateway: dict[str, Any], told: str = "192.0.2.2") -> Mesh:
+    """A mesh whose stack has told this address of the gateway in `west`."""
+    mesh = fake.mesh(west={_GATEWAY: gateway})
+    return replace(mesh, description=replace(mesh.description, gateways={"west": told}))
+
+
+@pytest.mark.parametrize(
+    ("gateway", "told"),
+    [
+        (service({"ip": "192.0.2.2"}), "192.0.2.2"),
+        # The stack tells one of the addresses to which a name leads.
+        (service({"hostname": "localhost"}), "127.0.0.1"),
+    ],
+)
+def test_a_gateway_at_the_address_that_was_told_is_well(gateway: dict[str, Any], told: str) -> None:
+    [finding] = fake.found("gateway-service", "west", west(gateway, told))
+    assert finding.status is Status.OK
+
+
+@pytest.mark.parametrize(
+    ("gateway", "evidence"),
+    [
+        (service(), "has no address"),
+        (service({"ip": "192.0.2.9"}), "is 192.0.2.9 now, and was 192.0.2.2"),
+        (service({"hostname": "nowhere.invalid"}), "is nowhere.invalid now"),
+        (service({"ip": "192.0.2.2"}, network=None), "is None, not 'west-net'"),
+        (service({"ip": "192.0.2.2"}, network="east-net"), "is 'east-net', not 'west-net'"),
+    ],
+)
+def test_a_gateway_that_others_cannot_find_is_told(gateway: dict[str, Any], evidence: str) -> None:
+    failed = [
+        f for f in fake.found("gateway-service", "west", west(gateway)) if f.status is Status.FAILED
+    ]
+    assert len(failed) == 1
+    assert evidence in failed[0].evidence
+    assert failed[0].part is not None
+    assert str(failed[0].part) == "east-west gateway of west"
