@@ -190,10 +190,10 @@ def half_made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveMesh]:
 
 
 def test_a_mesh_that_was_half_made_by_this_stack_is_not_foreign(half_made: LiveMesh) -> None:
-    kubectl = ("get", "deployments,mutatingwebhookconfigurations", "--all-namespaces", "--output")
+    kubectl = ("get", "deployments,validatingwebhookconfigurations", "--all-namespaces", "--output")
     there = half_made.kubectl("one", *kubectl, "name")
     assert "deployment.apps/istiod" in there
-    assert "istio-sidecar-injector" in there
+    assert "istiod-default-validator" in there
     shown = half_made.workspace.stack.preview().stdout
     assert "istio-system/istiod" in shown
     assert "unchecked" not in shown
