@@ -322,7 +322,8 @@ def _load_balancer_of_nobody(patient: Patient) -> Generator[None]:
 def gateway_without_pods(patient: Patient) -> Generator[None]:
     path = f"{_DEPLOYMENTS}/istio-eastwestgateway"
     with patient.west.changed(path, {"spec": {"replicas": 0}}):
-        _until_no_pods(patient.west, "istio-eastwestgateway")
+        # They are forgotten at once, and drain without anybody's waiting for them.
+        _until_no_pods(patient.west, "istio-eastwestgateway", grace=0)
         yield
     _until_ready(patient.west, path)
 
@@ -359,9 +360,14 @@ def _istiod_stopped(patient: Patient) -> Generator[None]:
     _until_ready(patient.east, path)
 
 
-def _until_no_pods(edits: Edits, app: str) -> None:
-    pods = f"{SYSTEM}/pods?labelSelector=app={app}"
-    until(f"no pods of {app}", lambda: not edits.get(pods)["items"])
+def _until_no_pods(edits: Edits, app: str, grace: int | None = None) -> None:
+    def gone() -> bool:
+        pods = edits.get(f"{SYSTEM}/pods?labelSelector=app={app}")["items"]
+        for pod in pods if grace is not None else ():
+            edits.delete(f"{SYSTEM}/pods/{pod['metadata']['name']}", grace)
+        return not pods
+
+    until(f"no pods of {app}", gone)
 
 
 def _until_ready(edits: Edits, path: str) -> None:

@@ -14,7 +14,7 @@ _SERVERS_OWN = ("resourceVersion", "uid", "creationTimestamp", "generation", "ma
 
 
 def until(what: str, holds: Callable[[], bool]) -> None:
-    """Wait for a condition, a minute and a half at most. Raises AssertionError with `what` was waited for."""
+    """Wait for a condition, 90 s at most. Raises AssertionError with `what` was waited for."""
     deadline = time.monotonic() + _PATIENCE
     while not holds():
         assert time.monotonic() < deadline, f"waited in vain: {what}"
@@ -32,12 +32,7 @@ class Edits:
 
     def find(self, path: str) -> Any | None:
         """The object, or None where there is none."""
-        try:
-            return self.get(path)
-        except ApiException as error:
-            if error.status != 404:
-                raise
-            return None
+        return self._if_there("GET", path)
 
     def patch(self, path: str, change: Mapping[str, Any]) -> Any:
         """Apply a JSON merge patch: None removes, lists are replaced."""
@@ -59,13 +54,12 @@ class Edits:
         Args:
             grace: seconds that a pod is given to end; its own setting if left out.
         """
-        if self.find(path) is not None:
-            self.remove(path if grace is None else f"{path}?gracePeriodSeconds={grace}")
-            until(f"{path} gone", lambda: self.find(path) is None)
+        self.remove(path if grace is None else f"{path}?gracePeriodSeconds={grace}")
+        until(f"{path} gone", lambda: self.find(path) is None)
 
     def remove(self, path: str) -> None:
-        """Ask for the removal of the object, and do not wait."""
-        self._ask("DELETE", path)
+        """Ask for the removal of the object, if it is there, and do not wait."""
+        self._if_there("DELETE", path)
 
     @contextmanager
     def changed(self, path: str, change: Mapping[str, Any]) -> Generator[None]:
@@ -95,6 +89,14 @@ class Edits:
             yield
         finally:
             self.delete(path)
+
+    def _if_there(self, method: str, path: str) -> Any | None:
+        try:
+            return self._ask(method, path)
+        except ApiException as error:
+            if error.status != 404:
+                raise
+            return None
 
     def _ask(
         self, method: str, path: str, body: object = None, kind: str = "application/json"
