@@ -2,10 +2,10 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 from lab import toolchain
 from tests import package
@@ -15,15 +15,13 @@ _PAGE = Path(__file__).parents[2] / "docs/components.md"
 
 
 @pytest.fixture
-def example(program: Program, control_plane: Path) -> Program:
+def example(program: Program, control_plane: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
     """The program on the page, in a project of its own; one API server plays both clusters."""
     (source,) = re.findall(r"```python\n(.*?)```", _PAGE.read_text(), re.DOTALL)
     program.write(source)
-    package.install(package.wheel(program.folder), program.folder / "venv")
-    runtime = {"name": "python", "options": {"virtualenv": "venv"}}
-    (program.folder / "Pulumi.yaml").write_text(
-        yaml.safe_dump({"name": "probe", "runtime": runtime})
-    )
+    environment = package.install(package.wheel(program.folder), program.folder / "venv")
+    # The language host runs the Python that it finds first.
+    monkeypatch.setattr(sys, "executable", str(environment / "bin/python"))
     clusters = {
         name: {"network": f"{name}-net", "context": "one", "server": f"https://{name}.test:6443"}
         for name in ("east", "west")
