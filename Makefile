@@ -24,7 +24,7 @@ check: lab                 ## look at every link of the mesh from both ends, cha
 	$(IN_LAB) $(BIN)/python -m checks --stack $(STACK)
 
 destroy: $(VENV)           ## take the mesh away, leave the clusters
-	$(IN_LAB) pulumi destroy --stack $(STACK) --yes --skip-preview
+	$(IN_LAB) pulumi destroy --stack $(STACK) --yes
 
 down: $(VENV)              ## take the lab away too
 	$(LAB) down
