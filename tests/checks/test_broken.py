@@ -1,32 +1,41 @@
 """Claims about what the checks say of a mesh that was broken, one way after the other."""
 
-from collections.abc import Sequence
+import json
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from checks.model import Result, Status
 from checks.run import run
+from lab import toolchain
+from lab.lab import Lab
+from lab.spec import parse
 from stacks.description import Description
 from tests.checks.breakages import BREAKAGES, Breakage, Patient
 from tests.checks.certificates import Root
-from tests.mesh.conftest import MakeMesh
 from tests.mesh.live import LiveMesh
+from tests.mesh.workspace import Workspace
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a lab of real clusters needs root")
 
 DEV = Path(__file__).parents[2] / "Pulumi.dev.yaml"
 
 
 @pytest.fixture(scope="module")
-def patient(make_mesh: MakeMesh) -> Patient:
+def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Patient]:
     """Stack dev under a root whose key the test has, to sign wrong intermediates with."""
     configuration = LiveMesh.read(DEV)
-    clusters = configuration["clusters"]
-    live = make_mesh([{key: c[key] for key in ("name", "network")} for c in clusters])
+    clusters = [{key: c[key] for key in ("name", "network")} for c in configuration["clusters"]]
     root = Root("Isthmus")
     ca = {"root": {"certificate": root.certificate, "key": root.key_pem}}
     configuration["mesh"]["ca"] = ca
-    live.up(live.placed(configuration))
-    return Patient(live, root)
+    folder, tools = tmp_path_factory.mktemp("broken"), toolchain.ensure()
+    with Lab(folder / "lab", parse(json.dumps({"clusters": clusters}))) as lab:
+        live = LiveMesh(lab, Workspace(folder / "stack", tools.bin), tools.charts)
+        live.up(live.placed(configuration))
+        yield Patient(live, root)
 
 
 @pytest.fixture(scope="module")
