@@ -37,9 +37,15 @@ def _plain(value: Any) -> Any:
     return value
 
 
+_inputs: dict[str, Mapping[str, Any]] = {}
+"""By URN, as seen one by one. Of a whole stack the engine tells outputs, and in the preview of a
+cluster that does not exist yet there are none."""
+
+
 def _resource(args: ResourceValidationArgs) -> Resource:
     provider = args.provider.urn if args.provider else ""
-    return Resource(args.resource_type, args.name, args.urn, _plain(args.props), provider)
+    _inputs[args.urn] = _plain(args.props)
+    return Resource(args.resource_type, args.name, args.urn, _inputs[args.urn], provider)
 
 
 def _resource_of_stack(found: PolicyResource) -> Resource:
@@ -49,7 +55,7 @@ def _resource_of_stack(found: PolicyResource) -> Resource:
         components.append(parent.resource_type)
         parent = parent.parent
     provider = found.provider.urn if found.provider else ""
-    props = _plain(found.props)
+    props = _inputs.get(found.urn) or _plain(found.props)
     return Resource(found.resource_type, found.name, found.urn, props, provider, tuple(components))
 
 

@@ -6,7 +6,7 @@
 #   .github/kind/test.sh stand-ins   the tests in tests/engine that say what the stand-ins of lab/plugins
 #                                    do, run against the real plugins; failures are differences
 #
-# Needs docker, go, kubectl, helm, pulumi 3.259 and `make .venv`. What it makes is named isthmus-…
+# Needs docker, go, kubectl, pulumi 3.259 and `make .venv`. What it makes is named isthmus-…
 # or lies in .lab/kind, and goes at the end, however that comes; results stay in .lab/kind/results.
 set -euo pipefail
 
@@ -49,7 +49,7 @@ clean() {
 
 tools() {
   local missing=()
-  for tool in docker go kubectl helm pulumi; do
+  for tool in docker go kubectl pulumi; do
     command -v "$tool" >/dev/null || missing+=("$tool")
   done
   [ ${#missing[@]} -eq 0 ] || fail "not on PATH: ${missing[*]}" "install them, then run this again"

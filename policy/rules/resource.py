@@ -23,7 +23,7 @@ class Resource:
     name: str
     urn: str
     props: Mapping[str, Any]
-    """Inputs, secrets laid open; in a rule for the stack what is known of the outputs."""
+    """Inputs. Secrets are laid open, but for the rule that is about them."""
     provider: str = ""
     """URN of the provider; empty for components and providers."""
     components: tuple[str, ...] = ()

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .resource import Finding, Resource, Secret, leaves
+from .resource import UNKNOWN, Finding, Resource, Secret, leaves
 
 _PRIVATE: Mapping[str, Sequence[str]] = {
     "pulumi:providers:kubernetes": ("kubeconfig",),
@@ -13,16 +13,20 @@ _PRIVATE: Mapping[str, Sequence[str]] = {
     "tls:index/certRequest:CertRequest": ("privateKeyPem",),
     "tls:index/locallySignedCert:LocallySignedCert": ("caPrivateKeyPem",),
 }
-"""Inputs that are private whatever is in them, so also while they are not known."""
+"""Inputs that are private whatever is in them."""
 
 _KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 _CREDENTIALS = re.compile(r"""["']?\b(client-key-data|token)["']?:\s*["']?[\w.=/+-]{16}""")
 
 
 def keeps_secrets(resource: Resource) -> Iterator[Finding]:
-    """Findings for props in which secrets are still `Secret`. They name places, never values."""
+    """Findings for props in which secrets are still `Secret`. They name places, never values.
+
+    Pulumi's SDK for Python sends no mark with what is not known yet (runtime/rpc.py), so that is
+    left to the update, which asks again before it makes anything.
+    """
     for path, value in leaves(resource.props):
-        if isinstance(value, Secret) or value is None:
+        if isinstance(value, Secret) or value in (None, UNKNOWN):
             continue
         if kind := _private(resource.type, path, value):
             yield Finding(f"{path} of `{resource.name}` is {kind} and not a secret")
@@ -38,6 +42,6 @@ def _private(type_: str, path: str, value: Any) -> str:
     if top not in _PRIVATE.get(type_, ()):
         return ""
     if top == "kubeconfig":
-        # A path of a file says nothing; what is not known yet may say everything.
+        # A path of a file gives nothing away.
         return "" if re.fullmatch(r"[~./][^\n]*", text) else "a kubeconfig"
     return "private"

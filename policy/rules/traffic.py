@@ -48,9 +48,9 @@ def demands_mtls(stack: Sequence[Resource]) -> Iterator[Finding]:
             if path.endswith("mode") and mode in ("PERMISSIVE", "DISABLE"):
                 what = f"PeerAuthentication `{policy.name}` has {path} {mode}"
                 yield Finding(what, urn=policy.urn)
-    strict = {(p.provider, p.metadata.get("namespace")) for p in policies if _is_strict(p)}
+    strict = [policy for policy in policies if _is_strict(policy)]
     for istiod in stack:
-        if _is_control_plane(istiod) and (istiod.provider, _namespace(istiod)) not in strict:
+        if _is_control_plane(istiod) and not any(_covers(policy, istiod) for policy in strict):
             cluster = istiod.provider.rsplit("::", 1)[-1]
             what = (
                 f"cluster `{cluster}` takes plain text: no strict PeerAuthentication for its mesh"
@@ -88,6 +88,12 @@ def _is_control_plane(resource: Resource) -> bool:
         "kubernetes:apps/v1:Deployment",
         "kubernetes:helm.sh/v3:Release",
     )
+
+
+def _covers(policy: Resource, istiod: Resource) -> bool:
+    """Whether a policy is for the whole mesh of an istiod: it is in the same namespace."""
+    here = _namespace(istiod) in (UNKNOWN, _namespace(policy))
+    return here and policy.provider == istiod.provider
 
 
 def _namespace(resource: Resource) -> Any:

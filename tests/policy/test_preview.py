@@ -1,6 +1,7 @@
 """The policy pack under the real engine."""
 
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,14 +89,17 @@ def dev(mesh: LiveMesh) -> dict[str, Any]:
     return mesh.placed(mesh.read(_ROOT / "Pulumi.dev.yaml"))
 
 
-def previewed(mesh: LiveMesh, configuration: dict[str, Any], *flags: str) -> tuple[bool, str]:
+def previewed(
+    workspace: Workspace, configuration: dict[str, Any], levels: str = ""
+) -> tuple[bool, str]:
     """Whether a preview with the pack succeeds, and what it prints of its policies."""
-    name = mesh.workspace.stack.name
-    mesh.workspace.configure(configuration)
+    name = workspace.stack.name
+    workspace.configure(configuration)
+    flags = ["--policy-pack-config", _ROOT / f"policy/levels/{levels}.json"] if levels else []
     done = subprocess.run(
         ["pulumi", "preview", "--non-interactive", "--stack", name, "--policy-pack", _PACK, *flags],
-        cwd=mesh.workspace.folder,
-        env=mesh.workspace.environment,
+        cwd=workspace.folder,
+        env=workspace.environment,
         capture_output=True,
         text=True,
         timeout=300,
@@ -107,8 +111,7 @@ def previewed(mesh: LiveMesh, configuration: dict[str, Any], *flags: str) -> tup
 
 
 def test_stack_dev_passes_with_its_levels(mesh: LiveMesh, dev: dict[str, Any]) -> None:
-    levels = str(_ROOT / "policy" / "levels" / "dev.json")
-    passed, policies = previewed(mesh, dev, "--policy-pack-config", levels)
+    passed, policies = previewed(mesh.workspace, dev, "dev")
     assert passed, policies
     assert policies.count("[advisory]") == 1, policies
     assert "[mandatory]" not in policies
@@ -120,19 +123,34 @@ def test_a_stack_as_prod_must_be_passes_every_rule(mesh: LiveMesh, dev: dict[str
     dev["mesh"]["mtls"] = "strict"
     internal = {"networking.gke.io/load-balancer-type": "Internal"}
     dev["mesh"]["gateways"] = {"annotations": internal}
-    passed, policies = previewed(mesh, dev)
+    passed, policies = previewed(mesh.workspace, dev)
     assert passed, policies
     assert "[" not in policies.replace("[unknown]", ""), "no finding of any level"
 
 
 def test_stack_dev_is_refused_with_the_levels_of_prod(mesh: LiveMesh, dev: dict[str, Any]) -> None:
-    levels = str(_ROOT / "policy" / "levels" / "prod.json")
-    passed, policies = previewed(mesh, dev, "--policy-pack-config", levels)
+    passed, policies = previewed(mesh.workspace, dev, "prod")
     assert not passed
     assert "[mandatory]  mtls-strict" in policies
     assert "[mandatory]  no-public-load-balancer" in policies
     assert "istio-eastwestgateway" in policies, "the object is named"
     assert "cure: set isthmus:mesh.mtls to strict" in policies
+
+
+@pytest.mark.parametrize(
+    ("stack", "told"),
+    [("staging", {"mtls-strict", "deletion-protection"}), ("prod", set[str]())],
+)
+def test_stacks_on_google_cloud_pass_with_their_levels(
+    tools: toolchain.Toolchain, tmp_path: Path, stack: str, told: set[str]
+) -> None:
+    workspace = Workspace(tmp_path, tools.bin)
+    configuration = LiveMesh.read(_ROOT / f"Pulumi.{stack}.yaml")
+    configuration["mesh"]["istio"]["charts"] = str(tools.charts)
+    passed, policies = previewed(workspace, configuration, stack)
+    assert passed, policies
+    assert set(re.findall(r"^ *- \[advisory\]  (\S+)", policies, re.MULTILINE)) == told
+    assert "[mandatory]" not in policies
 
 
 @pytest.fixture(scope="module")

@@ -68,10 +68,12 @@ def istiod(provider: str = _EAST) -> Resource:
     )
 
 
-def demand(mode: str, provider: str = _EAST, **spec: Any) -> Resource:
+def demand(
+    mode: str, provider: str = _EAST, namespace: str = "istio-system", **spec: Any
+) -> Resource:
     return resource(
         "kubernetes:security.istio.io/v1:PeerAuthentication",
-        {"metadata": {"namespace": "istio-system"}, "spec": {"mtls": {"mode": mode}, **spec}},
+        {"metadata": {"namespace": namespace}, "spec": {"mtls": {"mode": mode}, **spec}},
         provider=provider,
     )
 
@@ -82,13 +84,13 @@ _RESOURCE_CASES: dict[str, tuple[list[Resource], list[Resource]]] = {
             resource(_PROVIDER, {"kubeconfig": Secret(_KUBECONFIG)}),
             resource(_PROVIDER, {"kubeconfig": "~/.kube/config"}),
             resource(_CERTIFICATE, {"privateKeyPem": Secret(UNKNOWN)}),
+            resource(_PROVIDER, {"kubeconfig": UNKNOWN}),
             resource(_SECRET, {"stringData": {"ca-key.pem": Secret(_KEY)}}),
             resource(_CONFIG_MAP, {"data": {"values": "token: none\nkind: ConfigMap"}}),
         ],
         [
             resource(_PROVIDER, {"kubeconfig": _KUBECONFIG}),
-            resource(_PROVIDER, {"kubeconfig": UNKNOWN}),
-            resource(_CERTIFICATE, {"privateKeyPem": UNKNOWN}),
+            resource(_CERTIFICATE, {"privateKeyPem": _KEY}),
             resource(_SECRET, {"stringData": {"user": "someone"}}),
             resource(_CONFIG_MAP, {"data": {"key": _KEY}}),
             resource(_CONFIG_MAP, {"data": {"list": [{"kubeconfig": _KUBECONFIG}]}}),
@@ -165,6 +167,8 @@ _STACK_CASES: dict[str, tuple[list[list[Resource]], list[list[Resource]]]] = {
         ],
         [
             [istiod()],
+            [istiod(), demand("STRICT", namespace=UNKNOWN)],
+            [istiod(), demand("STRICT", namespace="elsewhere")],
             [istiod(), istiod(_WEST), demand("STRICT")],
             [istiod(), demand("STRICT", selector={"matchLabels": {"app": "one"}})],
             [istiod(), demand("STRICT"), demand("PERMISSIVE")],
