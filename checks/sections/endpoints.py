@@ -58,6 +58,9 @@ def _compared(
                 Part("traffic", view.name, cluster),
             )
     strange = found.keys() - {a for addresses, _ in wanted for a in addresses}
+    if mesh.spec.mesh.discovery == "entries":
+        # They stand for what was configured, whether pods are there yet or not.
+        strange -= {a for there in mesh.others(view) for a in _gateways(mesh, there)}
     for address in sorted(strange) if not silent else ():
         well = False
         yield failed(
@@ -99,12 +102,15 @@ def _wanted(mesh: Mesh, view: View, service: str) -> tuple[Sequence[_Place], Seq
             if there is view or not ways.is_behind_gateway(mesh, view, there):
                 wanted += [(frozenset([pod]), there.name) for pod in pods]
             elif pods:
-                port = mesh.spec.mesh.gateways.port
-                gateways = ways.gateway_addresses(mesh, there)
-                wanted.append((frozenset(f"{g}:{port}" for g in gateways), there.name))
+                wanted.append((_gateways(mesh, there), there.name))
         except UnansweredError:
             silent.append(there.name)
     return wanted, silent
+
+
+def _gateways(mesh: Mesh, there: View) -> frozenset[str]:
+    port = mesh.spec.mesh.gateways.port
+    return frozenset(f"{address}:{port}" for address in ways.gateway_addresses(mesh, there))
 
 
 def _is_local(mesh: Mesh, service: str) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -123,3 +124,11 @@ class LiveMesh:
             if set(found.values()) == {"synced"} or time.monotonic() > deadline:
                 return found
             time.sleep(1)
+
+    def checked(self) -> str:
+        """What `python -m checks` says in short, when nothing fails or a minute is over."""
+        folder = str(self.workspace.folder)
+        return self.run(
+            *(sys.executable, "-m", "checks", "--cwd", folder, "--stack", "test"),
+            *("--output", "short", "--wait", "60"),
+        )

@@ -99,6 +99,8 @@ def _up(mesh: LiveMesh, given: dict[str, Any]) -> MeshSpec:
         watched = {c.name for c in spec.clusters if primary in spec.readers_of(c)}
         found = mesh.remote_clusters(primary.name, spec.mesh.istio.namespace)
         assert found == dict.fromkeys({primary.name, *watched}, "synced")
+    # A topology is one more way to complain of what is well.
+    assert "failed" not in mesh.checked()
     mesh.workspace.stack.preview(expect_no_changes=True)
     return spec
 

@@ -1,11 +1,13 @@
 """Claims about stack dev: a primary and a remote on two networks (seed 001)."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.checks.edits import until
 from tests.mesh.conftest import MakeMesh
 from tests.mesh.live import LiveMesh, Snapshots
 
@@ -89,6 +91,13 @@ def test_no_private_key_or_token_is_in_clear(mesh: LiveMesh) -> None:
     assert "verify-mesh" in state
     for clear in ("PRIVATE KEY", "client-key-data", "token:", "eyJhbGciOi"):
         assert clear not in state
+
+
+def test_the_checks_find_all_well_and_leave_nothing(mesh: LiveMesh) -> None:
+    before = mesh.snapshot()
+    counts = mesh.checked().splitlines()[-1].partition(": ")[2]
+    assert re.fullmatch(r"\d+ ok", counts)
+    until("what the checks made to be gone", lambda: mesh.snapshot() == before)
 
 
 def test_a_second_update_changes_nothing(mesh: LiveMesh) -> None:
