@@ -1,12 +1,15 @@
 """Claims about what the mesh's stack hands to the stack of one cluster."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+import pulumi
 import pytest
+import yaml
 
-from stacks import config, description, handover
+from stacks import config, description, handover, read_config
 from stacks.cluster_stack import ClusterBuilder
 from stacks.handover import HandOver
 from stacks.mesh import MeshBuilder
@@ -201,3 +204,40 @@ def test_finding_services_by_label_is_refused_with_stacks_of_clusters() -> None:
     configured["mesh"]["federate"] = "shared"
     (said,) = problems(configured)
     assert said.startswith("isthmus:mesh.federate: cannot be set where clusters have stacks")
+
+
+def test_the_example_is_a_mesh_whose_second_stack_is_its_clusters() -> None:
+    folder = Path(__file__).parents[2] / "examples/micro-stacks"
+    files = {
+        p.name.split(".")[1]: yaml.safe_load(p.read_text())["config"] for p in folder.iterdir()
+    }
+    mesh_stack = files["fleet-west"]["isthmus:meshStack"]
+    assert list(files["fleet-west"]) == ["isthmus:meshStack"]
+    written = {k.removeprefix("isthmus:"): v for k, v in files[mesh_stack].items()}
+    assert [c.stack for c in config.parse(written).clusters] == [None, "fleet-west"]
+
+
+@pytest.fixture
+def configured() -> Iterator[Callable[..., None]]:
+    """Sets keys of `isthmus:` as the engine would."""
+
+    def configure(**keys: str) -> None:
+        pulumi.runtime.set_all_config({f"isthmus:{key}": value for key, value in keys.items()})
+
+    yield configure
+    configure()
+
+
+def test_a_clusters_stack_takes_nothing_from_its_own_file(configured: Callable[..., None]) -> None:
+    configured(meshStack="fleet", mesh="{}", clusters="[]")
+    assert read_config.mesh_stack() == "fleet", "defaults of the project are no contradiction"
+    configured(meshStack="fleet", clusters='[{"name": "west"}]')
+    with pytest.raises(
+        MeshRefusedError, match="isthmus:meshStack: must be alone; isthmus:clusters"
+    ):
+        read_config.mesh_stack()
+
+
+def test_a_whole_mesh_names_no_other_stack(configured: Callable[..., None]) -> None:
+    configured(clusters='[{"name": "west"}]')
+    assert read_config.mesh_stack() is None
