@@ -1,6 +1,7 @@
 """Claims about stacks staging and prod under the real engine, with a stand-in for the cloud."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,7 @@ def test_clusters_change_in_place_are_protected_and_go_before_their_networks(
     clusters.configure({})
     clusters.up()
     gone = clusters.pulumi("destroy", "--yes", "--skip-preview")
-    order = [line.split()[3] for line in gone.splitlines() if " deleted (" in line]
+    order = re.findall(r"(\S+) deleted \(", gone)
     assert clusters.resources() == {}
     for name in ("eu", "us"):
         for earlier, later in (
@@ -123,4 +124,4 @@ def test_clusters_change_in_place_are_protected_and_go_before_their_networks(
             (f"{name}-subnet", "staging-staging"),
             (f"{name}-webhooks", "staging-staging"),
         ):
-            assert order.index(earlier) < order.index(later), order
+            assert order.index(earlier) < order.index(later), gone
