@@ -146,7 +146,9 @@ def _registry(mesh: Mesh, view: View) -> Iterator[Finding]:
                 f"istiod of {view.name} has {name} as: {status}",
                 "`timeout` and `syncing`: its pod does not reach the API server in the secret, or "
                 "the token is refused there; unknown: it does not take the secret. It says why: "
-                f"kubectl --context {view.name} -n {view.namespace} logs deploy/istiod",
+                f"kubectl --context {view.name} -n {view.namespace} logs deploy/istiod. If "
+                "remote-secret is well, it has stopped listening, as Istio 1.31.0 does when a "
+                "secret goes while it waits for that cluster: rollout restart deploy/istiod",
                 Part("secret", view.name, name),
             )
     for name in found.keys() - {view.name, *watched}:
