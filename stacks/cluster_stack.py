@@ -6,6 +6,8 @@ from typing import Any
 import pulumi
 
 from components.shared_ca import IntermediateCA
+from stacks import outputs
+from stacks.access import Access
 from stacks.handover import HandOver
 from stacks.mesh import Discovery, MeshBuilder
 from stacks.preflight.facts import ClusterFacts
@@ -22,6 +24,8 @@ class ClusterBuilder(MeshBuilder):
 
     def __init__(self, handover: HandOver, facts: Mapping[str, ClusterFacts]) -> None:
         super().__init__(handover.spec, facts)
+        # Nothing is protected, not even in the primary: that is the mesh's stack's to say.
+        self.access = Access(facts, self.made, protected=frozenset())
         self.cluster = handover.cluster
         self.present = (*handover.spec.in_mesh_stack, handover.cluster)
         self.root = pulumi.Output.from_input(handover.root)
@@ -41,11 +45,11 @@ class ClusterBuilder(MeshBuilder):
             fingerprint = self._fingerprint(self.root)
             for cluster in self._askers():
                 self._verification(cluster, fingerprint, f"verify-mesh-{self.cluster.name}")
-        return {"cluster": self._describe(self.cluster), "verified": self._verified()}
-
-    def _serves_other_stacks(self, name: str) -> bool:
-        return False  # not even in the primary: that is the mesh's stack's to say
+        return {
+            "cluster": outputs.describe(self, self.cluster),
+            "verified": outputs.verified(self),
+        }
 
     def _askers(self) -> list[Cluster]:
         both = (self.cluster.name, self.cluster.primary)
-        return [c for c in self._answering().values() if c.name in both]
+        return [c for c in self.answering().values() if c.name in both]

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import pulumi
-import pulumi_kubernetes as kubernetes
 import pulumi_tls as tls
 
 from components import charts, sample, values
@@ -30,11 +29,9 @@ from components.sample import Sample
 from components.shared_ca import IntermediateCA, SharedCA, SharedCAArgs
 from components.verification import Verification
 from components.webhooks import Webhooks
-from stacks import description, handover
+from stacks import outputs
+from stacks.access import Access
 from stacks.federation import MADE_BY_ISTHMUS, federation
-from stacks.picture.mermaid import mermaid
-from stacks.picture.state import State
-from stacks.picture.svg import svg
 from stacks.preflight.facts import ClusterFacts
 from stacks.spec import Cluster, ControlPlane, MeshSpec
 
@@ -61,9 +58,9 @@ class MeshBuilder:
         self.source = charts.ChartSource(self.istio.charts, self.istio.version, self.istio.install)
         self.present = spec.in_mesh_stack
         """Clusters that are built when this stack is."""
-        self.made: MadeClusters | None = None
+        self.made = _made_clusters(spec)
         """Clusters that this stack makes, if there are any."""
-        self.providers: dict[str, kubernetes.Provider] = {}
+        self.access = Access(facts, self.made, protected=spec.needed_by_other_stacks)
         self.members: dict[str, MeshMember] = {}
         self.webhooks: dict[str, Webhooks] = {}
         self.gateways: dict[str, ClusterAwareGateway] = {}
@@ -74,17 +71,13 @@ class MeshBuilder:
     def build(self) -> dict[str, Any]:
         """Make every resource of the mesh, but those of clusters that have a stack of their own;
         returns the stack's outputs."""
-        if self.spec.gcp is not None:
-            from stacks.gke import build  # costly, and of no use to other meshes
-
-            self.made = build.build(self.spec, self.spec.gcp)
         ca = self._shared_ca()
         self._clusters(self.spec.in_mesh_stack, ca.intermediates)
         if self.spec.sample.enabled:
             fingerprint = self._fingerprint(ca.root_certificate)
-            for cluster in self._answering().values():
+            for cluster in self.answering().values():
                 self._verification(cluster, fingerprint)
-        return self._outputs(ca)
+        return outputs.of(self, ca)
 
     def _clusters(
         self, clusters: Sequence[Cluster], intermediates: Mapping[str, IntermediateCA]
@@ -105,60 +98,9 @@ class MeshBuilder:
                 if cluster in clusters:
                     self.samples[cluster.name] = self._sample(cluster, version)
 
-    def _provider(self, name: str) -> kubernetes.Provider:
-        """The provider of a cluster, made when something is first made in it."""
-        if name not in self.providers:
-            self.providers[name] = self._make_provider(name)
-        return self.providers[name]
-
-    def _make_provider(self, name: str) -> kubernetes.Provider:
-        return kubernetes.Provider(
-            name,
-            kubeconfig=pulumi.Output.secret(self._kubeconfig(name)),
-            # New credentials or a new address of the same cluster must not replace what is in it
-            # (pulumi/pulumi-kubernetes#1148).
-            cluster_identifier=name,
-            enable_server_side_apply=True,
-            # An update that was killed has made objects that the state does not know. The next one
-            # takes them for its own and goes on, where the default is to stop at each.
-            upsert_existing_objects=True,
-            # A changed Secret is changed in place: istiod must never see cacerts vanish.
-            enable_secret_mutable=True,
-            opts=pulumi.ResourceOptions(
-                depends_on=self.made.needed_in(name)
-                if self.made and name in self.made.clusters
-                else None,
-                protect=self._serves_other_stacks(name),
-            ),
-        )
-
-    def _serves_other_stacks(self, name: str) -> bool:
-        """Whether stacks of single clusters need this one: `destroy` then has to stop at once."""
-        return any(c.primary == name and c not in self.present for c in self.spec.clusters)
-
-    def _kubeconfig(self, name: str) -> pulumi.Input[str]:
-        if self.made and name in self.made.clusters:
-            return self.made.clusters[name].kubeconfig
-        return self.facts[name].access.kubeconfig
-
-    def _server(self, reader: Cluster, cluster: Cluster) -> pulumi.Input[str]:
-        """URL at which the reader's pods reach the API server of another cluster."""
-        if cluster.api_server.server is not None:
-            return cluster.api_server.server
-        if self.made and cluster.gke:
-            return self.made.server(reader, cluster)
-        return self.facts[cluster.name].access.server
-
-    def _tls_server_name(self, cluster: Cluster) -> str | None:
-        """Name in the API server's certificate; the kubeconfig's with the kubeconfig's URL."""
-        told = cluster.api_server
-        if told.tls_server_name is not None or told.server is not None or cluster.gke:
-            return told.tls_server_name
-        return self.facts[cluster.name].access.tls_server_name
-
     def _in(self, cluster: str, *depends_on: pulumi.Resource | None) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(
-            provider=self._provider(cluster),
+            provider=self.access.provider(cluster),
             depends_on=[x for x in depends_on if x is not None],
         )
 
@@ -268,7 +210,7 @@ class MeshBuilder:
         api_server = cluster.api_server
         args: RemoteSecretArgs = {
             "cluster": cluster.name,
-            "server": self._server(reader, cluster),
+            "server": self.access.server(reader, cluster),
             "reader_token": token,
             "namespace": watching.namespace if watching else self.istio.namespace,
         }
@@ -276,7 +218,7 @@ class MeshBuilder:
             args["certificate_authority"] = api_server.certificate_authority
         elif self.made and cluster.gke and api_server.server is None:
             args["trusts_public"] = not self.made.is_near(reader, cluster)
-        if name := self._tls_server_name(cluster):
+        if name := self.access.tls_server_name(cluster):
             args["tls_server_name"] = name
         return RemoteSecret(
             f"{reader.name}-reads-{cluster.name}",
@@ -422,12 +364,12 @@ class MeshBuilder:
             sample.NAMESPACE,
             sample.SERVICE,
             [ServicePort(sample.PORT, "http", "HTTP")],
-            [c.name for c in self._answering().values()],
+            [c.name for c in self.answering().values()],
             made,
         )
         return made
 
-    def _answering(self) -> Mapping[str, Cluster]:
+    def answering(self) -> Mapping[str, Cluster]:
         """Versions of `helloworld` and their clusters, less those that the user injects by hand."""
         return {
             v: c
@@ -446,7 +388,7 @@ class MeshBuilder:
                 "control_plane": self.spec.control_plane_of(cluster),
                 "versions": {
                     v: c.name
-                    for v, c in self._answering().items()
+                    for v, c in self.answering().items()
                     if c == cluster or not self.spec.is_local(sample.NAMESPACE, sample.SERVICE)
                 },
                 "fingerprint": fingerprint,
@@ -471,105 +413,10 @@ class MeshBuilder:
             *(x.address for x in (*self.gateways.values(), *self.discovery.values())),
         ).apply(digest)
 
-    def _outputs(self, ca: SharedCA) -> dict[str, Any]:
-        return {
-            "clusters": {c.name: self._describe(c) for c in self.spec.clusters},
-            "verified": self._verified(),
-            "picture": self._picture(),
-            "next": self._next(),
-            "mesh": self._mesh(ca),
-            **self._handover(ca),
-        }
 
-    def _handover(self, ca: SharedCA) -> dict[str, pulumi.Output[Any]]:
-        """What the stacks of single clusters need on top of `mesh`: see stacks/handover.py."""
-        given = {
-            c.name: {
-                "certificate": ca.intermediates[c.name].certificate,
-                "key": ca.intermediates[c.name].key,
-            }
-            for c in self.spec.clusters
-            if c.stack
-        }
-        if not given:
-            return {}
-        return {"handover": pulumi.Output.secret(handover.written(self.spec, given))}
+def _made_clusters(spec: MeshSpec) -> "MadeClusters | None":
+    if spec.gcp is None:
+        return None
+    from stacks.gke import build  # costly, and of no use to other meshes
 
-    def _mesh(self, ca: SharedCA) -> pulumi.Output[Any]:
-        """The mesh for programs, `python -m checks` above all: see stacks/description.py."""
-        return pulumi.Output.secret(
-            {
-                "spec": description.told(self.spec),
-                "kubeconfigs": {c.name: self._kubeconfig(c.name) for c in self.spec.clusters},
-                "root": ca.root_certificate,
-                "servers": {
-                    c.name: self._server(next(iter(self.spec.readers_of(c)), c), c)
-                    for c in self.spec.clusters
-                },
-                "gateways": {n: g.address for n, g in self.gateways.items()},
-                "control_planes": {n: d.address for n, d in self.discovery.items()},
-                "namespaces": {n: dict(x.labels) for n, x in self.shared.namespaces.items()},
-                "services": {
-                    "/".join(n): [p.port for p in x.ports] for n, x in self.shared.services.items()
-                },
-                "kubernetes": {n: f.kubernetes for n, f in self.facts.items() if f.kubernetes},
-                "versions": {v: c.name for v, c in self._answering().items()}
-                if self.spec.sample.enabled
-                else {},
-            }
-        )
-
-    def _describe(self, cluster: Cluster) -> dict[str, Any]:
-        described: dict[str, Any] = {
-            "role": f"remote of {cluster.primary}" if cluster.primary else "primary",
-            "network": cluster.network,
-            "istio": self.istio.version,
-        }
-        if cluster not in self.present:
-            return {**described, "stack": cluster.stack}
-        facts = self.facts.get(cluster.name)
-        if facts and facts.kubernetes:
-            described["kubernetes"] = facts.kubernetes
-        if self.made and cluster.gke:
-            described |= self.made.describe(cluster)
-        if cluster.name in self.gateways:
-            described["gateway"] = self.gateways[cluster.name].address
-        if cluster.primary:
-            described["controlPlane"] = self.discovery[cluster.primary].address
-        return described
-
-    def _picture(self) -> pulumi.Output[dict[str, str]]:
-        """The mesh as SVG and mermaid, with the addresses that it has got."""
-        versions = {n: f.kubernetes for n, f in self.facts.items() if f.kubernetes}
-
-        def draw(addresses: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-            state = State(addresses["gateways"], addresses["control_planes"], versions)
-            return {"svg": svg(self.spec, state), "mermaid": mermaid(self.spec, state)}
-
-        return pulumi.Output.all(
-            gateways={n: g.address for n, g in self.gateways.items()},
-            control_planes={n: d.address for n, d in self.discovery.items()},
-        ).apply(draw)
-
-    def _next(self) -> list[str]:
-        """Commands that look further into the mesh, for contexts named as the clusters."""
-        namespace = self.istio.namespace
-        looks = [
-            f"istioctl --context {p.name} -i {namespace} remote-clusters"
-            for p in self.spec.primaries
-        ]
-        for cluster in self.present:
-            looks.append(f"istioctl --context {cluster.name} -i {namespace} proxy-status")
-        logins = (
-            [x for c in self.made.crossings.clusters for x in self.made.login(c)]
-            if self.made
-            else []
-        )
-        return [*logins, *looks, "pulumi stack output --json picture | jq -r .svg > mesh.svg"]
-
-    def _verified(self) -> str:
-        if not self.spec.sample.enabled:
-            return "no traffic: isthmus:sample is not enabled"
-        answering = self._answering()
-        names = ", ".join(c.name for c in answering.values())
-        return f"helloworld {', '.join(answering)} answered from: {names}"
+    return build.build(spec, spec.gcp)

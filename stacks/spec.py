@@ -260,6 +260,11 @@ class MeshSpec:
         return tuple(c for c in self.clusters if c.is_remote)
 
     @property
+    def needed_by_other_stacks(self) -> frozenset[str]:
+        """Names of the primaries of clusters that have a stack of their own."""
+        return frozenset(c.primary for c in self.clusters if c.stack and c.primary)
+
+    @property
     def in_mesh_stack(self) -> tuple[Cluster, ...]:
         """Clusters that are built together; the others have stacks of their own."""
         return tuple(c for c in self.clusters if c.stack is None)

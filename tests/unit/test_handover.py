@@ -143,7 +143,7 @@ def test_the_stack_of_a_mesh_with_such_clusters_is_protected_as_long_as_it_has_t
             builders[0].build()
 
         record(program)
-        return bool(builders[0].providers["east"]._protect)  # pyright: ignore[reportPrivateUsage]
+        return bool(builders[0].access.provider("east")._protect)  # pyright: ignore[reportPrivateUsage]
 
     assert protected(fleet())
     assert not protected(meshes.two_networks())
