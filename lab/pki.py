@@ -15,7 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 LOOPBACK = IPv4Address("127.0.0.1")
 _LIFETIME = timedelta(days=365)
-_SIGNS_CERTIFICATES = x509.KeyUsage(
+SIGNS_CERTIFICATES = x509.KeyUsage(
     digital_signature=True,
     content_commitment=False,
     key_encipherment=False,
@@ -51,7 +51,7 @@ class Authority:
         builder = _builder(self._name, self._name, self._key.public_key())
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
         # Python from 3.13 on refuses authorities that do not say what their key is for.
-        builder = builder.add_extension(_SIGNS_CERTIFICATES, True)
+        builder = builder.add_extension(SIGNS_CERTIFICATES, True)
         self._certificate = builder.sign(self._key, hashes.SHA256())
 
     @property
