@@ -68,7 +68,8 @@ class Patient:
         return {str(p["proxy"]) for p in json.loads(text)}
 
     def until_connected(self, proxies: set[str]) -> None:
-        until("proxies connected again", lambda: self.connected() == proxies)
+        # gRPC waits up to two minutes between two tries, if an istiod was not to be trusted before.
+        until("proxies connected again", lambda: self.connected() == proxies, seconds=240)
 
     def kill(self, cluster: str, program: str) -> None:
         """End a program in a pod at once."""
@@ -643,7 +644,7 @@ def namespace_terminating(patient: Patient) -> Generator[None]:
     patient.west.post(f"{SAMPLE}/configmaps", held)
     patient.west.remove(SAMPLE)
     try:
-        until("west's sample holds nothing else", lambda: not patient.west.get(_PODS)["items"])
+        until("west's sample told to be held by that alone", lambda: _held_by_finalizers(patient))
         yield
     finally:
         patient.west.patch(path, {"metadata": {"finalizers": None}})
@@ -651,7 +652,12 @@ def namespace_terminating(patient: Patient) -> Generator[None]:
     patient.live.workspace.stack.up(refresh=True)
 
 
-_PODS = f"{SAMPLE}/pods"
+def _held_by_finalizers(patient: Patient) -> bool:
+    """Kubernetes tells of what is left when it looks again, some seconds after the pods' end."""
+    conditions = patient.west.get(SAMPLE)["status"].get("conditions", [])
+    held = {c["type"]: c for c in conditions if c["status"] == "True"}
+    left = held.get("NamespaceContentRemaining", {"message": "pods"})
+    return "NamespaceFinalizersRemaining" in held and "pods" not in left["message"]
 
 
 # All of them -------------------------------------------------------------------------------------

@@ -9,13 +9,12 @@ from typing import Any, cast
 
 from kubernetes.client import ApiClient, ApiException
 
-_PATIENCE = 90.0
 _SERVERS_OWN = ("resourceVersion", "uid", "creationTimestamp", "generation", "managedFields")
 
 
-def until(what: str, holds: Callable[[], bool]) -> None:
-    """Wait for a condition, 90 s at most. Raises AssertionError with `what` was waited for."""
-    deadline = time.monotonic() + _PATIENCE
+def until(what: str, holds: Callable[[], bool], seconds: float = 90) -> None:
+    """Wait for a condition. Raises AssertionError with `what` was waited for."""
+    deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, f"waited in vain: {what}"
         time.sleep(0.1)
