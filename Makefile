@@ -38,7 +38,7 @@ toolchain: $(VENV)         ## programs and images, built once and cached outside
 test: lint toolchain       ## linters, types, and every test
 	$(BIN)/python -m pytest --ignore=tests/mesh
 	# A mesh is waited for longer than it is worked on: two at a time.
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadgroup tests/mesh
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadscope tests/mesh
 
 bench: toolchain           ## figures of the README, measured again
 	$(BIN)/python -m bench

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from lab import toolchain
 from lab.lab import Lab
@@ -16,6 +18,22 @@ from tests.mesh.live import LiveMesh, Snapshots, snapshots
 from tests.mesh.workspace import Workspace
 
 MakeMesh = Callable[[list[dict[str, str]]], LiveMesh]
+
+
+class _OneLabEach(LoadScopeScheduling):
+    """Side by side are topologies: what shares a lab stays with one worker, in its order.
+
+    pytest-xdist's own groups do nothing under pytest 9.2: they set a name that it does not read.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, claim = nodeid.partition("::")
+        name, _, example = claim.partition("[")
+        return f"{file}[{example}" if name.startswith("test_example") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _OneLabEach:
+    return _OneLabEach(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -47,11 +47,7 @@ def _name(stack_file: Path) -> str:
     return stack_file.name.split(".")[1]
 
 
-EVERY_EXAMPLE = pytest.mark.parametrize(
-    "example",
-    # Where tests run side by side, both claims about an example share a lab.
-    [pytest.param(x, id=_name(x), marks=pytest.mark.xdist_group(_name(x))) for x in EXAMPLES],
-)
+EVERY_EXAMPLE = pytest.mark.parametrize("example", EXAMPLES, ids=_name)
 
 
 @EVERY_EXAMPLE

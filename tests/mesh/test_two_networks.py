@@ -11,8 +11,6 @@ from tests.checks.edits import until
 from tests.mesh.conftest import MakeMesh
 from tests.mesh.live import LiveMesh, Snapshots
 
-pytestmark = pytest.mark.xdist_group("dev")  # each claim goes on where the last one ended
-
 DEV = Path(__file__).parents[2] / "Pulumi.dev.yaml"
 
 
