@@ -44,7 +44,7 @@ def with_inventories(
 def _take(spec: MeshSpec, accesses: Mapping[str, ClusterAccess]) -> Inventories:
     labelled = _ask_all(spec, accesses, lambda api, _: _labelled(api, spec))
     shared = federation(spec, labelled)
-    return _ask_all(spec, accesses, lambda api, name: _inventory(api, name, spec, shared))
+    return _ask_all(spec, accesses, lambda api, name: _inventory(api, labelled[name], spec, shared))
 
 
 def _ask_all(
@@ -80,8 +80,9 @@ def _labelled(api: ClusterApi, spec: MeshSpec) -> Inventory:
     return Inventory(services={_name(x): _service(x, labelled=True) for x in found})
 
 
-def _inventory(api: ClusterApi, cluster: str, spec: MeshSpec, shared: Federation) -> Inventory:
-    labelled = _labelled(api, spec).services
+def _inventory(
+    api: ClusterApi, labelled: Inventory, spec: MeshSpec, shared: Federation
+) -> Inventory:
     namespaces = {
         x["metadata"]["name"]: _namespace(x) for x in api.get("/api/v1/namespaces")["items"]
     }
@@ -90,7 +91,7 @@ def _inventory(api: ClusterApi, cluster: str, spec: MeshSpec, shared: Federation
             pods = api.get(f"/api/v1/namespaces/{name}/pods", limit="1")["items"]
             namespaces[name] = FoundNamespace(namespace.injection, made=True, occupied=bool(pods))
     services = {
-        _name(x): _service(x, labelled=_name(x) in labelled)
+        _name(x): _service(x, labelled=_name(x) in labelled.services)
         for namespace in shared.namespaces
         for x in api.get(f"/api/v1/namespaces/{namespace}/services")["items"]
     }
