@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from components.primary_cluster import PrimaryCluster, PrimaryClusterArgs
     from components.remote_cluster import RemoteCluster, RemoteClusterArgs
     from components.remote_secret import RemoteSecret, RemoteSecretArgs
-    from components.sameness import ReplicatedPort, ReplicatedService, Sameness, SamenessArgs
+    from components.replicated import ReplicatedPort, ReplicatedService
+    from components.sameness import Sameness, SamenessArgs
     from components.sample import Sample, SampleArgs
     from components.shared_ca import IntermediateCA, RootArgs, SharedCA, SharedCAArgs
     from components.verification import Verification, VerificationArgs
@@ -50,7 +51,8 @@ _HOMES = {
     "primary_cluster": ("PrimaryCluster", "PrimaryClusterArgs"),
     "remote_cluster": ("RemoteCluster", "RemoteClusterArgs"),
     "remote_secret": ("RemoteSecret", "RemoteSecretArgs"),
-    "sameness": ("ReplicatedPort", "ReplicatedService", "Sameness", "SamenessArgs"),
+    "replicated": ("ReplicatedPort", "ReplicatedService"),
+    "sameness": ("Sameness", "SamenessArgs"),
     "sample": ("Sample", "SampleArgs"),
     "shared_ca": ("IntermediateCA", "RootArgs", "SharedCA", "SharedCAArgs"),
     "verification": ("Verification", "VerificationArgs"),

@@ -1,33 +1,12 @@
 """Namespaces and Services that exist in every cluster."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypedDict
 
 import pulumi
 from pulumi_kubernetes import core
 
-
-@dataclass(frozen=True)
-class ReplicatedPort:
-    """A port of a Service."""
-
-    name: str
-    """Empty where the Service's only port has none."""
-    port: int
-    target_port: int | str
-    protocol: str = "TCP"
-    app_protocol: str | None = None
-
-
-@dataclass(frozen=True)
-class ReplicatedService:
-    """A Service as every cluster has it."""
-
-    namespace: str
-    name: str
-    ports: Sequence[ReplicatedPort]
-    selector: Mapping[str, str]
+from components.replicated import ReplicatedPort, ReplicatedService
 
 
 class SamenessArgs(TypedDict):

@@ -3,6 +3,7 @@
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from components.replicated import ReplicatedPort
 from stacks.problems import Problem
 from stacks.spec import MeshSpec
 
@@ -15,19 +16,6 @@ INJECTION = ("istio-injection", "istio.io/rev")
 
 ServiceName = tuple[str, str]
 """Namespace and name."""
-
-
-@dataclass(frozen=True)
-class ServicePort:
-    """A port of a Service."""
-
-    name: str
-    """Empty where the Service's only port has none."""
-    port: int
-    target_port: int | str
-    """Number or name of the pods' port."""
-    protocol: str = "TCP"
-    app_protocol: str | None = None
 
 
 @dataclass(frozen=True)
@@ -46,7 +34,7 @@ class FoundNamespace:
 class FoundService:
     """A Service as a cluster has it."""
 
-    ports: tuple[ServicePort, ...]
+    ports: tuple[ReplicatedPort, ...]
     selector: Mapping[str, str]
     made: bool
     """Whether Isthmus made it."""
@@ -81,7 +69,7 @@ class MeshNamespace:
 class MeshService:
     """A Service that every cluster has."""
 
-    ports: tuple[ServicePort, ...]
+    ports: tuple[ReplicatedPort, ...]
     selector: Mapping[str, str]
     runs_in: tuple[str, ...] = ()
     """Clusters that have pods for it; known only where entries lead to them."""
@@ -110,7 +98,7 @@ def federation(spec: MeshSpec, inventories: Inventories) -> Federation:
 
     def add(
         name: ServiceName,
-        ports: tuple[ServicePort, ...],
+        ports: tuple[ReplicatedPort, ...],
         selector: Mapping[str, str],
         runs_in: tuple[str, ...] | None,
     ) -> None:
@@ -120,7 +108,9 @@ def federation(spec: MeshSpec, inventories: Inventories) -> Federation:
         services[name] = MeshService(ports, selector, runs_in, frozenset(stands_in))
 
     for service in spec.services:
-        ports = tuple(ServicePort(p.name, p.port, p.target_port or p.port) for p in service.ports)
+        ports = tuple(
+            ReplicatedPort(p.name, p.port, p.target_port or p.port) for p in service.ports
+        )
         add((service.namespace, service.name), ports, service.selector, service.clusters)
     for inventory in inventories.values():
         for name, found in inventory.services.items():
@@ -251,7 +241,7 @@ def _missing(
                 )
 
 
-def _said(ports: Iterable[ServicePort]) -> str:
+def _said(ports: Iterable[ReplicatedPort]) -> str:
     said = sorted(f"{p.name or 'nameless'} {p.port}/{p.protocol}" for p in ports)
     return ", ".join(said) or "none"
 

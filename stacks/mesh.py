@@ -24,7 +24,8 @@ from components.mesh_policy import MeshPolicy
 from components.primary_cluster import PrimaryCluster
 from components.remote_cluster import RemoteCluster
 from components.remote_secret import RemoteSecret, RemoteSecretArgs
-from components.sameness import ReplicatedPort, ReplicatedService, Sameness
+from components.replicated import ReplicatedService
+from components.sameness import Sameness
 from components.sample import Sample
 from components.shared_ca import IntermediateCA, SharedCA, SharedCAArgs
 from components.verification import Verification
@@ -298,11 +299,7 @@ class MeshBuilder:
                     if cluster.name not in namespace.stands_in
                 },
                 "services": [
-                    ReplicatedService(
-                        *name,
-                        [ReplicatedPort(**vars(p)) for p in service.ports],
-                        service.selector,
-                    )
+                    ReplicatedService(*name, service.ports, service.selector)
                     for name, service in self.shared.services.items()
                     if cluster.name not in service.stands_in
                 ],

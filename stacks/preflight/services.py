@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
+from components.replicated import ReplicatedPort
 from stacks.cluster_api import ClusterApi, UnansweredError
 from stacks.federation import (
     INJECTION,
@@ -14,7 +15,6 @@ from stacks.federation import (
     FoundService,
     Inventories,
     Inventory,
-    ServicePort,
     contradictions,
     federation,
 )
@@ -143,7 +143,7 @@ def _service(item: Any, *, labelled: bool) -> FoundService:
     spec = item["spec"]
     return FoundService(
         ports=tuple(
-            ServicePort(
+            ReplicatedPort(
                 p.get("name", ""),
                 p["port"],
                 p.get("targetPort", p["port"]),

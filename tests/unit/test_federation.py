@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from components.federated_service import protocol_of
+from components.replicated import ReplicatedPort
 from stacks import config
 from stacks.federation import (
     MADE_BY_ISTHMUS,
     FoundNamespace,
     FoundService,
     Inventory,
-    ServicePort,
     contradictions,
     federation,
 )
@@ -22,7 +22,7 @@ from stacks.problems import Problem
 from tests.unit.meshes import cluster, configuration, facts
 from tests.unit.recorder import Recording, record
 
-HTTP = ServicePort("http", 80, 8080)
+HTTP = ReplicatedPort("http", 80, 8080)
 CART = ("shop", "cart")
 OWN = FoundService((HTTP,), {"app": "cart"}, made=False, labelled=True)
 COPY = replace(OWN, made=True, labelled=False)
@@ -163,7 +163,7 @@ def test_no_entry_opens_a_second_gateway() -> None:
 
 
 def test_services_of_one_name_with_different_ports_are_refused() -> None:
-    other = replace(OWN, ports=(ServicePort("http", 8080, 8080),))
+    other = replace(OWN, ports=(ReplicatedPort("http", 8080, 8080),))
     (problem,) = refused({"east": EAST, "west": Inventory({"shop": SHOP}, {CART: other})})
     assert problem.path == "isthmus:mesh.federate"
     assert "Service shop/cart must have the same ports in every cluster" in problem.rule
@@ -177,7 +177,7 @@ def test_a_service_that_no_caller_dials_is_refused() -> None:
 
 
 def test_a_nameless_port_is_refused_where_entries_join_by_name() -> None:
-    nameless = replace(OWN, ports=(ServicePort("", 80, 80),))
+    nameless = replace(OWN, ports=(ReplicatedPort("", 80, 80),))
     east = replace(EAST, services={CART: nameless})
     (problem,) = refused({"east": east, "west": WEST})
     assert "must have a name" in problem.rule
