@@ -276,6 +276,8 @@ def _bring_up(c: Cluster, work: _Work) -> None:
     if c.plan.nodes:
         work.until(c, "kube-apiserver", "takes objects", lambda: _create_coredns(c, client))
     work.until(c, "kube-controller-manager", "makes service accounts", lambda: _has_account(core))
+    for program in c.states():
+        work.until(c, program, "has stayed up for a second", partial(_runs, c, program))
     work.step(f"{c.name}: controllers at work")
     if c.plan.nodes:
         work.until(c, "kubelet", "has a node ready", lambda: _node_state(core) == "Ready")
@@ -306,6 +308,10 @@ def _create(client: ApiClient, document: dict[str, object]) -> None:
             # A Service that is there is refused for its address before its name is looked at.
             if cause.status != 409 and "provided IP is already allocated" not in str(cause.body):
                 raise
+
+
+def _runs(c: Cluster, program: str) -> bool:
+    return c.states().get(program) == "RUNNING"
 
 
 def _has_account(core: CoreV1Api) -> bool:

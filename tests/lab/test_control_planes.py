@@ -57,6 +57,8 @@ def use(made: toolchain.Toolchain, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with Lab(tmp_path_factory.mktemp("lab"), parse(TWO)) as lab:
+        unwell = [s for s in lab.status() if not s.healthy]
+        assert unwell == [], "`up` has waited for all that `status` looks at"
         yield lab
 
 
