@@ -189,6 +189,14 @@ def half_made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveMesh]:
         yield mesh
 
 
+def test_a_kill_has_no_file_to_leave_empty_that_the_state_cannot_be_read_without(
+    half_made: LiveMesh,
+) -> None:
+    state = half_made.workspace.folder / "state" / ".pulumi"
+    assert (state / "stacks/isthmus/test.json").exists()
+    assert list(state.rglob("*.attrs")) == [], "empty, it is `failed to load checkpoint: EOF`"
+
+
 def test_a_mesh_that_was_half_made_by_this_stack_is_not_foreign(half_made: LiveMesh) -> None:
     kubectl = ("get", "deployments,validatingwebhookconfigurations", "--all-namespaces", "--output")
     there = half_made.kubectl("one", *kubectl, "name")

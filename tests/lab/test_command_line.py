@@ -75,7 +75,7 @@ def test_env_makes_a_shell_talk_to_the_lab(lab: Lab) -> None:
         ["bash", "-euc", script], capture_output=True, text=True, check=True
     ).stdout.splitlines()
     assert kubeconfig == run(lab.directory, "kubeconfig").stdout.strip() == str(lab.kubeconfig)
-    assert backend == f"file://{lab.directory}/state"
+    assert backend == f"file://{lab.directory}/state?metadata=skip"
     assert Path(pulumi).parent == toolchain.ensure().bin
     assert "plugin kubernetes 4." in done.stderr
     assert run(lab.directory, "env").stdout == done.stdout

@@ -11,7 +11,7 @@ from typing import Any
 import pulumi.automation as automation
 import yaml
 
-from lab.environment import forget_killed_updates
+from lab.environment import backend, forget_killed_updates
 from lab.plugins.install import install
 
 _PROJECT = Path(__file__).parents[2]
@@ -48,7 +48,7 @@ class Workspace:
             **os.environ,
             "PATH": f"{_PROJECT / '.venv/bin'}:{self.tools}:{_INHERITED_PATH}",
             "PULUMI_HOME": str(self.home),
-            "PULUMI_BACKEND_URL": f"file://{self.folder / 'state'}",
+            "PULUMI_BACKEND_URL": backend(self.folder / "state"),
             "PULUMI_CONFIG_PASSPHRASE": "test",
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
