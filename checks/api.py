@@ -1,5 +1,6 @@
 """One cluster's API server, and through it the insides of pods: commands, and TLS from there."""
 
+import json
 import ssl
 import time
 from collections.abc import Mapping, Sequence
@@ -96,7 +97,7 @@ class PodApi(ClusterApi):
         """Run a command in a container until it ends, at most 12 seconds.
 
         Raises:
-            UnansweredError: the command cannot be started.
+            UnansweredError: the command cannot be started, or does not end.
         """
         socket = self._execute(container, command, stdin=False)
         try:
@@ -106,7 +107,7 @@ class PodApi(ClusterApi):
             return Ran(
                 socket.read_stdout(timeout=0).decode(errors="replace"),
                 socket.read_stderr(timeout=0).decode(errors="replace"),
-                socket.returncode or 0,
+                _status(container, socket),
             )
         finally:
             socket.close()
@@ -197,3 +198,20 @@ class PodApi(ClusterApi):
             raise UnansweredError(
                 error.status or None, f"exec in {container.pod}: {error.reason}"
             ) from None
+
+
+def _status(container: Container, socket: Any) -> int:
+    """The exit status of a command that has ended.
+
+    The client's own `returncode` takes whatever went wrong for a number.
+    """
+    from kubernetes.stream.ws_client import ERROR_CHANNEL
+
+    told = json.loads(socket.read_channel(ERROR_CHANNEL) or "{}")
+    if told.get("status") == "Success":
+        return 0
+    for cause in told.get("details", {}).get("causes", []):
+        if cause.get("reason") == "ExitCode":
+            return int(cause["message"])
+    why = told.get("message", "the connection was closed before it ended")
+    raise UnansweredError(None, f"exec in {container.pod}: {why}")

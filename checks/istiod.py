@@ -12,9 +12,8 @@ _CONTAINER = "discovery"
 
 
 def pods(view: View) -> Sequence[Json]:
-    """Pods of istiod in a primary, whatever their state, less those on their way out."""
-    found = view.items(view.istio("pods"), labelSelector="app=istiod")
-    return [p for p in found if "deletionTimestamp" not in p["metadata"]]
+    """Pods of istiod in a primary, whatever their state."""
+    return view.pods(view.namespace, labelSelector="app=istiod")
 
 
 def is_ready(pod: Json) -> bool:

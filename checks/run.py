@@ -1,9 +1,11 @@
 """All checks of a mesh, in parallel over clusters and checks."""
 
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
+from pathlib import Path
 
 from checks.model import Check, Finding, Result, Status, failed, skipped
 from checks.sections import (
@@ -98,6 +100,15 @@ def _look(
             failed(
                 f"could not be asked: {error}",
                 f"see that the kubeconfig of {view.name} may do what the check asks for",
+            )
+        )
+    except Exception as error:  # a flaw in one check must not hide what others find
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        findings.append(
+            failed(
+                f"{type(error).__name__} in {Path(place.filename).name}:{place.lineno}: {error}",
+                f"the check has met something that it was not made for; report it, and look at "
+                f"{view.name} by hand for what the check is about",
             )
         )
     seconds = time.monotonic() - started

@@ -62,6 +62,11 @@ class View:
         """The objects of a list."""
         return cast("Sequence[Json]", self.get(path, **query)["items"])
 
+    def pods(self, namespace: str = "", **query: str) -> Sequence[Json]:
+        """Pods of a namespace, or of all, less those on their way out."""
+        path = f"/api/v1/namespaces/{namespace}/pods" if namespace else "/api/v1/pods"
+        return [p for p in self.items(path, **query) if "deletionTimestamp" not in p["metadata"]]
+
     def istio(self, kind: str, name: str = "") -> str:
         """Path of objects of the core group in Istio's namespace."""
         return f"/api/v1/namespaces/{self.namespace}/{kind}" + (f"/{name}" if name else "")

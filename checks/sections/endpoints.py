@@ -122,7 +122,7 @@ def _is_local(mesh: Mesh, service: str) -> bool:
 def _caller(mesh: Mesh, view: View) -> Container | None:
     """The sidecar of a ready pod in a shared namespace."""
     for namespace in ways.namespaces(mesh):
-        for pod in view.items(f"/api/v1/namespaces/{namespace}/pods"):
+        for pod in view.pods(namespace):
             containers = [*pod["spec"]["containers"], *pod["spec"].get("initContainers", [])]
             if istiod.is_ready(pod) and any(c["name"] == _PROXY for c in containers):
                 return Container(namespace, str(pod["metadata"]["name"]), _PROXY)

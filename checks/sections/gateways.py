@@ -16,7 +16,7 @@ _DEFAULT_PORT = 15443
 
 def _ready(mesh: Mesh, view: View) -> Iterator[Finding]:
     name = ways.gateway_name(mesh)
-    pods = view.items(view.istio("pods"), labelSelector=f"app={name}")
+    pods = view.pods(view.namespace, labelSelector=f"app={name}")
     unready = [p for p in pods if not istiod.is_ready(p)]
     why = "; ".join(istiod.waits_for(p) for p in unready) or "it has no pods"
     look = f"kubectl --context {view.name} -n {view.namespace} describe pod -l app={name}"

@@ -182,13 +182,12 @@ def _foreign(view: View, proxy: Json) -> str:
 
 
 def _injected(view: View) -> Sequence[Json]:
-    pods = view.items("/api/v1/pods", labelSelector=_INJECTED)
+    pods = view.pods(labelSelector=_INJECTED)
     return [p for p in pods if _runs(p) and _proxy(p) is not None]
 
 
 def _runs(pod: Json) -> bool:
-    """Whether it runs, and is not on its way out."""
-    return pod["status"]["phase"] == "Running" and "deletionTimestamp" not in pod["metadata"]
+    return pod["status"]["phase"] == "Running"
 
 
 def _name(pod: Json) -> str:
@@ -219,9 +218,7 @@ def _sidecars(_mesh: Mesh, view: View) -> Iterator[Finding]:
     for namespace in view.items("/api/v1/namespaces", labelSelector="istio-injection=enabled"):
         name = namespace["metadata"]["name"]
         bare += [
-            _name(p)
-            for p in view.items(f"/api/v1/namespaces/{name}/pods")
-            if _runs(p) and _proxy(p) is None and not _excused(p)
+            _name(p) for p in view.pods(name) if _runs(p) and _proxy(p) is None and not _excused(p)
         ]
     if bare:
         yield warning(

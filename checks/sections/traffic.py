@@ -17,7 +17,7 @@ def _answers(mesh: Mesh, view: View) -> Iterator[Finding]:
     if not versions:
         yield skipped("isthmus:sample is not enabled, so nothing is known that would answer")
         return
-    callers = view.items(f"/api/v1/namespaces/{sample.NAMESPACE}/pods", labelSelector="app=sleep")
+    callers = view.pods(sample.NAMESPACE, labelSelector="app=sleep")
     ready = [p["metadata"]["name"] for p in callers if istiod.is_ready(p)]
     if not ready:
         if view.cluster.injection == "manual":

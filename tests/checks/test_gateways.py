@@ -61,3 +61,16 @@ def test_a_gateway_that_others_cannot_find_is_told(gateway: dict[str, Any], evid
     assert evidence in failed[0].evidence
     assert failed[0].part is not None
     assert str(failed[0].part) == "east-west gateway of west"
+
+
+def test_a_gateways_pod_on_its_way_out_is_not_counted() -> None:
+    def pod(name: str, ready: str, **metadata: str) -> dict[str, Any]:
+        return {
+            "metadata": {"name": name, "labels": {"app": "istio-eastwestgateway"}, **metadata},
+            "status": {"conditions": [{"type": "Ready", "status": ready}]},
+        }
+
+    stays, leaves = pod("a", "True"), pod("b", "False", deletionTimestamp="2026-11-21T10:00:00Z")
+    mesh = fake.mesh(west={f"{fake.SYSTEM}/pods/a": stays, f"{fake.SYSTEM}/pods/b": leaves})
+    [finding] = fake.found("gateway-ready", "west", mesh)
+    assert (finding.status, finding.evidence) == (Status.OK, "istio-eastwestgateway: 1 pod")

@@ -1,6 +1,8 @@
 """Claims about the checks as a whole, and their command line."""
 
+import re
 import socket
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,9 +11,10 @@ import yaml
 from click.testing import CliRunner
 
 from checks.__main__ import main
-from checks.model import Status
+from checks.model import Finding, Status, ok
 from checks.picture import draw
-from checks.run import run
+from checks.run import CHECKS, run
+from checks.view import Mesh, View
 from stacks.description import Description
 from tests.checks import fake
 
@@ -48,6 +51,20 @@ def test_a_cluster_that_does_not_answer_fails_once(nobody: Description) -> None:
         "cluster-answers failed in west"
     }
     assert not any("s3cret" in r.finding.evidence for r in results)
+
+
+def test_a_flaw_in_one_check_is_told_as_such_and_the_others_go_on(
+    nobody: Description, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look(_mesh: Mesh, _view: View) -> Iterator[Finding]:
+        yield ok("so far")
+        raise KeyError("spec")
+
+    [first, *rest] = CHECKS
+    monkeypatch.setattr("checks.run.CHECKS", (replace(first, look=look), *rest))
+    results = [r for r in run(nobody) if r.check.id == first.id and r.cluster == "east"]
+    assert [r.status for r in results] == [Status.OK, Status.FAILED]
+    assert re.fullmatch(r"KeyError in test_run.py:\d+: 'spec'", results[1].finding.evidence)
 
 
 def test_what_failed_is_red_in_the_picture(nobody: Description) -> None:
