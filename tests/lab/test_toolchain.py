@@ -258,6 +258,8 @@ def test_what_was_not_used_for_a_month_goes(fakes: Fakes) -> None:
 
 def in_another_process(fakes: Fakes) -> subprocess.Popen[bytes]:
     program = f"""
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background ignore it
 from pathlib import Path
 from lab.toolchain import golang
 from lab.toolchain.golang import Go
