@@ -29,7 +29,13 @@ if TYPE_CHECKING:
     from components.replicated import ReplicatedPort, ReplicatedService
     from components.sameness import Sameness, SamenessArgs
     from components.sample import Sample, SampleArgs
-    from components.shared_ca import IntermediateCA, RootArgs, SharedCA, SharedCAArgs
+    from components.shared_ca import (
+        IntermediateArgs,
+        IntermediateCA,
+        RootArgs,
+        SharedCA,
+        SharedCAArgs,
+    )
     from components.verification import Verification, VerificationArgs
     from components.webhooks import Webhooks, WebhooksArgs
 
@@ -54,7 +60,7 @@ _HOMES = {
     "replicated": ("ReplicatedPort", "ReplicatedService"),
     "sameness": ("Sameness", "SamenessArgs"),
     "sample": ("Sample", "SampleArgs"),
-    "shared_ca": ("IntermediateCA", "RootArgs", "SharedCA", "SharedCAArgs"),
+    "shared_ca": ("IntermediateArgs", "IntermediateCA", "RootArgs", "SharedCA", "SharedCAArgs"),
     "verification": ("Verification", "VerificationArgs"),
     "webhooks": ("Webhooks", "WebhooksArgs"),
 }
@@ -74,6 +80,7 @@ __all__ = [
     "GkeClusterArgs",
     "GkeNetworks",
     "GkeNetworksArgs",
+    "IntermediateArgs",
     "IntermediateCA",
     "MeshMember",
     "MeshMemberArgs",

@@ -19,8 +19,18 @@ class RootArgs(TypedDict):
 
     certificate: pulumi.Input[str]
     """PEM text of a certificate that may sign CAs (pathlen of 1 or more, or none)."""
+    key: NotRequired[pulumi.Input[str]]
+    """PEM text of its private key: PKCS#1, SEC1 or PKCS#8, not encrypted. Left out where no
+    intermediate is made."""
+
+
+class IntermediateArgs(TypedDict):
+    """An intermediate CA that the user brings."""
+
+    certificate: pulumi.Input[str]
+    """PEM text of its certificate, and after it those of the CAs between it and the root."""
     key: pulumi.Input[str]
-    """PEM text of its private key: PKCS#1, SEC1 or PKCS#8, not encrypted."""
+    """PEM text of its private key, in a form that a root's may have."""
 
 
 class SharedCAArgs(TypedDict):
@@ -42,6 +52,8 @@ class SharedCAArgs(TypedDict):
     """An update this many days before an intermediate's end issues a new one, root unchanged."""
     root: NotRequired[RootArgs]
     """Sign with this root instead of making one."""
+    brought: NotRequired[Mapping[str, IntermediateArgs]]
+    """Intermediates under `root` that need not be made, by name of the cluster."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +61,7 @@ class IntermediateCA:
     """What the Secret `cacerts` of one cluster holds."""
 
     certificate: pulumi.Output[str]
+    """PEM text of its certificate, and after it those of the CAs between it and the root."""
     key: pulumi.Output[str]
     root_certificate: pulumi.Output[str]
 
@@ -63,10 +76,10 @@ class IntermediateCA:
         def name_files(parts: Sequence[str]) -> Mapping[str, str]:
             certificate, key, root = parts
             return {
-                "ca-cert.pem": certificate,
+                "ca-cert.pem": _first(certificate),
                 "ca-key.pem": key,
                 "root-cert.pem": root,
-                "cert-chain.pem": certificate + root,
+                "cert-chain.pem": certificate if root in certificate else certificate + root,
             }
 
         return pulumi.Output.secret(
@@ -95,10 +108,13 @@ class SharedCA(pulumi.ComponentResource):
             certificate, root_key = self._make_root(name, args)
         else:
             certificate = pulumi.Output.from_input(root["certificate"])
-            root_key = pulumi.Output.secret(root["key"])
-        self.root_certificate = certificate.apply(_with_newline)
+            root_key = pulumi.Output.secret(root["key"]) if "key" in root else None
+        self.root_certificate = certificate.apply(_lines)
+        brought = args.get("brought", {})
         self.intermediates = {
-            cluster: self._make_intermediate(f"{name}-{cluster}", cluster, root_key, args)
+            cluster: self._take(brought[cluster])
+            if cluster in brought
+            else self._make_intermediate(f"{name}-{cluster}", cluster, root_key, args)
             for cluster in args["clusters"]
         }
         self.register_outputs({"rootCertificate": self.root_certificate})
@@ -126,9 +142,21 @@ class SharedCA(pulumi.ComponentResource):
         bits = int(algorithm.removeprefix("RSA-"))
         return tls.PrivateKey(name, algorithm="RSA", rsa_bits=bits, opts=opts)
 
+    def _take(self, brought: IntermediateArgs) -> IntermediateCA:
+        return IntermediateCA(
+            certificate=pulumi.Output.from_input(brought["certificate"]).apply(_lines),
+            key=pulumi.Output.secret(brought["key"]),
+            root_certificate=self.root_certificate,
+        )
+
     def _make_intermediate(
-        self, name: str, cluster: str, root_key: pulumi.Output[str], args: SharedCAArgs
+        self, name: str, cluster: str, root_key: pulumi.Output[str] | None, args: SharedCAArgs
     ) -> IntermediateCA:
+        if root_key is None:
+            raise ValueError(
+                f"{name}: the root has no key to sign an intermediate of {cluster} with; "
+                "give `root` its key, or `brought` an intermediate for this cluster"
+            )
         opts = pulumi.ResourceOptions(parent=self)
         key = self._make_key(name, args["algorithm"])
         request = tls.CertRequest(
@@ -155,12 +183,17 @@ class SharedCA(pulumi.ComponentResource):
             opts=opts,
         )
         return IntermediateCA(
-            certificate=certificate.cert_pem.apply(_with_newline),
+            certificate=certificate.cert_pem.apply(_lines),
             key=key.private_key_pem,
             root_certificate=self.root_certificate,
         )
 
 
-def _with_newline(pem: str) -> str:
+def _first(pem: str) -> str:
+    own, end, _ = pem.partition("-----END CERTIFICATE-----\n")
+    return own + end
+
+
+def _lines(pem: str) -> str:
     """PEM blocks are joined to a chain, where a missing last newline would glue two lines."""
-    return pem if pem.endswith("\n") else pem + "\n"
+    return "".join(f"{line.strip()}\n" for line in pem.strip().splitlines())

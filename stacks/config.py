@@ -11,9 +11,16 @@ from stacks.problems import MISSING, MeshRefusedError, Problem, refuse
 from stacks.spec import MeshSpec
 
 _SECRET_KEYS = {"kubeconfig", "key"}
+_LONG = 80
+_UNKNOWN = "unexpected_keyword_argument"
+_RULES: Mapping[str, str] = {
+    "missing": "is required",
+    _UNKNOWN: "must be a key that Isthmus knows",
+    "dataclass_type": "must be an object with keys of its own",
+}
 _CURES: Mapping[str, str] = {
     "missing": "add it to Pulumi.<stack>.yaml",
-    "extra_forbidden": "remove it; docs/configuration.md lists the keys that exist",
+    _UNKNOWN: "mend its spelling or remove it; docs/configuration.md lists the keys that exist",
 }
 
 
@@ -47,14 +54,19 @@ def config_path(location: tuple[int | str, ...]) -> str:
 
 
 def _from_pydantic(error: ErrorDetails) -> Problem:
-    missing = error["type"] == "missing"
-    secret = bool(error["loc"]) and error["loc"][-1] in _SECRET_KEYS
+    missing, found = error["type"] == "missing", error["input"]
+    # What is long, or under a key that is misspelt, may be a secret too.
+    secret = (
+        (bool(error["loc"]) and error["loc"][-1] in _SECRET_KEYS)
+        or error["type"] == _UNKNOWN
+        or len(str(found)) > _LONG
+    )
     return Problem(
         path=config_path(error["loc"]),
-        rule="is required" if missing else error["msg"],
+        rule=_RULES.get(error["type"], error["msg"]),
         reason="the program reads this key and would guess otherwise"
         if missing
         else "a value that is misread here would build another mesh than the one meant",
         cure=_CURES.get(error["type"], "write a value that the rule allows"),
-        value=MISSING if missing or secret else error["input"],
+        value=MISSING if missing or secret else found,
     )

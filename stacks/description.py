@@ -10,10 +10,10 @@ from stacks.spec import MeshSpec
 
 _SPEC = TypeAdapter(MeshSpec)
 _NOT_TOLD = {
-    # The key of a root is for signing, and Helm values may hold anything.
+    # The keys of CAs are for signing, and Helm values may hold anything.
     "mesh": {"ca": {"root"}, "istio": {"values"}},
-    # Paths on the machine that made the update: `kubeconfigs` has what they lead to.
-    "clusters": {"__all__": {"kubeconfig", "context"}},
+    # Kubeconfigs are paths on the machine that made the update: `kubeconfigs` has their content.
+    "clusters": {"__all__": {"ca", "kubeconfig", "context"}},
 }
 
 

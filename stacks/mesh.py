@@ -115,12 +115,16 @@ class MeshBuilder:
             "root_days": ca.root_days,
             "intermediate_days": ca.intermediate_days,
             "renew_before_days": ca.renew_before_days,
+            "brought": {
+                c.name: {"certificate": c.ca.certificate, "key": pulumi.Output.secret(c.ca.key)}
+                for c in self.spec.clusters
+                if c.ca
+            },
         }
         if ca.root is not None:
-            args["root"] = {
-                "certificate": ca.root.certificate,
-                "key": pulumi.Output.secret(ca.root.key),
-            }
+            args["root"] = {"certificate": ca.root.certificate}
+            if ca.root.key is not None:
+                args["root"]["key"] = pulumi.Output.secret(ca.root.key)
         provider = tls.Provider("tls")
         return SharedCA(self.spec.mesh.id, args, pulumi.ResourceOptions(provider=provider))
 
@@ -396,7 +400,7 @@ class MeshBuilder:
     def _fingerprint(self, root: pulumi.Output[str]) -> pulumi.Output[str]:
         """A hash of all that traffic depends on: the spec, addresses and the common root."""
         clusters = [
-            {k: v for k, v in asdict(c).items() if k not in ("kubeconfig", "context", "gke")}
+            {k: v for k, v in asdict(c).items() if k not in ("kubeconfig", "context", "gke", "ca")}
             for c in self.present
         ]
         mesh = {k: v for k, v in asdict(self.spec.mesh).items() if k != "ca"}

@@ -55,6 +55,17 @@ class BroughtRoot:
 
     certificate: str
     """Certificate that may sign CAs: pathlen of 1 or more, or none."""
+    key: str | None = field(default=None, repr=False)
+    """Its private key: PKCS#1, SEC1 or PKCS#8, not encrypted. Left out where every cluster brings
+    an intermediate."""
+
+
+@dataclass(frozen=True, config=RECORD)
+class BroughtIntermediate:
+    """An intermediate CA of the user's own, as PEM text; the key as a Pulumi secret."""
+
+    certificate: str
+    """Its certificate, and after it those of the CAs between it and the root, if there are any."""
     key: str = field(repr=False)
     """Its private key: PKCS#1, SEC1 or PKCS#8, not encrypted."""
 
@@ -179,6 +190,8 @@ class Cluster:
     """`manual`: no injection webhook; sidecars are put in by `istioctl kube-inject`."""
     api_server: ApiServer = field(default_factory=ApiServer)
     ranges: Ranges = field(default_factory=Ranges)
+    ca: BroughtIntermediate | None = None
+    """Its intermediate CA, instead of one that is made. It hangs under `isthmus:mesh.ca.root`."""
     stack: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,100}$")] | None = None
     """Only for a remote: name of the stack that builds it, out of the outputs of this one
     (docs/state.md)."""

@@ -95,7 +95,8 @@ def _expiry(mesh: Mesh, view: View) -> Iterator[Finding]:
         left = certificates.days_left(certificate)
         end = certificates.end(certificate)
         cure = (
-            "`pulumi up` issues a new one under the same root"
+            "`pulumi up` issues a new one under the same root; if it was brought, bring the next "
+            f"as `ca` of {view.name}"
             if name == "the intermediate"
             else "a new root needs every workload restarted: plan it"
         )

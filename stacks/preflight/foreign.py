@@ -81,7 +81,7 @@ def cacerts(api: ClusterApi, path: str, namespace: str, stack: str) -> Iterator[
             path,
             f"must not have a Secret cacerts of someone else in namespace {namespace}",
             "it would be overwritten, and with it a CA that workloads may trust",
-            "to use that CA, bring its root as isthmus:mesh.ca.root and remove the Secret; if the "
+            "to use that CA, bring it (docs/trust.md) and remove the Secret; if the "
             f"Secret is this stack's own: {_adopt(namespace, stack)}",
         )
 

@@ -17,7 +17,7 @@ import yaml
 
 from components.sample import CLIENT_IMAGE
 from lab.machine import first_process
-from tests.checks.certificates import Root
+from tests.authorities import Authority
 from tests.checks.edits import Edits, until
 from tests.mesh.live import LiveMesh
 
@@ -44,7 +44,7 @@ class Patient:
     """The mesh that is broken, and whoever signed its intermediates."""
 
     live: LiveMesh
-    root: Root
+    root: Authority
 
     @cached_property
     def east(self) -> Edits:
@@ -442,7 +442,7 @@ def cacerts_incomplete(patient: Patient) -> AbstractContextManager[None]:
 
 
 def remotes_root_differs(patient: Patient) -> AbstractContextManager[None]:
-    return _cacerts(patient.west, Root("Another Root").cacerts())
+    return _cacerts(patient.west, Authority("Another Root").cacerts())
 
 
 def _cacerts(edits: Edits, files: Mapping[str, str]) -> AbstractContextManager[None]:
@@ -453,7 +453,7 @@ def _cacerts(edits: Edits, files: Mapping[str, str]) -> AbstractContextManager[N
 def istiods_root_differs(patient: Patient) -> Generator[None]:
     """istiod was started anew with the CA of another root; proxies still trust the first."""
     with _served_again(patient):
-        with _cacerts(patient.east, Root("Another Root").cacerts()):
+        with _cacerts(patient.east, Authority("Another Root").cacerts()):
             _restart_istiod(patient)
             yield
         _restart_istiod(patient)
@@ -480,7 +480,7 @@ def bundle_of_another_ca(path: str, cluster: str) -> Callable[[Patient], Any]:
 
     def broken(patient: Patient) -> AbstractContextManager[None]:
         edits: Edits = getattr(patient, cluster)
-        webhooks, bundle = edits.get(path)["webhooks"], as_data(Root("Yesterday").certificate)
+        webhooks, bundle = edits.get(path)["webhooks"], as_data(Authority("Yesterday").certificate)
         for webhook in webhooks:
             webhook["clientConfig"]["caBundle"] = bundle
         # istiod leaves webhooks of other revisions alone.

@@ -12,10 +12,10 @@ from checks.view import Mesh, View
 from stacks import config
 from stacks.cluster_api import UnansweredError
 from stacks.description import Description
-from tests.checks.certificates import Root
+from tests.authorities import Authority
 from tests.unit.meshes import two_networks
 
-ROOT = Root("Root CA")
+ROOT = Authority("Root CA")
 SYSTEM = "/api/v1/namespaces/istio-system"
 
 Objects = Mapping[str, Any]

@@ -13,8 +13,8 @@ from lab import toolchain
 from lab.lab import Lab
 from lab.spec import parse
 from stacks.description import Description
+from tests.authorities import Authority, text
 from tests.checks.breakages import BREAKAGES, Breakage, Patient
-from tests.checks.certificates import Root
 from tests.mesh.live import LiveMesh
 from tests.mesh.workspace import Workspace
 
@@ -25,12 +25,16 @@ DEV = Path(__file__).parents[2] / "Pulumi.dev.yaml"
 
 @pytest.fixture(scope="module")
 def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Patient]:
-    """Stack dev under a root whose key the test has, to sign wrong intermediates with."""
+    """Stack dev under a root whose key the test has, to sign wrong intermediates with.
+
+    East brings its intermediate, with another CA between it and the root; west's is made.
+    """
     configuration = LiveMesh.read(DEV)
     clusters = [{key: c[key] for key in ("name", "network")} for c in configuration["clusters"]]
-    root = Root("Isthmus")
-    ca = {"root": {"certificate": root.certificate, "key": root.key_pem}}
-    configuration["mesh"]["ca"] = ca
+    root = Authority("Isthmus")
+    ca = {"certificate": root.certificate, "key": text(root.key)}
+    configuration["mesh"]["ca"] = {"root": ca}
+    configuration["clusters"][0]["ca"] = root.below("Issuing CA").below("East's own CA").brought
     folder, tools = tmp_path_factory.mktemp("broken"), toolchain.ensure()
     with Lab(folder / "lab", parse(json.dumps({"clusters": clusters}))) as lab:
         live = LiveMesh(lab, Workspace(folder / "stack", tools.bin), tools.charts)
@@ -72,6 +76,15 @@ def told(results: Sequence[Result]) -> str:
 def test_a_healthy_mesh_has_no_complaints(description: Description) -> None:
     found = complaints(description, none)
     assert not found, told(found)
+
+
+def test_an_intermediate_that_was_brought_signs_for_its_cluster_and_its_remotes(
+    description: Description,
+) -> None:
+    signers = {
+        r.cluster: r.finding.evidence for r in run(description) if r.check.id == "trust-istiod"
+    }
+    assert signers == dict.fromkeys(("east", "west"), "signed by CN=East's own CA")
 
 
 @pytest.mark.parametrize("breakage", BREAKAGES, ids=lambda b: b.name)

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from checks.model import Status
+from tests.authorities import Authority
 from tests.checks import fake
-from tests.checks.certificates import Root
 
 
 def cacerts(files: Mapping[str, str]) -> fake.Objects:
@@ -22,7 +22,7 @@ def test_an_intermediate_of_the_common_root_is_well() -> None:
         assert {f.status for f in fake.found(check, "east", mesh)} == {Status.OK}, check
 
 
-_OWN, _OTHER = fake.ROOT.cacerts(), Root("Root CA").cacerts()
+_OWN, _OTHER = fake.ROOT.cacerts(), Authority("Root CA").cacerts()
 
 
 @pytest.mark.parametrize(

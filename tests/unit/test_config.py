@@ -92,6 +92,23 @@ def test_no_secret_is_repeated_in_a_message() -> None:
     assert "do-not-print" not in text
 
 
+@pytest.mark.parametrize("root", [{"certificate": "c", "keey": "do-not-print"}, "do-not-print" * 9])
+def test_no_secret_in_the_wrong_place_is_repeated_either(root: object) -> None:
+    configured = two_networks()
+    configured["mesh"]["ca"] = {"root": root}
+    (problem,) = problems(configured)
+    assert problem.path.startswith("isthmus:mesh.ca.root")
+    assert "do-not-print" not in str(problem)
+
+
+def test_a_key_that_is_misspelt_is_told_to_be_unknown_and_where_the_keys_are_listed() -> None:
+    configured = two_networks()
+    configured["clusters"][0]["netwrok"] = "east-net"
+    (problem,) = problems(configured)
+    assert str(problem).startswith("isthmus:clusters[0].netwrok: must be a key that Isthmus knows")
+    assert "docs/configuration.md" in problem.cure
+
+
 @pytest.mark.parametrize(
     ("chart", "values", "key"),
     [

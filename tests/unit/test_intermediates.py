@@ -1,0 +1,184 @@
+"""Claims about intermediate CAs that the user brings. Each is refused for one reason alone."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from components.shared_ca import SharedCA, SharedCAArgs
+from stacks import config, description
+from stacks.problems import MeshRefusedError, Problem
+from tests.authorities import DAY, SIGNS_NOTHING, Authority, new_key, text
+from tests.unit.meshes import recorded, two_networks
+from tests.unit.recorder import Recording, record
+
+NO_CA = x509.BasicConstraints(ca=False, path_length=None)
+NO_PATH = x509.BasicConstraints(ca=True, path_length=0)
+ONE_BELOW = x509.BasicConstraints(ca=True, path_length=1)
+
+ROOT = Authority("Root of the test")
+ISSUING = ROOT.below("Issuing CA")
+EAST = ISSUING.below("east")
+WEST = ROOT.below("west", constraints=NO_PATH)
+CERTIFICATE = "isthmus:clusters[0].ca.certificate"
+
+
+def configured(root: Mapping[str, str] | None, **brought: Mapping[str, str]) -> dict[str, Any]:
+    """Stack dev with CAs that are brought; those of clusters by their names."""
+    configuration = two_networks()
+    if root:
+        configuration["mesh"]["ca"] = {"root": root}
+    for cluster in configuration["clusters"]:
+        if cluster["name"] in brought:
+            cluster["ca"] = brought[cluster["name"]]
+    return configuration
+
+
+KEYLESS = {"certificate": ROOT.certificate}
+
+
+def refused(configuration: Mapping[str, Any]) -> list[Problem]:
+    try:
+        config.parse(configuration)
+    except MeshRefusedError as refusal:
+        found = list(refusal.problems)
+    else:
+        found = []
+    assert "PRIVATE KEY" not in "".join(str(p) for p in found)
+    return found
+
+
+def problems(east: Mapping[str, str]) -> list[Problem]:
+    """What is said of east's CA in a mesh in which west's is good."""
+    return refused(configured(KEYLESS, east=east, west=WEST.brought))
+
+
+@pytest.fixture(scope="module")
+def mesh() -> Recording:
+    """East's intermediate hangs under another below the root, west's under the root itself."""
+    return recorded(configured(KEYLESS, east=EAST.brought, west=WEST.brought))
+
+
+def test_a_mesh_needs_no_key_of_the_root_if_every_intermediate_is_brought(mesh: Recording) -> None:
+    assert [r.key for r in mesh if r.type.startswith("tls:")] == []
+
+
+def test_cacerts_hold_the_intermediate_and_the_chain_up_to_the_root(mesh: Recording) -> None:
+    secret = mesh.one("Secret", "east-cacerts")
+    assert secret.inputs["stringData"] == {
+        "ca-cert.pem": EAST.certificate,
+        "ca-key.pem": text(EAST.key),
+        "root-cert.pem": ROOT.certificate,
+        "cert-chain.pem": EAST.certificate + ISSUING.certificate + ROOT.certificate,
+    }
+    assert "stringData" in secret.secret_paths
+
+
+def test_a_chain_may_be_written_with_its_root_and_without_a_last_newline() -> None:
+    whole = {**EAST.brought, "certificate": (EAST.chain + ROOT.certificate).strip()}
+    assert not problems(whole)
+    mesh = recorded(configured(KEYLESS, east=whole, west=WEST.brought))
+    chain = mesh.one("Secret", "east-cacerts").inputs["stringData"]["cert-chain.pem"]
+    assert chain == EAST.chain + ROOT.certificate
+
+
+def test_an_intermediate_is_made_where_none_is_brought() -> None:
+    root = {**KEYLESS, "key": text(ROOT.key)}
+    mesh = recorded(configured(root, east=EAST.brought))
+    assert {r.name for r in mesh.of_type("PrivateKey")} == {"mesh1-west"}
+
+
+def test_no_output_tells_the_key_of_a_brought_intermediate() -> None:
+    spec = config.parse(configured(KEYLESS, east=EAST.brought, west=WEST.brought))
+    assert "PRIVATE KEY" not in str(description.told(spec))
+    assert "PRIVATE KEY" not in repr(spec)
+
+
+def test_a_root_without_a_key_makes_no_intermediate() -> None:
+    (problem,) = refused(configured(KEYLESS, west=WEST.brought))
+    assert problem.path == "isthmus:clusters[0].ca"
+    assert "isthmus:mesh.ca.root has no key" in problem.rule
+
+
+def test_the_component_says_so_too() -> None:
+    args: SharedCAArgs = {
+        "mesh_id": "mesh1",
+        "clusters": ["east"],
+        "namespace": "istio-system",
+        "algorithm": "ECDSA-P256",
+        "root_days": 2,
+        "intermediate_days": 1,
+        "renew_before_days": 0,
+        "root": {"certificate": ROOT.certificate},
+    }
+    with pytest.raises(ValueError, match="no key to sign an intermediate of east with"):
+        record(lambda: SharedCA("mesh1", args))
+
+
+def test_an_intermediate_without_its_root_is_refused() -> None:
+    (problem,) = refused(configured(None, east=EAST.brought))
+    assert problem.path == "isthmus:clusters[0].ca"
+    assert "isthmus:mesh.ca.root.certificate" in problem.rule
+
+
+@pytest.mark.parametrize(
+    ("different", "rule"),
+    [
+        ({"constraints": None}, "must be of a CA"),
+        ({"constraints": NO_CA}, "must be of a CA"),
+        ({"usage": SIGNS_NOTHING}, "keyUsage keyCertSign"),
+        ({"purposes": [ExtendedKeyUsageOID.SERVER_AUTH]}, "good for servers and clients"),
+        ({"begins": 2 * DAY}, "must be valid already"),
+        ({"lasts": -DAY}, "must not have ended"),
+        ({"signer": new_key()}, "each signed by the next"),
+    ],
+)
+def test_an_intermediate_that_is_of_no_use_is_refused(different: dict[str, Any], rule: str) -> None:
+    (problem,) = problems(ISSUING.below("east", **different).brought)
+    assert problem.path == CERTIFICATE
+    assert rule in problem.rule
+
+
+@pytest.mark.parametrize(
+    ("different", "rule"),
+    [
+        ({"constraints": NO_PATH}, "must allow 1 CA below it"),
+        ({"lasts": -DAY}, "must not have ended"),
+    ],
+)
+def test_what_is_between_it_and_the_root_is_looked_at_too(
+    different: dict[str, Any], rule: str
+) -> None:
+    (problem,) = problems(ROOT.below("Issuing CA", **different).below("east").brought)
+    assert problem.path == CERTIFICATE
+    assert rule in problem.rule
+    assert "CN=Issuing CA" in str(problem.value)
+
+
+def test_a_root_must_allow_as_many_cas_as_there_are() -> None:
+    root = Authority("Root of the test", None, {"constraints": ONE_BELOW})
+    east = root.below("Issuing CA").below("east").brought
+    west = root.below("west").brought
+    (problem,) = refused(configured({"certificate": root.certificate}, east=east, west=west))
+    assert problem.path == "isthmus:mesh.ca.root.certificate"
+    assert "must allow 2 CAs below it" in problem.rule
+
+
+def test_a_gap_in_the_chain_is_named() -> None:
+    (problem,) = problems({**EAST.brought, "certificate": EAST.certificate})
+    assert problem.path == CERTIFICATE
+    assert "write CN=Issuing CA after it" in problem.cure
+
+
+def test_the_key_of_another_intermediate_is_refused() -> None:
+    (problem,) = problems({**EAST.brought, "key": text(WEST.key)})
+    assert problem.path == "isthmus:clusters[0].ca.key"
+    assert f"must be the key of {CERTIFICATE}" in problem.rule
+
+
+def test_what_is_no_certificate_or_key_is_refused_together() -> None:
+    of_certificate, of_key = problems({"certificate": "a", "key": "do-not-print"})
+    assert (of_certificate.path, of_key.path) == (CERTIFICATE, "isthmus:clusters[0].ca.key")
+    assert "do-not-print" not in str(of_key)
