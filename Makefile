@@ -36,8 +36,8 @@ toolchain: $(VENV)         ## programs and images, built once and cached outside
 	$(BIN)/python -m lab.toolchain
 
 test: lint toolchain       ## linters, types, and every test
-	$(BIN)/python -m pytest --ignore=tests/mesh
-	# A mesh is waited for longer than it is worked on: two at a time.
+	# A lab is waited for longer than it is worked on: two files, or meshes, at a time.
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadscope --ignore=tests/mesh
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadscope tests/mesh
 
 bench: toolchain           ## figures of the README, measured again
