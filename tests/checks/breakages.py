@@ -7,12 +7,13 @@ import base64
 import json
 import subprocess
 from collections.abc import Callable, Generator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
+import psutil
 import yaml
 
 from components.sample import CLIENT_IMAGE
@@ -76,8 +77,9 @@ class Patient:
         first = first_process(self.live.lab.footprint, cluster)
         assert first is not None
         for process in first.children(recursive=True):
-            if process.name() == program:
-                process.kill()
+            with suppress(psutil.NoSuchProcess):  # others come and go meanwhile
+                if process.name() == program:
+                    process.kill()
 
     def until_endpoints(self, what: str, holds: Callable[[set[str]], bool]) -> None:
         """Wait for helloworld's endpoints as east's `sleep` has them."""
