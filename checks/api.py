@@ -3,7 +3,7 @@
 import json
 import ssl
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -84,14 +84,6 @@ class PodApi(ClusterApi):
         except (HTTPError, OSError) as error:
             raise UnansweredError(None, connection_failure(error)) from None
         return answer.headers["Date"]
-
-    def delete(self, path: str, body: Mapping[str, Any]) -> None:
-        """Delete the object at a path.
-
-        Raises:
-            UnansweredError: the server is not there, or refuses.
-        """
-        self._ask("DELETE", path, {}, body)
 
     def run(self, container: Container, *command: str) -> Ran:
         """Run a command in a container until it ends, at most 12 seconds.

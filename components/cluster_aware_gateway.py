@@ -6,12 +6,15 @@ from typing import Any, Literal, TypedDict
 import pulumi
 from pulumi_kubernetes import apiextensions, core
 
-from components import charts, values
+from components import charts, releases, values
 from components.load_balancer import WAIT, address_of
 
 Pods = Literal["own", "ingress"]
 
-NAMES: Mapping[Pods, str] = {"own": "istio-eastwestgateway", "ingress": "istio-ingressgateway"}
+NAMES: Mapping[Pods, str] = {
+    "own": releases.EAST_WEST_GATEWAY,
+    "ingress": releases.INGRESS_GATEWAY,
+}
 """Name of the release, the Service and the Deployment; `istio` is a label without `istio-`."""
 DEFAULT_PORT = 15443
 _CONTROL_PORTS = {"tls-istiod": 15012, "tls-webhook": 15017}

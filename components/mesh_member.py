@@ -10,13 +10,12 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 from pulumi_kubernetes.helm import v3
 
-from components import charts, values
+from components import charts, releases, values
 from components.ownership import mark
 from components.shared_ca import IntermediateCA
 
 READER = "istio-reader-service-account"
 """Service account that other clusters' istiods use; the base chart makes it (chart `base`)."""
-_BASE_RELEASE = "istio-base"
 
 
 def _beside(chart: str) -> str:
@@ -96,10 +95,10 @@ class MeshMember(pulumi.ComponentResource):
         )
         leave_nothing = v3.Release(
             f"{name}-leave-nothing",
-            name="leave-nothing",
+            name=releases.LEAVE_NOTHING,
             namespace=self.namespace,
             chart=_beside("leave-nothing"),
-            values=values.merged(args["leave_nothing_values"], {"crdsOf": _BASE_RELEASE}),
+            values=values.merged(args["leave_nothing_values"], {"crdsOf": releases.BASE}),
             opts=child,
         )
         # Always as a release: its CRDs are 1 MB of state and half of an update's time as resources
@@ -108,7 +107,7 @@ class MeshMember(pulumi.ComponentResource):
             f"{name}-base",
             "base",
             replace(args["source"], method="release"),
-            release=_BASE_RELEASE,
+            release=releases.BASE,
             namespace=self.namespace,
             values=values.merged(
                 args["base_values"],

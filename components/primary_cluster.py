@@ -5,7 +5,7 @@ from typing import Any, TypedDict
 
 import pulumi
 
-from components import charts, values
+from components import charts, releases, values
 
 
 class PrimaryClusterArgs(TypedDict):
@@ -44,7 +44,7 @@ class PrimaryCluster(pulumi.ComponentResource):
             f"{name}-istiod",
             "istiod",
             args["source"],
-            release="istiod",
+            release=releases.ISTIOD,
             namespace=args["namespace"],
             values=values.merged(
                 args["istiod_values"],

@@ -94,6 +94,14 @@ class ClusterApi:
         """
         return self._ask("POST", path, {}, body)
 
+    def delete(self, path: str, body: Mapping[str, Any] | None = None) -> None:
+        """Delete the object at a path; `body` as DeleteOptions.
+
+        Raises:
+            UnansweredError: the server is not there, or refuses.
+        """
+        self._ask("DELETE", path, {}, body)
+
     def _ask(
         self,
         method: str,

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from stacks.cluster_api import ClusterApi, UnansweredError
 from stacks.kubeconfig import ClusterAccess
-from stacks.preflight import balancers, foreign
+from stacks.preflight import balancers, foreign, releases
 from stacks.preflight.facts import ClusterFacts
 from stacks.preflight.permissions import (
     GRANTING,
@@ -76,6 +76,7 @@ def _ask(
     api: ClusterApi,
 ) -> Answers:
     path, istio = f"isthmus:clusters[{index}]", spec.mesh.istio
+    owner = f"{stack.partition('/')[0]}/{cluster.stack}" if cluster.stack else stack
     try:
         version = str(api.get("/version")["gitVersion"]).removeprefix("v")
     except UnansweredError as error:
@@ -97,22 +98,26 @@ def _ask(
         pods = pool.submit(
             answer, "ranges of its pods", lambda: _pod_ranges(spec, path, cluster, api)
         )
+        halfway = pool.submit(
+            answer, "Helm releases", lambda: releases.unfinished(api, istio.namespace, owner)
+        )
         others = [
             pool.submit(answer, what, lambda question=question: list(question()))
-            for what, question in _questions(spec, path, cluster, api, stack).items()
+            for what, question in _questions(spec, path, cluster, api, owner).items()
         ]
         wanted = (*NEEDED, *GRANTING)
         denied = [
             p for p, yes in zip(wanted, pool.map(allowed, wanted), strict=True) if yes is False
         ]
     problems = list(versions.unfit(istio.version, version, f"{path}.kubeconfig"))
+    problems += releases.told(halfway.result() or (), path)
     problems += [p for other in others for p in other.result() or ()]
     if missing := [p for p in denied if p in NEEDED]:
         problems.append(lacking(missing, path, cluster.name, istio.namespace))
     elif denied:
         problems.append(cannot_grant(denied, path, cluster.name))
     return Answers(
-        ClusterFacts(access, version, uid.result(), pods.result() or ()),
+        ClusterFacts(access, version, uid.result(), pods.result() or (), halfway.result() or ()),
         tuple(problems),
         ", ".join(f"{what} ({why})" for what, why in unchecked.items()),
     )
@@ -138,15 +143,13 @@ def _unanswered(
 
 
 def _questions(
-    spec: MeshSpec, path: str, cluster: Cluster, api: ClusterApi, stack: str
+    spec: MeshSpec, path: str, cluster: Cluster, api: ClusterApi, owner: str
 ) -> Mapping[str, Callable[[], Iterable[Problem]]]:
     """Questions whose answers are problems, by what they are about."""
     namespace = spec.mesh.istio.namespace
-    if cluster.stack is not None:
-        stack = f"{stack.partition('/')[0]}/{cluster.stack}"
     asked: dict[str, Callable[[], Iterable[Problem]]] = {
-        "an Istio of someone else": lambda: foreign.istio(api, path, namespace, stack),
-        "a cacerts of someone else": lambda: foreign.cacerts(api, path, namespace, stack),
+        "an Istio of someone else": lambda: foreign.istio(api, path, namespace, owner),
+        "a cacerts of someone else": lambda: foreign.cacerts(api, path, namespace, owner),
     }
     control_plane = spec.control_plane(cluster)
     own_balancer = control_plane and control_plane.exposure.endswith("load-balancer")

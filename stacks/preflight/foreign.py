@@ -18,7 +18,7 @@ _NAMES = (
 _REMOVE = "remove it with the tool that installed it (`istioctl uninstall --purge`, or Helm)"
 
 
-def _owner(api: ClusterApi, namespace: str) -> str | None:
+def owner(api: ClusterApi, namespace: str) -> str | None:
     """Mark of the stack whose mesh the cluster is in; None if it is in none that Isthmus made.
 
     The webhook is asked too: it stays where the namespace was deleted by hand.
@@ -33,7 +33,7 @@ def _owner(api: ClusterApi, namespace: str) -> str | None:
 
 def istio(api: ClusterApi, path: str, namespace: str, stack: str) -> Iterator[Problem]:
     """Control planes and webhooks that are not this stack's, whose Istio is in the namespace."""
-    owned_by = _owner(api, namespace)
+    owned_by = owner(api, namespace)
     if owned_by not in (None, stack):
         yield Problem(
             path,
@@ -76,7 +76,7 @@ def istio(api: ClusterApi, path: str, namespace: str, stack: str) -> Iterator[Pr
 def cacerts(api: ClusterApi, path: str, namespace: str, stack: str) -> Iterator[Problem]:
     """A Secret `cacerts` that this stack did not make; its content is never asked for."""
     secret = f"/api/v1/namespaces/{namespace}/secrets/cacerts"
-    if _owner(api, namespace) is None and api.metadata(secret) is not None:
+    if owner(api, namespace) is None and api.metadata(secret) is not None:
         yield Problem(
             path,
             f"must not have a Secret cacerts of someone else in namespace {namespace}",

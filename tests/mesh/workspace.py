@@ -3,7 +3,7 @@
 import os
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,8 +61,9 @@ class Workspace:
         kept["config"] = {f"isthmus:{key}": value for key, value in configuration.items()}
         file.write_text(yaml.safe_dump(kept))
 
-    def killed_up(self, when: str) -> None:
-        """Start an update and kill it, with all that it has started, when it prints `when`."""
+    def killed_up(self, when: str, wait: Callable[[], object] = lambda: None) -> None:
+        """Start an update and kill it, with all that it has started, when it prints `when` and
+        `wait` is over."""
         self.stack  # noqa: B018  # makes it
         update = subprocess.Popen(
             ["pulumi", "up", "--stack", self.name, "--yes", "--skip-preview", "--non-interactive"],
@@ -81,6 +82,7 @@ class Workspace:
                 break
         else:
             raise AssertionError(f"never came to {when!r}:\n{''.join(printed)}")
+        wait()
         os.killpg(update.pid, signal.SIGKILL)
         update.wait()
         forget_killed_updates(self.folder / "state")

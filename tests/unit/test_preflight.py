@@ -31,6 +31,7 @@ from stacks.spec import MeshSpec, Ranges
 from tests.unit.meshes import cluster, configuration
 
 _LISTS = {
+    "/api/v1/namespaces/istio-system/secrets",
     "/api/v1/nodes",
     "/api/v1/services",
     "/apis/apps/v1/deployments",
@@ -54,6 +55,8 @@ class Kubernetes:
     """Resources that the user may do nothing with, and verbs that it may not use."""
     asked: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     """Paths that were asked, and the form that was wanted."""
+    deleted: list[str] = field(default_factory=list[str])
+    """Paths of objects that were deleted."""
     users: set[str | None] = field(default_factory=set[str | None])
     """With what they were asked: the header Authorization."""
 
@@ -92,6 +95,13 @@ class _ApiServer(http.server.BaseHTTPRequestHandler):
         self._kubernetes.asked.append((path, self.headers["Accept"]))
         self._kubernetes.users.add(self.headers["Authorization"])
         self._answer(*self._kubernetes.get(path))
+
+    def do_DELETE(self) -> None:  # the name of the base class
+        path = urlsplit(self.path).path
+        status = self._kubernetes.refusals.get(path, 200)
+        if status == 200:
+            self._kubernetes.deleted.append(path)
+        self._answer(status, {})
 
     def do_POST(self) -> None:  # the name of the base class
         sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -477,6 +487,42 @@ def test_a_foreign_cacerts_is_refused_and_never_read(look: Preflight, up: Kubern
     forms = {form for asked, form in up.asked if asked == path}
     assert len(forms) == 1
     assert "PartialObjectMetadata" in forms.pop()
+
+
+def record(release: str, status: str) -> dict[str, Any]:
+    """What Helm has written of a release."""
+    found = named(f"sh.helm.release.v1.{release}.v1")
+    found["metadata"]["labels"] = {"owner": "helm", "name": release, "status": status}
+    return found
+
+
+def test_a_release_at_which_an_update_was_killed_is_taken_up_again(
+    look: Preflight, up: Kubernetes
+) -> None:
+    up.answers[_NAMESPACE] = _OURS
+    up.has(f"{_NAMESPACE}/secrets", record("istio-base", "pending-install"))
+    found = look.examine("up")
+    (warning,) = found.warnings
+    assert warning.rule.startswith("Helm release istio-base is pending-install")
+    assert up.deleted == [], "a preview changes nothing"
+    (said,) = preflight.releases.forget(found.facts)
+    assert said.endswith("istio-base in cluster c0, at which an update was killed, is forgotten")
+    assert up.deleted == [f"{_NAMESPACE}/secrets/sh.helm.release.v1.istio-base.v1"]
+
+
+def test_a_record_that_may_not_be_removed_is_told(look: Preflight, up: Kubernetes) -> None:
+    up.answers[_NAMESPACE] = _OURS
+    up.has(f"{_NAMESPACE}/secrets", record("istiod", "pending-upgrade"))
+    up.refusals[f"{_NAMESPACE}/secrets/sh.helm.release.v1.istiod.v1"] = 403
+    (said,) = preflight.releases.forget(look.examine("up").facts)
+    assert "could not be forgotten, and Helm will refuse: 403" in said
+
+
+def test_releases_of_someone_else_are_left_alone(look: Preflight, up: Kubernetes) -> None:
+    up.has(f"{_NAMESPACE}/secrets", record("istio-base", "pending-install"))
+    found = look.examine("up")
+    assert found.warnings == ()
+    assert list(preflight.releases.forget(found.facts)) == []
 
 
 def test_permissions_that_the_update_will_need_are_named(look: Preflight, up: Kubernetes) -> None:
