@@ -8,9 +8,10 @@ import pulumi_kubernetes as kubernetes
 
 from components import sample
 
-_TRIES = 120
+# A cloud's load balancer may take some minutes to let requests through to a gateway that is new.
+_PATIENCE_SECONDS = 240
 _PAUSE_SECONDS = 0.25
-_DEADLINE_SECONDS = 180
+_DEADLINE_SECONDS = 300
 
 
 class VerificationArgs(TypedDict):
@@ -93,8 +94,8 @@ origin() {{
 {origins}
   esac
 }}
-seen=' ' last='' try=0
-while [ $try -lt {_TRIES} ]; do
+seen=' ' last='' try=0 end=$(($(date +%s) + {_PATIENCE_SECONDS}))
+while [ "$(date +%s)" -lt "$end" ]; do
   try=$((try + 1))
   last=$(curl -sS --max-time 5 {url} 2>&1)
   version=$(echo "$last" | sed -n 's/^Hello version: \\([^,]*\\),.*/\\1/p')
@@ -107,7 +108,8 @@ while [ $try -lt {_TRIES} ]; do
   fi
   sleep {_PAUSE_SECONDS}
 done
-echo "cluster {here}: {url} was asked $try times and these versions never answered:"
+echo "cluster {here}: {url} was asked $try times in {_PATIENCE_SECONDS} s, and these versions \
+never answered:"
 for v in $missing; do echo "  $v, which runs $(origin $v)"; done
 echo "seen:$seen last answer: $last"
 echo "look at: istioctl --context {there} remote-clusters"
