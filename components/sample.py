@@ -19,8 +19,8 @@ class SampleArgs(TypedDict):
 
     version: str
     """Version label and answer of this cluster's `helloworld`: `v1` in the first cluster, …"""
-    demand_mtls: bool
-    """Refuse plain text to the sample. Set where the mesh's configuration is read: a primary."""
+    is_primary: bool
+    """Whether the mesh's configuration is read here: what is asked of the sample's traffic."""
     injects: bool
     """Whether the cluster injects sidecars; without them no workload of the sample is made, because
     the user puts it in with `istioctl kube-inject`."""
@@ -43,15 +43,8 @@ class Sample(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         ).metadata.name
         child = pulumi.ResourceOptions(parent=self)
-        if args["demand_mtls"]:
-            kubernetes.apiextensions.CustomResource(
-                f"{name}-strict",
-                api_version="security.istio.io/v1",
-                kind="PeerAuthentication",
-                metadata={"name": "default", "namespace": namespace},
-                spec={"mtls": {"mode": "STRICT"}},
-                opts=child,
-            )
+        if args["is_primary"]:
+            _traffic_rules(name, namespace, child)
         kubernetes.core.v1.Service(
             f"{name}-helloworld",
             metadata={
@@ -67,6 +60,30 @@ class Sample(pulumi.ComponentResource):
         if args["injects"]:
             _workloads(name, args["version"], namespace, child)
         self.register_outputs({})
+
+
+def _traffic_rules(name: str, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions) -> None:
+    kubernetes.apiextensions.CustomResource(
+        f"{name}-strict",
+        api_version="security.istio.io/v1",
+        kind="PeerAuthentication",
+        metadata={"name": "default", "namespace": namespace},
+        spec={"mtls": {"mode": "STRICT"}},
+        opts=opts,
+    )
+    # A gateway chooses a pod for each connection, not for each request. With connections that are
+    # kept, a caller of a network with several clusters may never come to one of them.
+    kubernetes.apiextensions.CustomResource(
+        f"{name}-one-request-a-connection",
+        api_version="networking.istio.io/v1",
+        kind="DestinationRule",
+        metadata={"name": SERVICE, "namespace": namespace},
+        spec={
+            "host": f"{SERVICE}.{NAMESPACE}.svc.cluster.local",
+            "trafficPolicy": {"connectionPool": {"http": {"maxRequestsPerConnection": 1}}},
+        },
+        opts=opts,
+    )
 
 
 def _workloads(

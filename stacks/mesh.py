@@ -355,7 +355,7 @@ class MeshBuilder:
             cluster.name,
             {
                 "version": version,
-                "demand_mtls": not cluster.is_remote,
+                "is_primary": not cluster.is_remote,
                 "injects": cluster.injection == "automatic",
             },
             self._in(cluster.name, self.webhooks[cluster.name]),

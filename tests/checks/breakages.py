@@ -584,13 +584,9 @@ _HOST = "helloworld.sample.svc.cluster.local"
 
 
 def _rule(patient: Patient, policy: Mapping[str, Any]) -> AbstractContextManager[None]:
-    rule = {
-        "apiVersion": "networking.istio.io/v1",
-        "kind": "DestinationRule",
-        "metadata": {"name": "helloworld"},
-        "spec": {"host": _HOST, "trafficPolicy": policy},
-    }
-    return patient.east.with_object(f"{NETWORKING}/sample/destinationrules/helloworld", rule)
+    """In the rule that the sample has: of two for one host, the older one counts."""
+    path = f"{NETWORKING}/sample/destinationrules/helloworld"
+    return patient.east.changed(path, {"spec": {"trafficPolicy": policy}})
 
 
 def rule_without_mtls(patient: Patient) -> AbstractContextManager[None]:

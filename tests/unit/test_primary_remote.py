@@ -209,6 +209,19 @@ def test_plain_text_to_the_sample_is_refused(mesh: Recording) -> None:
     ]
 
 
+def test_each_request_to_the_sample_takes_a_connection_of_its_own(mesh: Recording) -> None:
+    """A gateway chooses among its network's clusters for each connection, not each request."""
+    rules = mesh.of_type("networking.istio.io/v1:DestinationRule")
+    assert [(r.provider, r.inputs["spec"]["host"]) for r in rules] == [
+        ("east", "helloworld.sample.svc.cluster.local")
+    ]
+    (rule,) = rules
+    http = rule.inputs["spec"]["trafficPolicy"]["connectionPool"]["http"]
+    assert http == {"maxRequestsPerConnection": 1}
+    for cluster in ("east", "west"):
+        assert mesh.waits_for(mesh.one("Job", f"{cluster}-job"), rule)
+
+
 @pytest.mark.parametrize(("method", "chart_type"), METHODS.items())
 def test_each_method_installs_the_same_charts(method: str, chart_type: str) -> None:
     mesh = meshes.recorded(meshes.two_networks(install=method))
