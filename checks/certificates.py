@@ -4,31 +4,16 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.hashes import SHA256
+
+from stacks.rules.certificates import read as read
+from stacks.rules.certificates import signs as signs
 
 Certificate = x509.Certificate
 
 
-def read(pem: str) -> Sequence[Certificate]:
-    """Every certificate in a PEM text; none if it holds none, or nonsense."""
-    try:
-        return x509.load_pem_x509_certificates(pem.encode())
-    except ValueError:
-        return []
-
-
 def of_der(der: bytes) -> Certificate:
     return x509.load_der_x509_certificate(der)
-
-
-def signs(issuer: Certificate, certificate: Certificate) -> bool:
-    """Whether the one was signed with the other's key."""
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
-        return False
-    return True
 
 
 def chains(certificate: Certificate, between: Sequence[Certificate], root: Certificate) -> bool:

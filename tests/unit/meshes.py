@@ -7,6 +7,7 @@ from stacks import config
 from stacks.kubeconfig import ClusterAccess
 from stacks.mesh import MeshBuilder
 from stacks.preflight.facts import ClusterFacts
+from stacks.problems import MeshRefusedError, Problem
 from stacks.spec import MeshSpec
 from tests.unit.recorder import Recording, record
 
@@ -29,6 +30,18 @@ def two_networks(**istio: Any) -> dict[str, Any]:
     return configuration(
         cluster("east", "east-net"), cluster("west", "west-net", primary="east"), **istio
     )
+
+
+def refused(configured: Mapping[str, Any]) -> list[Problem]:
+    """What a configuration is refused for, which never shows a key; nothing if it is taken."""
+    try:
+        config.parse(configured)
+    except MeshRefusedError as refusal:
+        found = list(refusal.problems)
+    else:
+        found = []
+    assert "PRIVATE KEY" not in "".join(str(p) for p in found)
+    return found
 
 
 def facts(spec: MeshSpec) -> dict[str, ClusterFacts]:

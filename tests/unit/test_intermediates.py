@@ -9,9 +9,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from components.shared_ca import SharedCA, SharedCAArgs
 from stacks import config, description
-from stacks.problems import MeshRefusedError, Problem
+from stacks.problems import Problem
 from tests.authorities import DAY, SIGNS_NOTHING, Authority, new_key, text
-from tests.unit.meshes import recorded, two_networks
+from tests.unit.meshes import recorded, refused, two_networks
 from tests.unit.recorder import Recording, record
 
 NO_CA = x509.BasicConstraints(ca=False, path_length=None)
@@ -37,17 +37,6 @@ def configured(root: Mapping[str, str] | None, **brought: Mapping[str, str]) -> 
 
 
 KEYLESS = {"certificate": ROOT.certificate}
-
-
-def refused(configuration: Mapping[str, Any]) -> list[Problem]:
-    try:
-        config.parse(configuration)
-    except MeshRefusedError as refusal:
-        found = list(refusal.problems)
-    else:
-        found = []
-    assert "PRIVATE KEY" not in "".join(str(p) for p in found)
-    return found
 
 
 def problems(east: Mapping[str, str]) -> list[Problem]:

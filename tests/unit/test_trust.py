@@ -12,7 +12,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from stacks import config
 from stacks.problems import MeshRefusedError, Problem
 from tests.authorities import DAY, SIGNS_NOTHING, Key, certificate, new_key, text
-from tests.unit.meshes import two_networks
+from tests.unit.meshes import refused, two_networks
 
 _SAMPLE = Path(__file__).with_name("istio-sample-root-cert.pem")
 """samples/certs/root-cert.pem of istio/istio."""
@@ -30,14 +30,7 @@ def root(key: Key, **different: Any) -> str:
 def problems(pem: str, key: str, **ca: Any) -> list[Problem]:
     configured = two_networks()
     configured["mesh"]["ca"] = {"root": {"certificate": pem, "key": key}, **ca}
-    try:
-        config.parse(configured)
-    except MeshRefusedError as refusal:
-        found = list(refusal.problems)
-    else:
-        found = []
-    assert "PRIVATE KEY" not in "".join(str(p) for p in found)
-    return found
+    return refused(configured)
 
 
 def test_a_root_that_can_sign_is_taken(key: Key) -> None:
