@@ -24,9 +24,6 @@ async def main() -> dict[str, Any]:
         raise pulumi.RunError(str(refusal)) from None
     for warning in (*found.warnings, *found.unchecked):
         pulumi.log.warn(str(warning))
-    if not pulumi.runtime.is_dry_run():
-        for said in preflight.releases.forget(found.facts):
-            pulumi.log.warn(said)
 
     # Costly, and of no use to a refused mesh.
     from stacks.cluster_stack import ClusterBuilder

@@ -5,5 +5,3 @@ ISTIOD = "istiod"
 EAST_WEST_GATEWAY = "istio-eastwestgateway"
 INGRESS_GATEWAY = "istio-ingressgateway"
 LEAVE_NOTHING = "leave-nothing"
-
-ALL = (BASE, ISTIOD, EAST_WEST_GATEWAY, INGRESS_GATEWAY, LEAVE_NOTHING)

@@ -30,7 +30,7 @@ from components.sample import Sample
 from components.shared_ca import IntermediateCA, SharedCA, SharedCAArgs
 from components.verification import Verification
 from components.webhooks import Webhooks
-from stacks import outputs
+from stacks import outputs, releases
 from stacks.access import Access
 from stacks.federation import MADE_BY_ISTHMUS, federation
 from stacks.preflight.facts import ClusterFacts
@@ -103,6 +103,7 @@ class MeshBuilder:
         return pulumi.ResourceOptions(
             provider=self.access.provider(cluster),
             depends_on=[x for x in depends_on if x is not None],
+            transforms=[releases.taking_up(cluster, self.access.kubeconfig(cluster))],
         )
 
     def _shared_ca(self) -> SharedCA:

@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 from stacks import rules
 from stacks.kubeconfig import ClusterAccess
-from stacks.preflight import releases as releases
 from stacks.preflight.ask import ask
 from stacks.preflight.charts import missing_charts
 from stacks.preflight.facts import ClusterFacts, Examination

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from stacks.cluster_api import ClusterApi, UnansweredError
 from stacks.kubeconfig import ClusterAccess
-from stacks.preflight import balancers, foreign, releases
+from stacks.preflight import balancers, foreign
 from stacks.preflight.facts import ClusterFacts
 from stacks.preflight.permissions import (
     GRANTING,
@@ -98,9 +98,6 @@ def _ask(
         pods = pool.submit(
             answer, "ranges of its pods", lambda: _pod_ranges(spec, path, cluster, api)
         )
-        halfway = pool.submit(
-            answer, "Helm releases", lambda: releases.unfinished(api, istio.namespace, owner)
-        )
         others = [
             pool.submit(answer, what, lambda question=question: list(question()))
             for what, question in _questions(spec, path, cluster, api, owner).items()
@@ -110,14 +107,13 @@ def _ask(
             p for p, yes in zip(wanted, pool.map(allowed, wanted), strict=True) if yes is False
         ]
     problems = list(versions.unfit(istio.version, version, f"{path}.kubeconfig"))
-    problems += releases.told(halfway.result() or (), path)
     problems += [p for other in others for p in other.result() or ()]
     if missing := [p for p in denied if p in NEEDED]:
         problems.append(lacking(missing, path, cluster.name, istio.namespace))
     elif denied:
         problems.append(cannot_grant(denied, path, cluster.name))
     return Answers(
-        ClusterFacts(access, version, uid.result(), pods.result() or (), halfway.result() or ()),
+        ClusterFacts(access, version, uid.result(), pods.result() or ()),
         tuple(problems),
         ", ".join(f"{what} ({why})" for what, why in unchecked.items()),
     )

@@ -10,17 +10,6 @@ from stacks.rules.ranges import IpNetwork
 
 
 @dataclass(frozen=True)
-class UnfinishedRelease:
-    """A Helm release at which an update was killed."""
-
-    name: str
-    status: str
-    """In Helm's words: `pending-install` …"""
-    record: str
-    """Path of the Secret in which Helm says so."""
-
-
-@dataclass(frozen=True)
 class ClusterFacts:
     """What is known of a cluster before the update."""
 
@@ -31,8 +20,6 @@ class ClusterFacts:
     """What tells the cluster from every other; None where it did not tell."""
     pods: tuple[IpNetwork, ...] = ()
     """Ranges of its nodes' pods, as far as nodes have them."""
-    unfinished: tuple[UnfinishedRelease, ...] = ()
-    """Helm releases of this stack's at which an update was killed."""
     inventory: Inventory = field(default_factory=Inventory)
     """What it has of the namespaces and Services that the mesh shares."""
 

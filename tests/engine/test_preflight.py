@@ -18,7 +18,6 @@ from stacks import config as configuration
 from stacks import preflight
 from stacks.preflight.facts import Examination
 from stacks.problems import MeshRefusedError, Problem
-from tests.checks.edits import until
 from tests.engine.cluster import Cluster
 from tests.mesh.live import LiveMesh
 from tests.mesh.workspace import Workspace
@@ -228,33 +227,3 @@ def test_it_is_foreign_to_every_other_stack_and_the_preview_says_so(half_made: L
     assert "isthmus:clusters[0]: must not be in the mesh of another stack" in said
     assert "(found: 'isthmus/prod')" in said
     assert "Traceback" not in said
-
-
-def unfinished(mesh: LiveMesh) -> set[str]:
-    """UIDs of Helm's records of an install that has not ended; the next one's is another."""
-    records = ("--selector", "owner=helm,name=istiod,status=pending-install")
-    found = ("get", "secrets", "--namespace", _SYSTEM, *records)
-    return set(mesh.kubectl("one", *found, "--output", "jsonpath={.items[*].metadata.uid}").split())
-
-
-def test_a_release_at_which_an_update_was_killed_is_taken_up_again(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    """Without nodes istiod is never ready, so that each update can be killed in Helm's midst."""
-    folder, tools = tmp_path_factory.mktemp("killed"), toolchain.ensure()
-    with Lab(folder / "lab", parse("clusters: [{name: one, network: net, nodes: false}]")) as lab:
-        mesh = LiveMesh(lab, Workspace(folder / "stack", tools.bin), tools.charts)
-        given = mesh_of(lab.kubeconfig)
-        given["mesh"]["istio"]["install"] = "release"
-        mesh.workspace.configure(given)
-        creating = "Release one-istiod creating"
-        mesh.workspace.killed_up(
-            creating, lambda: until("a record", lambda: bool(unfinished(mesh)))
-        )
-        first = unfinished(mesh)
-        shown = mesh.workspace.stack.preview()
-        assert "Helm release istiod is pending-install: an update was killed" in shown.stdout
-        assert unfinished(mesh) == first, "a preview changes nothing"
-        mesh.workspace.killed_up(
-            creating, lambda: until("another", lambda: bool(unfinished(mesh) - first))
-        )

@@ -38,6 +38,8 @@ class Recorded:
     """Types and names, `type::name`, of what it waits for."""
     ignore_changes: frozenset[str]
     """Inputs whose changes are left alone, by the names that the provider has for them."""
+    transforms: int
+    """How many functions see what is registered under it, before the engine does."""
 
     @property
     def key(self) -> str:
@@ -143,6 +145,7 @@ class _Monitor(mocks.MockMonitor):
                     provider=_provider_name(request),
                     dependencies=frozenset(_key(urn) for urn in request.dependencies),
                     ignore_changes=frozenset(request.ignoreChanges),
+                    transforms=len(request.transforms),
                 )
             )
         return answer

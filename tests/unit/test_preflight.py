@@ -489,42 +489,6 @@ def test_a_foreign_cacerts_is_refused_and_never_read(look: Preflight, up: Kubern
     assert "PartialObjectMetadata" in forms.pop()
 
 
-def record(release: str, status: str) -> dict[str, Any]:
-    """What Helm has written of a release."""
-    found = named(f"sh.helm.release.v1.{release}.v1")
-    found["metadata"]["labels"] = {"owner": "helm", "name": release, "status": status}
-    return found
-
-
-def test_a_release_at_which_an_update_was_killed_is_taken_up_again(
-    look: Preflight, up: Kubernetes
-) -> None:
-    up.answers[_NAMESPACE] = _OURS
-    up.has(f"{_NAMESPACE}/secrets", record("istio-base", "pending-install"))
-    found = look.examine("up")
-    (warning,) = found.warnings
-    assert warning.rule.startswith("Helm release istio-base is pending-install")
-    assert up.deleted == [], "a preview changes nothing"
-    (said,) = preflight.releases.forget(found.facts)
-    assert said.endswith("istio-base in cluster c0, at which an update was killed, is forgotten")
-    assert up.deleted == [f"{_NAMESPACE}/secrets/sh.helm.release.v1.istio-base.v1"]
-
-
-def test_a_record_that_may_not_be_removed_is_told(look: Preflight, up: Kubernetes) -> None:
-    up.answers[_NAMESPACE] = _OURS
-    up.has(f"{_NAMESPACE}/secrets", record("istiod", "pending-upgrade"))
-    up.refusals[f"{_NAMESPACE}/secrets/sh.helm.release.v1.istiod.v1"] = 403
-    (said,) = preflight.releases.forget(look.examine("up").facts)
-    assert "could not be forgotten, and Helm will refuse: 403" in said
-
-
-def test_releases_of_someone_else_are_left_alone(look: Preflight, up: Kubernetes) -> None:
-    up.has(f"{_NAMESPACE}/secrets", record("istio-base", "pending-install"))
-    found = look.examine("up")
-    assert found.warnings == ()
-    assert list(preflight.releases.forget(found.facts)) == []
-
-
 def test_permissions_that_the_update_will_need_are_named(look: Preflight, up: Kubernetes) -> None:
     up.denied = {"secrets", "clusterroles"}
     (problem,) = look.refused("up")

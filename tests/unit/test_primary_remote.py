@@ -234,6 +234,14 @@ def test_crds_are_no_resources_of_the_stack(mesh: Recording) -> None:
     assert mesh.one("helm.sh/v3:Release", "east-base").inputs["chart"] == "charts/base"
 
 
+def test_every_helm_release_is_taken_up_where_a_killed_update_left_it() -> None:
+    mesh = meshes.recorded(meshes.two_networks(install="release"))
+    components = {r.key: r for r in mesh if r.type.startswith("isthmus:")}
+    releases = mesh.of_type("helm.sh/v3:Release")
+    assert len(releases) == 8, "base, leave-nothing, istiod and gateway in each cluster"
+    assert {components[r.parent].transforms for r in releases} == {1}, "stacks/releases.py"
+
+
 def test_what_istiod_closes_itself_is_no_drift() -> None:
     def transformed(kind: str) -> list[str] | None:
         args = pulumi.ResourceTransformArgs(

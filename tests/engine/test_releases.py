@@ -1,0 +1,163 @@
+"""Claims about Helm releases after an update that was killed, with Helm and a real API server."""
+
+import base64
+import gzip
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from components.ownership import STACK
+from lab import toolchain
+from lab.lab import Lab
+from lab.spec import parse
+from stacks import releases
+from tests.checks.edits import until
+from tests.engine.cluster import Cluster
+from tests.mesh.live import LiveMesh
+from tests.mesh.workspace import Workspace
+
+_SYSTEM = "istio-system"
+_RELEASE = "kubernetes:helm.sh/v3:Release"
+_CREATING = "Release one-istiod creating"
+
+
+def records(mesh: LiveMesh, release: str, status: str) -> dict[str, Any]:
+    """What Helm has written of a release, by UID: what is written anew has another."""
+    selector = f"owner=helm,name={release},status={status}"
+    arguments = ("--namespace", _SYSTEM, "--selector", selector, "--output", "json")
+    found = json.loads(mesh.kubectl("one", "get", "secrets", *arguments))["items"]
+    return {record["metadata"]["uid"]: record for record in found}
+
+
+def pending(mesh: LiveMesh) -> set[str]:
+    return set(records(mesh, "istiod", "pending-install"))
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveMesh]:
+    """A mesh whose update was killed while Helm installed istiod, which without nodes is never
+    ready; so every update that gets there can be killed in Helm's midst."""
+    folder, tools = tmp_path_factory.mktemp("killed"), toolchain.ensure()
+    with Lab(folder / "lab", parse("clusters: [{name: one, network: net, nodes: false}]")) as lab:
+        mesh = LiveMesh(lab, Workspace(folder / "stack", tools.bin), tools.charts)
+        configure(mesh)
+        mesh.workspace.killed_up(_CREATING, lambda: until("a record", lambda: bool(pending(mesh))))
+        yield mesh
+
+
+def configure(mesh: LiveMesh, **leave_nothing: str) -> None:
+    istio = {
+        "version": "1.31.0",
+        "charts": str(mesh.charts),
+        "install": "release",
+        "values": {"leaveNothing": leave_nothing},
+    }
+    one = {"name": "one", "network": "net", "kubeconfig": str(mesh.lab.kubeconfig)}
+    mesh.workspace.configure({"mesh": {"istio": istio}, "clusters": [{**one, "context": "one"}]})
+
+
+def up_to_istiod(mesh: LiveMesh) -> None:
+    """An update that comes as far as the first did: to a record of istiod's that is new."""
+    before = pending(mesh)
+    mesh.workspace.killed_up(
+        _CREATING, lambda: until("a new record", lambda: bool(pending(mesh) - before))
+    )
+
+
+def test_a_preview_leaves_the_release_as_it_is(killed: LiveMesh) -> None:
+    before = pending(killed)
+    killed.workspace.stack.preview()
+    assert pending(killed) == before
+
+
+def test_a_release_at_which_an_update_was_killed_is_installed_anew(killed: LiveMesh) -> None:
+    up_to_istiod(killed)
+
+
+def test_a_release_that_helm_has_ended_and_the_state_does_not_know_is_taken_up(
+    killed: LiveMesh,
+) -> None:
+    """As where the kill comes when Helm is done and the state is not yet written."""
+    before = records(killed, "istio-base", "deployed")
+    stack = killed.workspace.stack
+    state = stack.export_stack()
+    assert state.deployment is not None
+    known = state.deployment["resources"]  # what depends on something comes after it
+    del known[[resource["type"] for resource in known].index(_RELEASE) :]
+    stack.import_stack(state)
+    up_to_istiod(killed)
+    after = records(killed, "istio-base", "deployed")
+    assert len(before) == len(after) == 1
+    assert set(before) != set(after)
+
+
+def test_a_release_whose_change_was_killed_can_be_changed(killed: LiveMesh) -> None:
+    (record,) = records(killed, "leave-nothing", "deployed").values()
+    killed.apply("one", second_revision(record, "pending-upgrade"))
+    configure(killed, image="registry.test/kubectl:1")
+    up_to_istiod(killed)
+    assert not records(killed, "leave-nothing", "pending-upgrade")
+    (changed,) = records(killed, "leave-nothing", "deployed").values()
+    assert changed["metadata"]["labels"]["version"] == "2"
+
+
+def second_revision(record: dict[str, Any], status: str) -> dict[str, Any]:
+    """What Helm would have written of a second revision on its way."""
+    release = json.loads(gzip.decompress(_twice_decoded(record["data"]["release"])))
+    release["version"], release["info"]["status"] = 2, status
+    blob = base64.b64encode(gzip.compress(json.dumps(release).encode()))
+    name = record["metadata"]["name"].removesuffix("v1") + "v2"
+    labels = {**record["metadata"]["labels"], "status": status, "version": "2"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": record["type"],
+        "metadata": {"name": name, "namespace": _SYSTEM, "labels": labels},
+        "data": {"release": base64.b64encode(blob).decode()},
+    }
+
+
+def _twice_decoded(data: str) -> bytes:
+    """Once for the Secret, once for Helm."""
+    return base64.b64decode(base64.b64decode(data))
+
+
+@pytest.fixture
+def recorded(cluster: Cluster) -> Cluster:
+    """A namespace of stack isthmus/test with records of one release, and with one of another's."""
+    annotations = {STACK: "isthmus/test"}
+    cluster.patch("v1", "Namespace", cluster.namespace, {"metadata": {"annotations": annotations}})
+    for number, (name, status) in enumerate(
+        [("istiod", "superseded"), ("istiod", "pending-upgrade"), ("other", "pending-install")]
+    ):
+        labels = {"owner": "helm", "name": name, "status": status}
+        metadata = {"name": f"{name}.v{number}", "labels": labels}
+        cluster.create({"apiVersion": "v1", "kind": "Secret", "metadata": metadata})
+    return cluster
+
+
+def forgotten(cluster: Cluster, records: str, stack: str = "isthmus/test") -> list[str]:
+    content = cluster.kubeconfig.read_text()
+    return releases.forgotten(content, cluster.namespace, f"{records},name=istiod", stack)
+
+
+def left(cluster: Cluster) -> set[str]:
+    return {secret["metadata"]["name"] for secret in cluster.list("v1", "Secret")}
+
+
+def test_of_what_is_changed_only_the_unfinished_step_is_forgotten(recorded: Cluster) -> None:
+    assert forgotten(recorded, releases.UNFINISHED) == ["pending-upgrade"]
+    assert left(recorded) == {"istiod.v0", "other.v2"}
+
+
+def test_of_what_is_created_all_is_forgotten_but_no_other_release(recorded: Cluster) -> None:
+    assert sorted(forgotten(recorded, releases.ANY)) == ["pending-upgrade", "superseded"]
+    assert left(recorded) == {"other.v2"}
+
+
+def test_releases_in_the_mesh_of_another_stack_are_left_alone(recorded: Cluster) -> None:
+    before = left(recorded)
+    assert forgotten(recorded, releases.ANY, "isthmus/prod") == []
+    assert left(recorded) == before
