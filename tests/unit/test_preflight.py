@@ -31,7 +31,6 @@ from stacks.spec import MeshSpec, Ranges
 from tests.unit.meshes import cluster, configuration
 
 _LISTS = {
-    "/api/v1/namespaces/istio-system/secrets",
     "/api/v1/nodes",
     "/api/v1/services",
     "/apis/apps/v1/deployments",
@@ -55,8 +54,6 @@ class Kubernetes:
     """Resources that the user may do nothing with, and verbs that it may not use."""
     asked: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     """Paths that were asked, and the form that was wanted."""
-    deleted: list[str] = field(default_factory=list[str])
-    """Paths of objects that were deleted."""
     users: set[str | None] = field(default_factory=set[str | None])
     """With what they were asked: the header Authorization."""
 
@@ -95,13 +92,6 @@ class _ApiServer(http.server.BaseHTTPRequestHandler):
         self._kubernetes.asked.append((path, self.headers["Accept"]))
         self._kubernetes.users.add(self.headers["Authorization"])
         self._answer(*self._kubernetes.get(path))
-
-    def do_DELETE(self) -> None:  # the name of the base class
-        path = urlsplit(self.path).path
-        status = self._kubernetes.refusals.get(path, 200)
-        if status == 200:
-            self._kubernetes.deleted.append(path)
-        self._answer(status, {})
 
     def do_POST(self) -> None:  # the name of the base class
         sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
