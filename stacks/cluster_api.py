@@ -6,6 +6,7 @@ do not exist yet, or a unit test, need not spend.
 
 import json
 import re
+import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _SECONDS = 5
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+_LOADING = threading.Lock()
 
 
 class UnansweredError(Exception):
@@ -45,9 +47,12 @@ class ClusterApi:
 
         configuration = Configuration()
         configuration.retries = False  # before the client is made, which copies it to its pool
-        load_kube_config_from_dict(
-            yaml.safe_load(kubeconfig), client_configuration=configuration, persist_config=False
-        )
+        # One at a time: the client writes certificates to files that all kubeconfigs share, and
+        # takes a file for written that another thread has only just made.
+        with _LOADING:
+            load_kube_config_from_dict(
+                yaml.safe_load(kubeconfig), client_configuration=configuration, persist_config=False
+            )
         client = ApiClient(configuration)
         try:
             yield cls(client)
@@ -124,7 +129,9 @@ class ClusterApi:
             )
             data = answer.read()
         except ApiException as error:
-            raise UnansweredError(error.status, str(error.reason)) from None
+            # 0 of TLS that was not agreed on: the kubeconfig's CA is not the server's, say.
+            reason = ": ".join(str(error.reason).splitlines())
+            raise UnansweredError(error.status or None, reason) from None
         except (HTTPError, OSError) as error:
             raise UnansweredError(None, connection_failure(error)) from None
         if answer.status >= 400:

@@ -1,12 +1,18 @@
 """Claims about how an API server is asked."""
 
+import base64
 import http.server
 import json
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from kubernetes.config import kube_config
 
 from stacks.cluster_api import ClusterApi
 
@@ -44,3 +50,33 @@ def test_a_token_of_the_kubeconfig_is_sent(server: str) -> None:
     )
     with ClusterApi.connect(kubeconfig) as api:
         assert api.get("/version") == "Bearer abc"
+
+
+def test_clusters_that_share_a_certificate_can_be_asked_at_once(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """The client's file of the certificate was empty for all but the first."""
+
+    def slow(*arguments: Any) -> Any:
+        time.sleep(0.05)
+        return open(*arguments)
+
+    monkeypatch.setattr(kube_config, "open", slow, raising=False)
+    ca = base64.b64encode(request.node.name.encode()).decode()
+    cluster = {"server": "https://api.test", "certificate-authority-data": ca}
+    kubeconfig = yaml.safe_dump(
+        {
+            "clusters": [{"name": "a", "cluster": cluster}],
+            "users": [{"name": "a", "user": {"token": "abc"}}],
+            "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
+            "current-context": "a",
+        }
+    )
+
+    def trusted(_: int) -> str:
+        with ClusterApi.connect(kubeconfig) as api:
+            file = api._client.configuration.ssl_ca_cert  # pyright: ignore[reportPrivateUsage]
+            return Path(str(file)).read_text()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(trusted, range(4))) == {request.node.name}

@@ -253,6 +253,17 @@ def look(kubeconfig: str, charts: str) -> Preflight:
     return Preflight(kubeconfig, charts)
 
 
+def test_an_api_server_that_the_kubeconfigs_ca_has_not_signed_is_refused(
+    look: Preflight, tmp_path: Path
+) -> None:
+    (tmp_path / "other").mkdir()
+    _certificate(tmp_path / "other")
+    (tmp_path / "other/ca.pem").replace(tmp_path / "ca.pem")
+    (problem,) = look.refused("up")
+    assert problem.path == "isthmus:clusters[0].kubeconfig"
+    assert "must answer (SSLError: [SSL: CERTIFICATE_VERIFY_FAILED]" in problem.rule
+
+
 def test_a_healthy_cluster_gives_facts_and_nothing_to_say(look: Preflight, up: Kubernetes) -> None:
     found = look.examine("up", "other")
     assert found.facts["c0"].kubernetes == "1.34.4"
