@@ -72,6 +72,12 @@ class Patient:
         # gRPC waits up to two minutes between two tries, if an istiod was not to be trusted before.
         until("proxies connected again", lambda: self.connected() == proxies, seconds=240)
 
+    def roots(self) -> set[str]:
+        """What the namespaces of both clusters tell their pods to trust."""
+        path = "/api/v1/configmaps?fieldSelector=metadata.name=istio-ca-root-cert"
+        found = [c for edits in (self.east, self.west) for c in edits.get(path)["items"]]
+        return {c["data"]["root-cert.pem"] for c in found}
+
     def kill(self, cluster: str, program: str) -> None:
         """End a program in a pod at once."""
         first = first_process(self.live.lab.footprint, cluster)
@@ -340,10 +346,12 @@ def istiod_without_pods(patient: Patient) -> Generator[None]:
 @contextmanager
 def _served_again(patient: Patient) -> Generator[None]:
     """Wait until istiod serves all that it has served before."""
-    proxies = patient.connected()
+    proxies, roots = patient.connected(), patient.roots()
     yield
     patient.until_registry(east="synced", west="synced")
     patient.until_connected(proxies)
+    # Written when the lease of the istiod that was killed has ended, half a minute after.
+    until("the common root in all namespaces", lambda: patient.roots() == roots)
 
 
 @contextmanager
