@@ -103,7 +103,15 @@ class MeshBuilder:
         return pulumi.ResourceOptions(
             provider=self.access.provider(cluster),
             depends_on=[x for x in depends_on if x is not None],
-            transforms=[releases.taking_up(cluster, self.access.kubeconfig(cluster))],
+        )
+
+    def _installing_in(
+        self, cluster: str, *depends_on: pulumi.Resource | None
+    ) -> pulumi.ResourceOptions:
+        """For a component that installs charts: each of its children is shown to the transform."""
+        taking_up = releases.taking_up(cluster, self.access.kubeconfig(cluster))
+        return pulumi.ResourceOptions.merge(
+            self._in(cluster, *depends_on), pulumi.ResourceOptions(transforms=[taking_up])
         )
 
     def _shared_ca(self) -> SharedCA:
@@ -142,7 +150,7 @@ class MeshBuilder:
             args["network"] = cluster.network
         if cluster.primary is not None:
             args["primary"] = cluster.primary
-        return MeshMember(cluster.name, args, self._in(cluster.name))
+        return MeshMember(cluster.name, args, self._installing_in(cluster.name))
 
     def _control_plane(self, cluster: Cluster) -> None:
         """istiod or the way to it, the remote secrets for it, and its webhooks alive."""
@@ -162,7 +170,7 @@ class MeshBuilder:
                     "source": self.source,
                     "istiod_values": self.istio.values.istiod,
                 },
-                self._in(cluster.name, member),
+                self._installing_in(cluster.name, member),
             )
         else:
             discovery = self.discovery[cluster.primary]
@@ -178,7 +186,7 @@ class MeshBuilder:
                     "source": self.source,
                     "istiod_values": self.istio.values.istiod,
                 },
-                self._in(cluster.name, member, discovery.exposed_by),
+                self._installing_in(cluster.name, member, discovery.exposed_by),
             )
         secrets = [
             self._remote_secret(reader, cluster, istiod) for reader in self.spec.readers_of(cluster)
@@ -252,7 +260,7 @@ class MeshBuilder:
                 "source": self.source,
                 "gateway_values": self.istio.values.gateway,
             },
-            self._in(cluster.name, self.webhooks[cluster.name]),
+            self._installing_in(cluster.name, self.webhooks[cluster.name]),
         )
 
     def _expose(self, cluster: Cluster, control_plane: ControlPlane) -> Discovery:

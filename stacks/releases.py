@@ -27,31 +27,31 @@ def taking_up(cluster: str, kubeconfig: pulumi.Input[str]) -> pulumi.ResourceTra
     """
     stack = this_stack()
 
-    def without(records: str) -> pulumi.ResourceHookFunction:
+    def hook(name: str, records: str) -> pulumi.ResourceHook:
         async def forget(args: pulumi.ResourceHookArgs) -> None:
-            release = args.new_inputs or {}
+            inputs = args.new_inputs or {}
+            release, namespace = str(inputs["name"]), str(inputs["namespace"])
             content = str(await pulumi.Output.from_input(kubeconfig).future())
-            namespace, name = str(release["namespace"]), str(release["name"])
             for status in await asyncio.to_thread(
-                forgotten, content, namespace, f"{records},name={name}", stack
+                forgotten, content, namespace, f"{records},name={release}", stack
             ):
                 pulumi.log.warn(
-                    f"Helm release {name} in cluster {cluster} is {status}, of which the stack's "
-                    "state does not know: an update was killed. Helm's record of that is removed, "
-                    "and this update goes on over what is there"
+                    f"Helm release {release} in cluster {cluster} is {status}, of which the "
+                    "stack's state does not know: an update was killed. Helm's record of that is "
+                    "removed, and this update goes on over what is there"
                 )
 
-        return forget
+        # Where the record cannot be removed, let Helm say what it thinks of that.
+        return pulumi.ResourceHook(name, forget, pulumi.ResourceHookOptions(ignore_errors=True))
 
     def transform(args: pulumi.ResourceTransformArgs) -> pulumi.ResourceTransformResult | None:
         if args.type_ != "kubernetes:helm.sh/v3:Release":
             return None
-        # Where the record cannot be removed, let Helm say what it thinks of that.
-        lenient = pulumi.ResourceHookOptions(ignore_errors=True)
-        create = pulumi.ResourceHook(f"{args.name}-create", without(ANY), lenient)
-        update = pulumi.ResourceHook(f"{args.name}-update", without(UNFINISHED), lenient)
         added = pulumi.ResourceOptions(
-            hooks=pulumi.ResourceHookBinding(before_create=[create], before_update=[update]),
+            hooks=pulumi.ResourceHookBinding(
+                before_create=[hook(f"{args.name}-create", ANY)],
+                before_update=[hook(f"{args.name}-update", UNFINISHED)],
+            ),
             delete_before_replace=True,
         )
         return pulumi.ResourceTransformResult(
