@@ -11,26 +11,16 @@ import yaml
 from kubernetes import client, config
 
 from components.ownership import STACK
-from lab import toolchain
-from lab.lab import Lab
-from lab.spec import parse
 from stacks import config as configuration
 from stacks import preflight
 from stacks.preflight.facts import Examination
 from stacks.problems import MeshRefusedError, Problem
+from tests.engine.alone import alone, mesh_of
 from tests.engine.cluster import Cluster
 from tests.mesh.live import LiveMesh
-from tests.mesh.workspace import Workspace
 
 _STACK = "isthmus/test"
 _SYSTEM = "istio-system"
-
-
-def mesh_of(kubeconfig: Path) -> dict[str, Any]:
-    """A mesh of the cluster `one` alone."""
-    istio = {"version": "1.31.0", "charts": str(toolchain.ensure().charts)}
-    one = {"name": "one", "network": "net", "kubeconfig": str(kubeconfig), "context": "one"}
-    return {"mesh": {"istio": istio}, "clusters": [one]}
 
 
 def examine(kubeconfig: Path, stack: str = _STACK) -> Examination:
@@ -180,11 +170,8 @@ def test_credentials_that_are_not_accepted_are_refused(control_plane: Path, tmp_
 @pytest.fixture(scope="module")
 def half_made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveMesh]:
     """A mesh whose first update was killed; without nodes its istiod would never be ready."""
-    folder = tmp_path_factory.mktemp("half-made")
-    tools = toolchain.ensure()
-    with Lab(folder / "lab", parse("clusters: [{name: one, network: net, nodes: false}]")) as lab:
-        mesh = LiveMesh(lab, Workspace(folder / "stack", tools.bin), tools.charts)
-        mesh.workspace.configure(mesh_of(lab.kubeconfig))
+    with alone(tmp_path_factory.mktemp("half-made")) as mesh:
+        mesh.workspace.configure(mesh_of(mesh.lab.kubeconfig))
         mesh.workspace.killed_up(when="Waiting for app ReplicaSet")
         yield mesh
 

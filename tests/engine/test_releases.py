@@ -9,14 +9,11 @@ from typing import Any
 import pytest
 
 from components.ownership import STACK
-from lab import toolchain
-from lab.lab import Lab
-from lab.spec import parse
 from stacks import releases
 from tests.checks.edits import until
+from tests.engine.alone import alone, mesh_of
 from tests.engine.cluster import Cluster
 from tests.mesh.live import LiveMesh
-from tests.mesh.workspace import Workspace
 
 _SYSTEM = "istio-system"
 _RELEASE = "kubernetes:helm.sh/v3:Release"
@@ -39,27 +36,19 @@ def pending(mesh: LiveMesh) -> set[str]:
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveMesh]:
     """A mesh whose update was killed while Helm installed istiod, which without nodes is never
     ready; so every update that gets there can be killed in Helm's midst."""
-    folder, tools = tmp_path_factory.mktemp("killed"), toolchain.ensure()
-    with Lab(folder / "lab", parse("clusters: [{name: one, network: net, nodes: false}]")) as lab:
-        mesh = LiveMesh(lab, Workspace(folder / "stack", tools.bin), tools.charts)
+    with alone(tmp_path_factory.mktemp("killed")) as mesh:
         configure(mesh)
-        mesh.workspace.killed_up(_CREATING, lambda: until("a record", lambda: bool(pending(mesh))))
+        up_to_istiod(mesh)
         yield mesh
 
 
 def configure(mesh: LiveMesh, **leave_nothing: str) -> None:
-    istio = {
-        "version": "1.31.0",
-        "charts": str(mesh.charts),
-        "install": "release",
-        "values": {"leaveNothing": leave_nothing},
-    }
-    one = {"name": "one", "network": "net", "kubeconfig": str(mesh.lab.kubeconfig)}
-    mesh.workspace.configure({"mesh": {"istio": istio}, "clusters": [{**one, "context": "one"}]})
+    values = {"leaveNothing": leave_nothing}
+    mesh.workspace.configure(mesh_of(mesh.lab.kubeconfig, install="release", values=values))
 
 
 def up_to_istiod(mesh: LiveMesh) -> None:
-    """An update that comes as far as the first did: to a record of istiod's that is new."""
+    """An update that is killed when Helm has written a record of istiod's that is new."""
     before = pending(mesh)
     mesh.workspace.killed_up(
         _CREATING, lambda: until("a new record", lambda: bool(pending(mesh) - before))

@@ -5,7 +5,7 @@ import http.server
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -38,17 +38,20 @@ def server() -> Iterator[str]:
     echo.server_close()
 
 
-def test_a_token_of_the_kubeconfig_is_sent(server: str) -> None:
-    """Without it a user of GKE or EKS is a stranger, and every permission seems to be missing."""
-    kubeconfig = yaml.safe_dump(
+def kubeconfig(cluster: Mapping[str, str]) -> str:
+    return yaml.safe_dump(
         {
-            "clusters": [{"name": "a", "cluster": {"server": server}}],
+            "clusters": [{"name": "a", "cluster": cluster}],
             "users": [{"name": "a", "user": {"token": "abc"}}],
             "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
             "current-context": "a",
         }
     )
-    with ClusterApi.connect(kubeconfig) as api:
+
+
+def test_a_token_of_the_kubeconfig_is_sent(server: str) -> None:
+    """Without it a user of GKE or EKS is a stranger, and every permission seems to be missing."""
+    with ClusterApi.connect(kubeconfig({"server": server})) as api:
         assert api.get("/version") == "Bearer abc"
 
 
@@ -64,17 +67,9 @@ def test_clusters_that_share_a_certificate_can_be_asked_at_once(
     monkeypatch.setattr(kube_config, "open", slow, raising=False)
     ca = base64.b64encode(request.node.name.encode()).decode()
     cluster = {"server": "https://api.test", "certificate-authority-data": ca}
-    kubeconfig = yaml.safe_dump(
-        {
-            "clusters": [{"name": "a", "cluster": cluster}],
-            "users": [{"name": "a", "user": {"token": "abc"}}],
-            "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
-            "current-context": "a",
-        }
-    )
 
     def trusted(_: int) -> str:
-        with ClusterApi.connect(kubeconfig) as api:
+        with ClusterApi.connect(kubeconfig(cluster)) as api:
             file = api._client.configuration.ssl_ca_cert  # pyright: ignore[reportPrivateUsage]
             return Path(str(file)).read_text()
 
