@@ -57,20 +57,34 @@ class Patient:
 
     def registry(self) -> dict[str, str]:
         """What east's istiod says of the clusters that it knows: name → status."""
-        text = self.live.istioctl("east", "x", "internal-debug", "clusterz")
-        return {c["id"]: c["syncStatus"] for c in json.loads(text)}
+        return {c["id"]: c["syncStatus"] for c in self._istiod_says("/debug/clusterz")}
 
     def until_registry(self, **wanted: str) -> None:
         until(f"istiod knows {wanted}", lambda: self.registry() == wanted)
 
     def connected(self) -> set[str]:
         """Proxies that have the ear of istiod."""
-        text = self.live.istioctl("east", "x", "internal-debug", "syncz")
-        return {str(p["proxy"]) for p in json.loads(text)}
+        return {str(p["proxy"]) for p in self._istiod_says("/debug/syncz")}
 
-    def until_connected(self, proxies: set[str]) -> None:
+    def proxies(self) -> set[str]:
+        """Those that there are in both clusters, gateways among them."""
+        pods = [p for edits in (self.east, self.west) for p in edits.get("/api/v1/pods")["items"]]
+        return {
+            "{name}.{namespace}".format_map(pod["metadata"])
+            for pod in pods
+            for container in (*pod["spec"]["containers"], *pod["spec"].get("initContainers", ()))
+            if container["name"] == "istio-proxy"
+        }
+
+    def until_connected(self) -> None:
         # gRPC waits up to two minutes between two tries, if an istiod was not to be trusted before.
-        until("proxies connected again", lambda: self.connected() == proxies, seconds=240)
+        until("all proxies connected", lambda: self.connected() == self.proxies(), seconds=240)
+
+    def _istiod_says(self, path: str) -> Any:
+        # Not by istioctl, among whose output are now and then words of its port forwarding.
+        inside = ("-n", "istio-system", "exec", "deploy/istiod", "-c", "discovery", "--")
+        ask = ("pilot-discovery", "request", "GET", path)
+        return json.loads(self.live.kubectl("east", *inside, *ask))
 
     def roots(self) -> set[str]:
         """What the namespaces of both clusters tell their pods to trust."""
@@ -346,10 +360,10 @@ def istiod_without_pods(patient: Patient) -> Generator[None]:
 @contextmanager
 def _served_again(patient: Patient) -> Generator[None]:
     """Wait until istiod serves all that it has served before."""
-    proxies, roots = patient.connected(), patient.roots()
+    roots = patient.roots()
     yield
     patient.until_registry(east="synced", west="synced")
-    patient.until_connected(proxies)
+    patient.until_connected()
     # Written when the lease of the istiod that was killed has ended, half a minute after.
     until("the common root in all namespaces", lambda: patient.roots() == roots)
 
@@ -402,13 +416,12 @@ def port_blocked(cluster: str, port: int) -> Callable[[Patient], AbstractContext
         namespace = patient.live.lab.footprint.netns(cluster)
         table = ("nsenter", f"--net=/run/netns/{namespace}", "iptables", "-w", "-t", "raw")
         rule = ("PREROUTING", "-i", "eth0", "-p", "tcp", "--dport", str(port), "-j", "DROP")
-        proxies = patient.connected()
         subprocess.run([*table, "-I", *rule], check=True)
         try:
             yield
         finally:
             subprocess.run([*table, "-D", *rule], check=True)
-        patient.until_connected(proxies)
+        patient.until_connected()
 
     return blocked
 
