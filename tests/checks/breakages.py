@@ -67,13 +67,13 @@ class Patient:
         return {str(p["proxy"]) for p in self._istiod_says("/debug/syncz")}
 
     def proxies(self) -> set[str]:
-        """Those that there are in both clusters, gateways among them."""
+        """Those that run in both clusters, gateways among them."""
         pods = [p for edits in (self.east, self.west) for p in edits.get("/api/v1/pods")["items"]]
         return {
             "{name}.{namespace}".format_map(pod["metadata"])
             for pod in pods
             for container in (*pod["spec"]["containers"], *pod["spec"].get("initContainers", ()))
-            if container["name"] == "istio-proxy"
+            if container["name"] == "istio-proxy" and pod["status"]["phase"] == "Running"
         }
 
     def until_connected(self) -> None:
