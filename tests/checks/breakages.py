@@ -81,7 +81,7 @@ class Patient:
         until("all proxies connected", lambda: self.connected() == self.proxies(), seconds=240)
 
     def _istiod_says(self, path: str) -> Any:
-        # Not by istioctl, among whose output are now and then words of its port forwarding.
+        # Not by istioctl: on a busy machine its output was seen to go on after the JSON.
         inside = ("-n", "istio-system", "exec", "deploy/istiod", "-c", "discovery", "--")
         ask = ("pilot-discovery", "request", "GET", path)
         return json.loads(self.live.kubectl("east", *inside, *ask))
