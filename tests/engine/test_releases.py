@@ -3,7 +3,6 @@
 import base64
 import gzip
 import json
-import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -83,18 +82,10 @@ def unknow(mesh: LiveMesh, release: str) -> None:
     is that in which things were done, and what came later need not depend on the release."""
     state = mesh.workspace.stack.export_stack()
     assert state.deployment is not None
-    (urn,) = (
-        resource["urn"]
-        for resource in state.deployment["resources"]
-        if resource["type"] == _RELEASE and resource["urn"].endswith(f"::{release}")
-    )
-    subprocess.run(
-        ["pulumi", "state", "remove", urn, "--target-dependents", "--yes", "--non-interactive"],
-        cwd=mesh.workspace.folder,
-        env=mesh.workspace.environment,
-        check=True,
-        stdout=subprocess.PIPE,
-    )
+    urns = [resource["urn"] for resource in state.deployment["resources"]]
+    (urn,) = (urn for urn in urns if urn.endswith(f"{_RELEASE}::{release}"))
+    stack = ("--cwd", str(mesh.workspace.folder), "--stack", mesh.workspace.name)
+    mesh.run("pulumi", "state", "remove", urn, "--target-dependents", "--yes", *stack)
 
 
 def test_a_release_whose_change_was_killed_can_be_changed(killed: LiveMesh) -> None:
