@@ -25,12 +25,14 @@ async def main() -> dict[str, Any]:
     for warning in (*found.warnings, *found.unchecked):
         pulumi.log.warn(str(warning))
 
-    # Costly, and of no use to a refused mesh.
-    from stacks.cluster_stack import ClusterBuilder
-    from stacks.mesh import MeshBuilder
+    # Imported only now: a refused mesh needs none of it, and it takes half a second.
+    if taken:
+        from stacks.cluster_stack import build_cluster
 
-    builder = ClusterBuilder(taken, found.facts) if taken else MeshBuilder(spec, found.facts)
-    return builder.build()
+        return build_cluster(taken, found.facts)
+    from stacks.build import build_mesh
+
+    return build_mesh(spec, found.facts)
 
 
 pulumi.run(main)

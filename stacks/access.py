@@ -25,7 +25,7 @@ class Access:
     ) -> None:
         """`made`: the clusters of this stack's own. `protected`: those that other stacks need, so
         that `destroy` has to stop before anything in them goes."""
-        self._facts, self._made, self._protected = facts, made, protected
+        self._facts, self.made, self._protected = facts, made, protected
         self._providers: dict[str, kubernetes.Provider] = {}
 
     def provider(self, name: str) -> kubernetes.Provider:
@@ -48,8 +48,8 @@ class Access:
             # A changed Secret is changed in place: istiod must never see cacerts vanish.
             enable_secret_mutable=True,
             opts=pulumi.ResourceOptions(
-                depends_on=self._made.needed_in(name)
-                if self._made and name in self._made.clusters
+                depends_on=self.made.needed_in(name)
+                if self.made and name in self.made.clusters
                 else None,
                 protect=name in self._protected,
             ),
@@ -57,16 +57,16 @@ class Access:
 
     def kubeconfig(self, name: str) -> pulumi.Input[str]:
         """Content of a kubeconfig with one context. Holds credentials: a secret."""
-        if self._made and name in self._made.clusters:
-            return self._made.clusters[name].kubeconfig
+        if self.made and name in self.made.clusters:
+            return self.made.clusters[name].kubeconfig
         return self._facts[name].access.kubeconfig
 
     def server(self, reader: Cluster, cluster: Cluster) -> pulumi.Input[str]:
         """URL at which the reader's pods reach the API server of another cluster."""
         if cluster.api_server.server is not None:
             return cluster.api_server.server
-        if self._made and cluster.gke:
-            return self._made.server(reader, cluster)
+        if self.made and cluster.gke:
+            return self.made.server(reader, cluster)
         return self._facts[cluster.name].access.server
 
     def tls_server_name(self, cluster: Cluster) -> str | None:

@@ -1,124 +1,126 @@
 """What the stack tells of the mesh: to people, to `python -m checks`, to other stacks."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pulumi
 
 from components.shared_ca import SharedCA
 from stacks import description, handover
+from stacks.built import Built
 from stacks.picture.mermaid import mermaid
 from stacks.picture.state import State
 from stacks.picture.svg import svg
 from stacks.spec import Cluster
 
-if TYPE_CHECKING:
-    from stacks.mesh import MeshBuilder
 
-
-def of(mesh: "MeshBuilder", ca: SharedCA) -> dict[str, Any]:
+def stack_outputs(built: Built, ca: SharedCA) -> dict[str, Any]:
     """Every output of the stack of a mesh."""
     return {
-        "clusters": {c.name: describe(mesh, c) for c in mesh.spec.clusters},
-        "verified": verified(mesh),
-        "picture": _picture(mesh),
-        "next": _next(mesh),
-        "mesh": _description(mesh, ca),
-        **_handover(mesh, ca),
+        "clusters": {c.name: cluster_outputs(built, c) for c in built.spec.clusters},
+        "verified": verified(built),
+        "picture": _picture(built),
+        "next": _next(built),
+        "mesh": _description(built, ca),
+        **_handover(built, ca),
     }
 
 
-def _handover(mesh: "MeshBuilder", ca: SharedCA) -> dict[str, pulumi.Output[Any]]:
+def _handover(built: Built, ca: SharedCA) -> dict[str, pulumi.Output[Any]]:
     """What the stacks of single clusters need on top of `mesh`: see stacks/handover.py."""
     given = {
         c.name: {
             "certificate": ca.intermediates[c.name].certificate,
             "key": ca.intermediates[c.name].key,
         }
-        for c in mesh.spec.clusters
+        for c in built.spec.clusters
         if c.stack
     }
     if not given:
         return {}
-    return {"handover": pulumi.Output.secret(handover.written(mesh.spec, given))}
+    return {"handover": pulumi.Output.secret(handover.written(built.spec, given))}
 
 
-def _description(mesh: "MeshBuilder", ca: SharedCA) -> pulumi.Output[Any]:
+def _description(built: Built, ca: SharedCA) -> pulumi.Output[Any]:
     """The mesh for programs, `python -m checks` above all: see stacks/description.py."""
     return pulumi.Output.secret(
         {
-            "spec": description.told(mesh.spec),
-            "kubeconfigs": {c.name: mesh.access.kubeconfig(c.name) for c in mesh.spec.clusters},
+            "spec": description.told(built.spec),
+            "kubeconfigs": {c.name: built.access.kubeconfig(c.name) for c in built.spec.clusters},
             "root": ca.root_certificate,
             "servers": {
-                c.name: mesh.access.server(next(iter(mesh.spec.readers_of(c)), c), c)
-                for c in mesh.spec.clusters
+                c.name: built.access.server(next(iter(built.spec.readers_of(c)), c), c)
+                for c in built.spec.clusters
             },
-            "gateways": {n: g.address for n, g in mesh.gateways.items()},
-            "control_planes": {n: d.address for n, d in mesh.discovery.items()},
-            "namespaces": {n: dict(x.labels) for n, x in mesh.shared.namespaces.items()},
+            "gateways": {n: g.address for n, g in built.gateways.items()},
+            "control_planes": {n: d.address for n, d in built.discovery.items()},
+            "namespaces": {n: dict(x.labels) for n, x in built.shared.namespaces.items()},
             "services": {
-                "/".join(n): [p.port for p in x.ports] for n, x in mesh.shared.services.items()
+                "/".join(n): [p.port for p in x.ports] for n, x in built.shared.services.items()
             },
-            "kubernetes": {n: f.kubernetes for n, f in mesh.facts.items() if f.kubernetes},
-            "versions": {v: c.name for v, c in mesh.answering().items()}
-            if mesh.spec.sample.enabled
+            "kubernetes": {n: f.kubernetes for n, f in built.facts.items() if f.kubernetes},
+            "versions": {v: c.name for v, c in built.answering.items()}
+            if built.spec.sample.enabled
             else {},
         }
     )
 
 
-def describe(mesh: "MeshBuilder", cluster: Cluster) -> dict[str, Any]:
+def cluster_outputs(built: Built, cluster: Cluster) -> dict[str, Any]:
+    """What the output `clusters` says of one cluster, for people."""
     described: dict[str, Any] = {
         "role": f"remote of {cluster.primary}" if cluster.primary else "primary",
         "network": cluster.network,
-        "istio": mesh.istio.version,
+        "istio": built.istio.version,
     }
-    if cluster not in mesh.present:
+    if cluster not in built.present:
         return {**described, "stack": cluster.stack}
-    facts = mesh.facts.get(cluster.name)
+    facts = built.facts.get(cluster.name)
     if facts and facts.kubernetes:
         described["kubernetes"] = facts.kubernetes
-    if mesh.made and cluster.gke:
-        described |= mesh.made.describe(cluster)
-    if cluster.name in mesh.gateways:
-        described["gateway"] = mesh.gateways[cluster.name].address
+    if built.access.made and cluster.gke:
+        described |= built.access.made.describe(cluster)
+    if cluster.name in built.gateways:
+        described["gateway"] = built.gateways[cluster.name].address
     if cluster.primary:
-        described["controlPlane"] = mesh.discovery[cluster.primary].address
+        described["controlPlane"] = built.discovery[cluster.primary].address
     return described
 
 
-def _picture(mesh: "MeshBuilder") -> pulumi.Output[dict[str, str]]:
+def _picture(built: Built) -> pulumi.Output[dict[str, str]]:
     """The mesh as SVG and mermaid, with the addresses that it has got."""
-    versions = {n: f.kubernetes for n, f in mesh.facts.items() if f.kubernetes}
+    versions = {n: f.kubernetes for n, f in built.facts.items() if f.kubernetes}
 
     def draw(addresses: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
         state = State(addresses["gateways"], addresses["control_planes"], versions)
-        return {"svg": svg(mesh.spec, state), "mermaid": mermaid(mesh.spec, state)}
+        return {"svg": svg(built.spec, state), "mermaid": mermaid(built.spec, state)}
 
     return pulumi.Output.all(
-        gateways={n: g.address for n, g in mesh.gateways.items()},
-        control_planes={n: d.address for n, d in mesh.discovery.items()},
+        gateways={n: g.address for n, g in built.gateways.items()},
+        control_planes={n: d.address for n, d in built.discovery.items()},
     ).apply(draw)
 
 
-def _next(mesh: "MeshBuilder") -> list[str]:
+def _next(built: Built) -> list[str]:
     """Commands that look further into the mesh, for contexts named as the clusters."""
-    namespace = mesh.istio.namespace
+    namespace = built.istio.namespace
     looks = [
-        f"istioctl --context {p.name} -i {namespace} remote-clusters" for p in mesh.spec.primaries
+        f"istioctl --context {p.name} -i {namespace} remote-clusters" for p in built.spec.primaries
     ]
-    for cluster in mesh.present:
+    for cluster in built.present:
         looks.append(f"istioctl --context {cluster.name} -i {namespace} proxy-status")
     logins = (
-        [x for c in mesh.made.crossings.clusters for x in mesh.made.login(c)] if mesh.made else []
+        [x for c in built.access.made.crossings.clusters for x in built.access.made.login(c)]
+        if built.access.made
+        else []
     )
     return [*logins, *looks, "pulumi stack output --json picture | jq -r .svg > mesh.svg"]
 
 
-def verified(mesh: "MeshBuilder") -> str:
-    if not mesh.spec.sample.enabled:
+def verified(built: Built) -> str:
+    """What the verification covers, for people."""
+    if not built.spec.sample.enabled:
         return "no traffic: isthmus:sample is not enabled"
-    answering = mesh.answering()
+    answering = built.answering
     names = ", ".join(c.name for c in answering.values())
     return f"helloworld {', '.join(answering)} answered from: {names}"

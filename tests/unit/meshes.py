@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from stacks import config
+from stacks.build import build_mesh
 from stacks.kubeconfig import ClusterAccess
-from stacks.mesh import MeshBuilder
 from stacks.preflight.facts import ClusterFacts
 from stacks.problems import MeshRefusedError, Problem
 from stacks.spec import MeshSpec
@@ -57,4 +57,4 @@ def recorded(configured: Mapping[str, Any], **hostnames: str) -> Recording:
     """Everything that a mesh is made of; `hostnames` as in `record`, with `_` for `-`."""
     spec = config.parse(configured)
     named = {name.replace("_", "-"): host for name, host in hostnames.items()}
-    return record(lambda: MeshBuilder(spec, facts(spec)).build(), named)
+    return record(lambda: build_mesh(spec, facts(spec)), named)

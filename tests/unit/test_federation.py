@@ -9,6 +9,7 @@ import pytest
 from components.federated_service import protocol_of
 from components.replicated import ReplicatedPort
 from stacks import config
+from stacks.build import build_mesh
 from stacks.federation import (
     MADE_BY_ISTHMUS,
     FoundNamespace,
@@ -17,7 +18,6 @@ from stacks.federation import (
     contradictions,
     federation,
 )
-from stacks.mesh import MeshBuilder
 from stacks.problems import Problem
 from tests.unit.meshes import cluster, configuration, facts
 from tests.unit.recorder import Recording, record
@@ -49,7 +49,7 @@ def built(inventories: Mapping[str, Inventory], given: dict[str, Any] | None = N
         name: replace(x, inventory=inventories.get(name, Inventory()))
         for name, x in facts(spec).items()
     }
-    return record(lambda: MeshBuilder(spec, known).build())
+    return record(lambda: build_mesh(spec, known))
 
 
 def places(mesh: Recording, kind: str, name: str) -> set[str]:

@@ -9,10 +9,11 @@ import pulumi
 import pytest
 import yaml
 
-from stacks import config, description, handover, read_config
-from stacks.cluster_stack import ClusterBuilder
+from stacks import build, config, description, handover, read_config
+from stacks.build import build_mesh
+from stacks.built import Built
+from stacks.cluster_stack import build_cluster
 from stacks.handover import HandOver
-from stacks.mesh import MeshBuilder
 from stacks.problems import MeshRefusedError
 from tests.unit import meshes
 from tests.unit.recorder import Recording, record
@@ -57,7 +58,7 @@ def taken(configured: Mapping[str, Any]) -> HandOver:
 @pytest.fixture(scope="module")
 def west() -> Recording:
     given = taken(fleet())
-    return record(lambda: ClusterBuilder(given, meshes.facts(given.spec)).build())
+    return record(lambda: build_cluster(given, meshes.facts(given.spec)))
 
 
 def test_the_spec_arrives_whole() -> None:
@@ -83,7 +84,7 @@ def test_a_root_that_is_brought_keeps_its_key() -> None:
 
 def test_the_meshs_stack_makes_nothing_for_a_cluster_with_a_stack() -> None:
     spec = config.parse(fleet())
-    mesh = record(lambda: MeshBuilder(spec, meshes.facts(spec)).build())
+    mesh = record(lambda: build_mesh(spec, meshes.facts(spec)))
     assert {r.name for r in mesh.of_type("kubernetes")} == {"east", "north"}
     about_west = {r.type.rsplit(":", 1)[-1] for r in mesh if "west" in r.name}
     assert about_west == {"PrivateKey", "CertRequest", "LocallySignedCert"}
@@ -128,22 +129,26 @@ def test_no_cluster_is_waited_for_that_may_not_be_up(west: Recording) -> None:
     configured = fleet()
     configured["clusters"][2]["stack"] = "fleet-north"
     given = taken(configured)
-    alone = record(lambda: ClusterBuilder(given, meshes.facts(given.spec)).build())
+    alone = record(lambda: build_cluster(given, meshes.facts(given.spec)))
     script = alone.one("Job", "west-job").inputs["spec"]["template"]["spec"]["containers"][0]
     assert "for v in v1 v2;" in script["command"][2]
 
 
-def test_the_stack_of_a_mesh_with_such_clusters_is_protected_as_long_as_it_has_them() -> None:
+def test_the_stack_of_a_mesh_with_such_clusters_is_protected_as_long_as_it_has_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started, real_start = list[Built](), build.start
+
+    def start(*args: Any, **kwargs: Any) -> Built:
+        started.append(real_start(*args, **kwargs))
+        return started[-1]
+
     def protected(configured: Mapping[str, Any]) -> bool:
         spec = config.parse(configured)
-        builders = list[MeshBuilder]()
-
-        def program() -> None:
-            builders.append(MeshBuilder(spec, meshes.facts(spec)))
-            builders[0].build()
-
-        record(program)
-        return bool(builders[0].access.provider("east")._protect)  # pyright: ignore[reportPrivateUsage]
+        with monkeypatch.context() as patched:
+            patched.setattr(build, "start", start)
+            record(lambda: build_mesh(spec, meshes.facts(spec)))
+        return bool(started[-1].access.provider("east")._protect)  # pyright: ignore[reportPrivateUsage]
 
     assert protected(fleet())
     assert not protected(meshes.two_networks())

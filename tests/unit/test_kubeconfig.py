@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from stacks import config, kubeconfig
+from stacks.build import build_mesh
 from stacks.kubeconfig import KubeconfigError
-from stacks.mesh import MeshBuilder
 from tests.unit import meshes
 from tests.unit.recorder import record
 
@@ -68,7 +68,7 @@ def test_the_certificates_name_goes_with_the_url_into_the_remote_secret(
         name: replace(known, access=replace(known.access, tls_server_name="api"))
         for name, known in meshes.facts(spec).items()
     }
-    mesh = record(lambda: MeshBuilder(spec, facts).build())
+    mesh = record(lambda: build_mesh(spec, facts))
     secret = mesh.one("Secret", "east-reads-west-secret").inputs["stringData"]["west"]
     assert yaml.safe_load(secret)["clusters"][0]["cluster"].get("tls-server-name") == expected
 

@@ -1,0 +1,293 @@
+"""The order in which a mesh is built: a primary, then its gateway, then its remotes.
+
+Outputs feed inputs, so Pulumi's dependency graph follows this order too.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pulumi
+import pulumi_tls as tls
+
+from components import values
+from components.cluster_aware_gateway import NAMES, ClusterAwareGateway
+from components.control_plane_pod import ControlPlanePod
+from components.control_plane_service import INTERNAL, ControlPlaneService
+from components.mesh_member import MeshMember, MeshMemberArgs
+from components.mesh_policy import MeshPolicy
+from components.primary_cluster import PrimaryCluster
+from components.remote_cluster import RemoteCluster
+from components.remote_secret import RemoteSecret, RemoteSecretArgs
+from components.shared_ca import IntermediateCA, SharedCA, SharedCAArgs
+from components.webhooks import Webhooks
+from stacks import outputs, releases
+from stacks.access import Access
+from stacks.built import Built, Discovery
+from stacks.federation import federation
+from stacks.preflight.facts import ClusterFacts
+from stacks.shared_objects import create_shared_objects
+from stacks.spec import Cluster, ControlPlane, MeshSpec
+from stacks.verification import create_sample, verify
+
+if TYPE_CHECKING:
+    from stacks.gke.build import MadeClusters
+
+
+def build_mesh(spec: MeshSpec, facts: Mapping[str, ClusterFacts]) -> dict[str, Any]:
+    """Build every cluster that has no stack of its own. Returns the stack's outputs."""
+    access = Access(facts, _gke_clusters(spec), protected=spec.needed_by_other_stacks)
+    built = start(spec, facts, access, present=spec.in_mesh_stack)
+    ca = _create_shared_ca(spec)
+    build_clusters(built, spec.in_mesh_stack, ca.intermediates)
+    verify(built, built.answering.values(), ca.root_certificate)
+    return outputs.stack_outputs(built, ca)
+
+
+def start(
+    spec: MeshSpec,
+    facts: Mapping[str, ClusterFacts],
+    access: Access,
+    *,
+    present: Sequence[Cluster],
+) -> Built:
+    """The record of a stack of which nothing is built yet."""
+    shared = federation(spec, {name: f.inventory for name, f in facts.items()})
+    return Built(spec, tuple(present), facts, shared, access)
+
+
+def build_clusters(
+    built: Built, clusters: Sequence[Cluster], intermediates: Mapping[str, IntermediateCA]
+) -> None:
+    """Build these clusters, each with its intermediate CA, up to the sample."""
+    spec = built.spec
+    for cluster in clusters:
+        built.members[cluster.name] = _create_member(built, cluster, intermediates[cluster.name])
+    # Primaries first: a remote's inputs are outputs of its primary's gateway.
+    for cluster in sorted(clusters, key=lambda c: c.is_remote):
+        _create_control_plane(built, cluster)
+        if spec.has_gateway(cluster):
+            built.gateways[cluster.name] = _create_gateway(built, cluster)
+        if control_plane := spec.control_plane(cluster):
+            built.discovery[cluster.name] = _expose(built, cluster, control_plane)
+    for cluster in clusters:
+        create_shared_objects(built, cluster)
+    if spec.sample.enabled:
+        for version, cluster in built.sample_versions.items():
+            if cluster in clusters:
+                built.samples[cluster.name] = create_sample(built, cluster, version)
+
+
+def _options_for_charts(
+    built: Built, cluster: Cluster, *depends_on: pulumi.Resource | None
+) -> pulumi.ResourceOptions:
+    """Options of a component that installs charts: the transform sees each of its children."""
+    taking_up = releases.taking_up(cluster.name, built.access.kubeconfig(cluster.name))
+    return pulumi.ResourceOptions.merge(
+        built.options(cluster, *depends_on), pulumi.ResourceOptions(transforms=[taking_up])
+    )
+
+
+def _create_shared_ca(spec: MeshSpec) -> SharedCA:
+    ca = spec.mesh.ca
+    args: SharedCAArgs = {
+        "mesh_id": spec.mesh.id,
+        "clusters": [c.name for c in spec.clusters],
+        "namespace": spec.mesh.istio.namespace,
+        "algorithm": ca.algorithm,
+        "root_days": ca.root_days,
+        "intermediate_days": ca.intermediate_days,
+        "renew_before_days": ca.renew_before_days,
+        "brought": {
+            c.name: {"certificate": c.ca.certificate, "key": pulumi.Output.secret(c.ca.key)}
+            for c in spec.clusters
+            if c.ca
+        },
+    }
+    if ca.root is not None:
+        args["root"] = {"certificate": ca.root.certificate}
+        if ca.root.key is not None:
+            args["root"]["key"] = pulumi.Output.secret(ca.root.key)
+    provider = tls.Provider("tls")
+    return SharedCA(spec.mesh.id, args, pulumi.ResourceOptions(provider=provider))
+
+
+def _create_member(built: Built, cluster: Cluster, intermediate: IntermediateCA) -> MeshMember:
+    args: MeshMemberArgs = {
+        "namespace": built.istio.namespace,
+        "intermediate_ca": intermediate,
+        "is_read": bool(built.spec.readers_of(cluster)),
+        "source": built.charts,
+        "base_values": built.istio.values.base,
+        "leave_nothing_values": built.istio.values.leave_nothing,
+    }
+    if built.spec.mesh.gateways.announced_by == "labels":
+        args["network"] = cluster.network
+    if cluster.primary is not None:
+        args["primary"] = cluster.primary
+    return MeshMember(cluster.name, args, _options_for_charts(built, cluster))
+
+
+def _create_control_plane(built: Built, cluster: Cluster) -> None:
+    """istiod or the way to it, the remote secrets for it, and its webhooks alive."""
+    member = built.members[cluster.name]
+    if cluster.primary is None:
+        istiod = PrimaryCluster(
+            cluster.name,
+            {
+                "cluster": cluster.name,
+                "network": cluster.network,
+                "mesh_id": built.spec.mesh.id,
+                "namespace": built.istio.namespace,
+                "has_remotes": bool(built.spec.remotes_of(cluster)),
+                "injects": cluster.injection == "automatic",
+                "cluster_local": built.spec.mesh.cluster_local,
+                "mesh_networks": _mesh_networks(built.spec),
+                "source": built.charts,
+                "istiod_values": built.istio.values.istiod,
+            },
+            _options_for_charts(built, cluster, member),
+        )
+    else:
+        discovery = built.discovery[cluster.primary]
+        istiod = RemoteCluster(
+            cluster.name,
+            {
+                "cluster": cluster.name,
+                "network": cluster.network,
+                "mesh_id": built.spec.mesh.id,
+                "namespace": built.istio.namespace,
+                "discovery_address": discovery.address,
+                "injects": cluster.injection == "automatic",
+                "source": built.charts,
+                "istiod_values": built.istio.values.istiod,
+            },
+            _options_for_charts(built, cluster, member, discovery.exposed_by),
+        )
+    secrets = [
+        _create_remote_secret(built, reader, cluster, istiod)
+        for reader in built.spec.readers_of(cluster)
+    ]
+    built.webhooks[cluster.name] = Webhooks(
+        cluster.name,
+        {
+            "namespace": built.istio.namespace,
+            "injects": cluster.injection == "automatic",
+            "validates": not cluster.is_remote,
+        },
+        built.options(cluster, istiod, *secrets),
+    )
+    if built.spec.mesh.mtls == "strict" and not cluster.is_remote:
+        MeshPolicy(
+            cluster.name,
+            {"namespace": built.istio.namespace},
+            built.options(cluster, built.webhooks[cluster.name]),
+        )
+
+
+def _mesh_networks(spec: MeshSpec) -> Mapping[str, Any]:
+    gateways = spec.mesh.gateways
+    if gateways.announced_by == "labels":
+        return {}
+    host = f"{NAMES[gateways.pods]}.{spec.mesh.istio.namespace}.svc.cluster.local"
+    return values.mesh_networks(spec.mesh_networks, gateway=host, port=gateways.port)
+
+
+def _create_remote_secret(
+    built: Built, reader: Cluster, cluster: Cluster, istiod: pulumi.Resource
+) -> RemoteSecret:
+    token = built.members[cluster.name].reader_token
+    if token is None:
+        raise AssertionError(f"{reader.name} reads {cluster.name}, which made no token")
+    watching = built.members.get(reader.name)  # none where it is of another stack
+    api_server = cluster.api_server
+    args: RemoteSecretArgs = {
+        "cluster": cluster.name,
+        "server": built.access.server(reader, cluster),
+        "reader_token": token,
+        "namespace": watching.namespace if watching else built.istio.namespace,
+    }
+    if api_server.certificate_authority is not None:
+        args["certificate_authority"] = api_server.certificate_authority
+    elif built.access.made and cluster.gke and api_server.server is None:
+        args["trusts_public"] = not built.access.made.is_near(reader, cluster)
+    if name := built.access.tls_server_name(cluster):
+        args["tls_server_name"] = name
+    return RemoteSecret(
+        f"{reader.name}-reads-{cluster.name}",
+        args,
+        # The reader's ClusterRole comes with the cluster's istiod chart.
+        built.options(reader, watching, istiod),
+    )
+
+
+def _create_gateway(built: Built, cluster: Cluster) -> ClusterAwareGateway:
+    return ClusterAwareGateway(
+        cluster.name,
+        {
+            "cluster": cluster.name,
+            "network": cluster.network,
+            "namespace": built.istio.namespace,
+            "pods": built.spec.mesh.gateways.pods,
+            "port": built.spec.mesh.gateways.port,
+            "annotations": {
+                **_internal_annotations(cluster),
+                **built.spec.mesh.gateways.annotations,
+            },
+            "source_ranges": _callers(built, cluster)
+            if built.spec.mesh.gateways.pods == "own"
+            else (),  # ingress is for more than the mesh
+            "announced_by_label": built.spec.mesh.gateways.announced_by == "labels",
+            "expose_services": built.spec.spans_networks and not cluster.is_remote,
+            "expose_control_plane": built.spec.exposes_control_plane(cluster),
+            "source": built.charts,
+            "gateway_values": built.istio.values.gateway,
+        },
+        _options_for_charts(built, cluster, built.webhooks[cluster.name]),
+    )
+
+
+def _expose(built: Built, cluster: Cluster, control_plane: ControlPlane) -> Discovery:
+    """Make the primary's control plane reachable for its remotes."""
+    if control_plane.exposure == "gateway":
+        gateway = built.gateways[cluster.name]
+        return Discovery(gateway.address, gateway)
+    if control_plane.exposure == "pod-ip":
+        pod = ControlPlanePod(
+            cluster.name,
+            {"namespace": built.istio.namespace},
+            built.options(cluster, built.webhooks[cluster.name]),
+        )
+        return Discovery(pod.address, pod)
+    annotations = dict[str, str]()
+    if control_plane.exposure == "internal-load-balancer":
+        of_cloud = INTERNAL[control_plane.cloud] if control_plane.cloud else {}
+        annotations = {**_internal_annotations(cluster), **of_cloud}
+    service = ControlPlaneService(
+        cluster.name,
+        {
+            "cluster": cluster.name,
+            "namespace": built.istio.namespace,
+            "annotations": {**annotations, **control_plane.annotations},
+            "source_ranges": _callers(built, cluster),
+        },
+        built.options(cluster, built.webhooks[cluster.name]),
+    )
+    return Discovery(service.address, service)
+
+
+def _internal_annotations(cluster: Cluster) -> dict[str, str]:
+    """Annotations of load balancers of a cluster whose peers reach it within Google Cloud."""
+    return dict(INTERNAL["gke"]) if cluster.gke else {}
+
+
+def _callers(built: Built, cluster: Cluster) -> Sequence[str]:
+    """Ranges that the mesh calls a cluster's load balancers from, where that is known."""
+    return built.access.made.crossings.callers(cluster) if built.access.made and cluster.gke else ()
+
+
+def _gke_clusters(spec: MeshSpec) -> "MadeClusters | None":
+    if spec.gcp is None:
+        return None
+    from stacks.gke import build  # costly, and of no use to other meshes
+
+    return build.build(spec, spec.gcp)

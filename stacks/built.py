@@ -1,0 +1,77 @@
+"""What has been built of a mesh. Steps add to it in order; later steps and the outputs read it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pulumi
+
+from components.charts import ChartSource
+from components.cluster_aware_gateway import ClusterAwareGateway
+from components.mesh_member import MeshMember
+from components.sample import Sample
+from components.webhooks import Webhooks
+from stacks.access import Access
+from stacks.federation import Federation
+from stacks.preflight.facts import ClusterFacts
+from stacks.spec import Cluster, Istio, MeshSpec
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """Where remotes reach a primary's control plane."""
+
+    address: pulumi.Output[str]
+    """IP address or host name that answers on istiod's ports."""
+    exposed_by: pulumi.Resource | None
+    """The resource that exposes it; None if another stack owns that resource."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """One stack's part of a mesh. The mappings are by cluster name and grow with each step."""
+
+    spec: MeshSpec
+    """The whole mesh."""
+    present: tuple[Cluster, ...]
+    """Clusters that exist when this stack is updated: its own, and those it depends on."""
+    facts: Mapping[str, ClusterFacts]
+    shared: Federation
+    """Namespaces and Services that every cluster gets."""
+    access: Access
+    members: dict[str, MeshMember] = field(default_factory=dict[str, MeshMember])
+    webhooks: dict[str, Webhooks] = field(default_factory=dict[str, Webhooks])
+    gateways: dict[str, ClusterAwareGateway] = field(default_factory=dict[str, ClusterAwareGateway])
+    discovery: dict[str, Discovery] = field(default_factory=dict[str, Discovery])
+    samples: dict[str, Sample] = field(default_factory=dict[str, Sample])
+
+    @property
+    def istio(self) -> Istio:
+        return self.spec.mesh.istio
+
+    @property
+    def charts(self) -> ChartSource:
+        return ChartSource(self.istio.charts, self.istio.version, self.istio.install)
+
+    @property
+    def sample_versions(self) -> Mapping[str, Cluster]:
+        """Versions of `helloworld` by name, and the cluster that each runs in."""
+        return {f"v{i}": c for i, c in enumerate(self.spec.clusters, 1)}
+
+    @property
+    def answering(self) -> Mapping[str, Cluster]:
+        """Versions of `helloworld` that must answer. Clusters that users inject by hand are left
+        out: their pods get sidecars only after the update."""
+        return {
+            version: cluster
+            for version, cluster in self.sample_versions.items()
+            if cluster.injection == "automatic" and cluster in self.present
+        }
+
+    def options(
+        self, cluster: Cluster, *depends_on: pulumi.Resource | None
+    ) -> pulumi.ResourceOptions:
+        """Options of a component in that cluster. Dependencies that do not exist are skipped."""
+        return pulumi.ResourceOptions(
+            provider=self.access.provider(cluster.name),
+            depends_on=[x for x in depends_on if x is not None],
+        )

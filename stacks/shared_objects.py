@@ -1,0 +1,80 @@
+"""Namespaces and Services that every cluster has, and entries that lead to pods elsewhere."""
+
+from collections.abc import Sequence
+
+import pulumi
+
+from components.federated_service import (
+    FederatedService,
+    GatewayEndpoint,
+    ServicePort,
+    protocol_of,
+)
+from components.replicated import ReplicatedService
+from components.sameness import Sameness
+from stacks.built import Built
+from stacks.federation import MADE_BY_ISTHMUS, ServiceName
+from stacks.spec import Cluster
+
+
+def create_shared_objects(built: Built, cluster: Cluster) -> None:
+    """Create what the cluster lacks of the mesh's shared namespaces and Services."""
+    shared = built.shared
+    if not shared.namespaces:
+        return
+    same = Sameness(
+        cluster.name,
+        {
+            "namespaces": {
+                name: namespace.labels
+                for name, namespace in shared.namespaces.items()
+                if cluster.name not in namespace.stands_in
+            },
+            "services": [
+                ReplicatedService(*name, service.ports, service.selector)
+                for name, service in shared.services.items()
+                if cluster.name not in service.stands_in
+            ],
+            "mark": {MADE_BY_ISTHMUS: built.spec.mesh.id},
+        },
+        built.options(cluster, built.members[cluster.name]),
+    )
+    for name, service in shared.services.items():
+        ports = [
+            ServicePort(p.port, p.name, protocol_of(p.name, p.app_protocol))
+            for p in service.ports
+            if p.protocol == "TCP"  # a ServiceEntry has no other
+        ]
+        create_entries(built, cluster, name, ports, service.runs_in, same)
+
+
+def create_entries(
+    built: Built,
+    cluster: Cluster,
+    service: ServiceName,
+    ports: Sequence[ServicePort],
+    runs_in: Sequence[str],
+    after: pulumi.Resource,
+) -> None:
+    """Enter the gateways of other clusters, where control planes do not watch those clusters.
+
+    Args:
+        runs_in: names of the clusters that have pods for the Service.
+        after: what creates the Service itself.
+    """
+    if built.spec.mesh.discovery != "entries":
+        return
+    elsewhere = {
+        other.name: GatewayEndpoint(
+            built.gateways[other.name].address, built.spec.mesh.gateways.port, other.network
+        )
+        for other in built.spec.clusters
+        if other.name in runs_in and other.name != cluster.name
+    }
+    if elsewhere:
+        namespace, name = service
+        FederatedService(
+            f"{cluster.name}-{namespace}-{name}",
+            {"namespace": namespace, "service": name, "ports": ports, "elsewhere": elsewhere},
+            built.options(cluster, after, built.webhooks[cluster.name]),
+        )

@@ -1,0 +1,88 @@
+"""The sample in every cluster, and the requests that prove the mesh."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+
+import pulumi
+
+from components import sample
+from components.federated_service import ServicePort
+from components.sample import Sample
+from components.verification import Verification
+from stacks.built import Built
+from stacks.shared_objects import create_entries
+from stacks.spec import Cluster
+
+
+def create_sample(built: Built, cluster: Cluster, version: str) -> Sample:
+    """Install `helloworld` and its client. `version` names the cluster in every answer."""
+    created = Sample(
+        cluster.name,
+        {
+            "version": version,
+            "is_primary": not cluster.is_remote,
+            "injects": cluster.injection == "automatic",
+        },
+        built.options(cluster, built.webhooks[cluster.name]),
+    )
+    create_entries(
+        built,
+        cluster,
+        (sample.NAMESPACE, sample.SERVICE),
+        [ServicePort(sample.PORT, "http", "HTTP")],
+        [c.name for c in built.answering.values()],
+        created,
+    )
+    return created
+
+
+def verify(
+    built: Built,
+    callers: Iterable[Cluster],
+    root: pulumi.Output[str],
+    job: str = "verify-mesh",
+) -> None:
+    """Send requests from each caller to every version that must answer there.
+
+    Args:
+        root: PEM text of the mesh's root certificate; another root makes the requests run again.
+        job: name of the Job, unique among the stacks that verify from one cluster.
+    """
+    if not built.spec.sample.enabled:
+        return
+    fingerprint = _fingerprint(built, root)
+    for cluster in callers:
+        Verification(
+            cluster.name,
+            {
+                "cluster": cluster.name,
+                "job": job,
+                "control_plane": built.spec.control_plane_of(cluster),
+                "versions": {
+                    v: c.name
+                    for v, c in built.answering.items()
+                    if c == cluster or not built.spec.is_local(sample.NAMESPACE, sample.SERVICE)
+                },
+                "fingerprint": fingerprint,
+            },
+            built.options(cluster, *built.samples.values(), *built.gateways.values()),
+        )
+
+
+def _fingerprint(built: Built, root: pulumi.Output[str]) -> pulumi.Output[str]:
+    """A hash of all that traffic depends on: the spec, addresses and the shared root."""
+    clusters = [
+        {k: v for k, v in asdict(c).items() if k not in ("kubeconfig", "context", "gke", "ca")}
+        for c in built.present
+    ]
+    mesh = {k: v for k, v in asdict(built.spec.mesh).items() if k != "ca"}
+    plain = json.dumps([clusters, mesh], sort_keys=True, default=str)
+
+    def digest(parts: Sequence[str]) -> str:
+        return hashlib.sha256("\n".join([plain, *parts]).encode()).hexdigest()[:16]
+
+    return pulumi.Output.all(
+        root, *(x.address for x in (*built.gateways.values(), *built.discovery.values()))
+    ).apply(digest)
