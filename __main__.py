@@ -4,9 +4,11 @@ from typing import Any
 
 import pulumi
 
+import preflight
 from components.ownership import this_stack
-from stacks import config, preflight, read_config
-from stacks.problems import MeshRefusedError
+from spec import config
+from spec.problems import MeshRefusedError
+from stacks import read_config
 
 
 async def main() -> dict[str, Any]:

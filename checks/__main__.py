@@ -16,7 +16,7 @@ from checks import report
 from checks.model import Result, Status
 from checks.picture import draw
 from checks.run import run
-from stacks.description import Description
+from spec.description import Description
 
 _PAUSE_SECONDS = 2
 _WAIT_SECONDS = 300

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from stacks.cluster_api import ClusterApi, UnansweredError, connection_failure
+from kube.api import ClusterApi, UnansweredError, connection_failure
 
 _COMMAND_SECONDS = 12
 _HANDSHAKE_SECONDS = 6

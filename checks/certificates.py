@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from stacks.rules.certificates import read as read
-from stacks.rules.certificates import signs as signs
+from spec.rules.certificates import read as read
+from spec.rules.certificates import signs as signs
 
 Certificate = x509.Certificate
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from checks.api import Container
 from checks.view import Json, View
-from stacks.cluster_api import UnansweredError
+from kube.api import UnansweredError
 
 _CONTAINER = "discovery"
 

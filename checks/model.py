@@ -6,8 +6,8 @@ from enum import StrEnum
 from typing import Literal
 
 from checks.view import Mesh, View
-from stacks.picture.state import Part
-from stacks.spec import Cluster, MeshSpec
+from picture.state import Part
+from spec.mesh import Cluster, MeshSpec
 
 
 class Status(StrEnum):

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from checks.model import Result, Status
-from stacks.description import Description
-from stacks.picture.mermaid import mermaid
-from stacks.picture.state import State
-from stacks.picture.svg import svg
+from picture.mermaid import mermaid
+from picture.state import State
+from picture.svg import svg
+from spec.description import Description
 
 
 def draw(description: Description, results: Sequence[Result], kind: str) -> str:

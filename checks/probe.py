@@ -8,7 +8,7 @@ from typing import Any
 
 from checks.api import Container, PodApi, Ran, Served, Server
 from components.sample import CLIENT_IMAGE
-from stacks.cluster_api import UnansweredError
+from kube.api import UnansweredError
 
 _CONTAINER = "probe"
 _STARTS_WITHIN = 20

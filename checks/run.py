@@ -21,8 +21,8 @@ from checks.sections import (
     trust,
 )
 from checks.view import Mesh, View
-from stacks.cluster_api import UnansweredError
-from stacks.description import Description
+from kube.api import UnansweredError
+from spec.description import Description
 
 # Sections in the order in which one thing needs another: `needs` leads backwards only.
 CHECKS: tuple[Check, ...] = tuple(

@@ -8,9 +8,9 @@ from typing import Any, cast
 from checks.api import Container, PodApi, Ran, Served, Server
 from checks.once import Once
 from checks.probe import Probe
-from stacks.cluster_api import UnansweredError
-from stacks.description import Description
-from stacks.spec import Cluster, MeshSpec
+from kube.api import UnansweredError
+from spec.description import Description
+from spec.mesh import Cluster, MeshSpec
 
 Json = Mapping[str, Any]
 

@@ -7,7 +7,7 @@ from checks.api import Server
 from checks.view import Mesh, View
 from components import sample
 from components.cluster_aware_gateway import NAMES
-from stacks.cluster_api import UnansweredError
+from kube.api import UnansweredError
 
 ISTIOD_PORTS = (15012, 15017)
 """At which remotes reach a control plane: xDS and CA, webhooks."""

@@ -1,0 +1,1 @@
+"""Configuration in; spec, components and outputs in that order."""

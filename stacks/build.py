@@ -20,17 +20,18 @@ from components.remote_cluster import RemoteCluster
 from components.remote_secret import RemoteSecret, RemoteSecretArgs
 from components.shared_ca import IntermediateCA, SharedCA, SharedCAArgs
 from components.webhooks import Webhooks
-from stacks import outputs, releases
-from stacks.access import Access
+from preflight.facts import ClusterFacts
+from spec.mesh import Cluster, ControlPlane, MeshSpec
+from spec.shared import federation
+from stacks import interrupted_releases as releases
+from stacks import outputs
 from stacks.built import Built, Discovery
-from stacks.federation import federation
-from stacks.preflight.facts import ClusterFacts
+from stacks.connections import Access
 from stacks.shared_objects import create_shared_objects
-from stacks.spec import Cluster, ControlPlane, MeshSpec
 from stacks.verification import create_sample, verify
 
 if TYPE_CHECKING:
-    from stacks.gke.build import MadeClusters
+    from stacks.gke import MadeClusters
 
 
 def build_mesh(spec: MeshSpec, facts: Mapping[str, ClusterFacts]) -> dict[str, Any]:
@@ -288,6 +289,6 @@ def _callers(built: Built, cluster: Cluster) -> Sequence[str]:
 def _gke_clusters(spec: MeshSpec) -> "MadeClusters | None":
     if spec.gcp is None:
         return None
-    from stacks.gke import build  # costly, and of no use to other meshes
+    from stacks.gke import create_clusters  # costly, and of no use to other meshes
 
-    return build.build(spec, spec.gcp)
+    return create_clusters(spec, spec.gcp)

@@ -10,10 +10,10 @@ from components.cluster_aware_gateway import ClusterAwareGateway
 from components.mesh_member import MeshMember
 from components.sample import Sample
 from components.webhooks import Webhooks
-from stacks.access import Access
-from stacks.federation import Federation
-from stacks.preflight.facts import ClusterFacts
-from stacks.spec import Cluster, Istio, MeshSpec
+from preflight.facts import ClusterFacts
+from spec.mesh import Cluster, Istio, MeshSpec
+from spec.shared import Federation
+from stacks.connections import Access
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ from typing import Any
 import pulumi
 
 from components.shared_ca import IntermediateCA
+from preflight.facts import ClusterFacts
 from stacks import outputs
-from stacks.access import Access
 from stacks.build import build_clusters, start
 from stacks.built import Discovery
+from stacks.connections import Access
 from stacks.handover import HandOver
-from stacks.preflight.facts import ClusterFacts
 from stacks.verification import verify
 
 

@@ -1,6 +1,6 @@
 """What the mesh's stack hands to the stacks of single clusters, by two of its outputs.
 
-`mesh` describes the mesh (stacks/description.py); `handover` has what only a builder needs. Both
+`mesh` describes the mesh (spec/description.py); `handover` has what only a builder needs. Both
 are secrets as a whole. One way only: nothing that a cluster's stack makes is asked for here.
 """
 
@@ -11,9 +11,9 @@ from typing import Any
 import pulumi
 from pydantic import TypeAdapter, ValidationError
 
-from stacks.description import Description
-from stacks.problems import MeshRefusedError, Problem
-from stacks.spec import Cluster, ExtraValues, MeshSpec
+from spec.description import Description
+from spec.mesh import Cluster, ExtraValues, MeshSpec
+from spec.problems import MeshRefusedError, Problem
 
 PATH = "isthmus:meshStack"
 _VALUES = TypeAdapter(ExtraValues)

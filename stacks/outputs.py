@@ -6,12 +6,13 @@ from typing import Any
 import pulumi
 
 from components.shared_ca import SharedCA
-from stacks import description, handover
+from picture.mermaid import mermaid
+from picture.state import State
+from picture.svg import svg
+from spec import description
+from spec.mesh import Cluster
+from stacks import handover
 from stacks.built import Built
-from stacks.picture.mermaid import mermaid
-from stacks.picture.state import State
-from stacks.picture.svg import svg
-from stacks.spec import Cluster
 
 
 def stack_outputs(built: Built, ca: SharedCA) -> dict[str, Any]:
@@ -42,7 +43,7 @@ def _handover(built: Built, ca: SharedCA) -> dict[str, pulumi.Output[Any]]:
 
 
 def _description(built: Built, ca: SharedCA) -> pulumi.Output[Any]:
-    """The mesh for programs, `python -m checks` above all: see stacks/description.py."""
+    """The mesh for programs, `python -m checks` above all: see spec/description.py."""
     return pulumi.Output.secret(
         {
             "spec": description.told(built.spec),

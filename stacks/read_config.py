@@ -4,7 +4,7 @@ from typing import Any
 
 import pulumi
 
-from stacks.problems import MeshRefusedError, Problem
+from spec.problems import MeshRefusedError, Problem
 
 _KEYS = ("mesh", "clusters", "sample", "namespaces", "services", "gcp")
 

@@ -12,9 +12,9 @@ from components.federated_service import (
 )
 from components.replicated import ReplicatedService
 from components.sameness import Sameness
+from spec.mesh import Cluster
+from spec.shared import MADE_BY_ISTHMUS, ServiceName
 from stacks.built import Built
-from stacks.federation import MADE_BY_ISTHMUS, ServiceName
-from stacks.spec import Cluster
 
 
 def create_shared_objects(built: Built, cluster: Cluster) -> None:

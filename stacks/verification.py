@@ -11,9 +11,9 @@ from components import sample
 from components.federated_service import ServicePort
 from components.sample import Sample
 from components.verification import Verification
+from spec.mesh import Cluster
 from stacks.built import Built
 from stacks.shared_objects import create_entries
-from stacks.spec import Cluster
 
 
 def create_sample(built: Built, cluster: Cluster, version: str) -> Sample:

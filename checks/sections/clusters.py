@@ -6,8 +6,8 @@ from email.utils import parsedate_to_datetime
 
 from checks.model import Check, Finding, failed, ok, warning
 from checks.view import Json, Mesh, View
-from stacks.cluster_api import UnansweredError
-from stacks.picture.state import Part
+from kube.api import UnansweredError
+from picture.state import Part
 
 _SKEW_SECONDS = 10
 

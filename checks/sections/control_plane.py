@@ -7,7 +7,7 @@ from checks.api import UnreachedError
 from checks.model import Check, Finding, failed, ok, primaries, remotes, skipped, warning
 from checks.view import Mesh, View
 from components.control_plane_service import NAME as SERVICE
-from stacks.picture.state import Part
+from picture.state import Part
 
 
 def _ready(_mesh: Mesh, view: View) -> Iterator[Finding]:

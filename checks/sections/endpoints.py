@@ -9,8 +9,8 @@ from checks import istiod, ways
 from checks.api import Container
 from checks.model import Check, Finding, failed, ok, skipped
 from checks.view import Json, Mesh, View
-from stacks.cluster_api import UnansweredError
-from stacks.picture.state import Part
+from kube.api import UnansweredError
+from picture.state import Part
 
 _PROXY = "istio-proxy"
 _DOMAIN = "svc.cluster.local"

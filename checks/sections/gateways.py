@@ -6,8 +6,8 @@ from checks import istiod, ways
 from checks.api import UnreachedError
 from checks.model import Check, Finding, between_networks, failed, ok, warning, with_gateway
 from checks.view import Mesh, View
-from stacks.picture.state import Part
-from stacks.spec import Cluster, MeshSpec
+from picture.state import Part
+from spec.mesh import Cluster, MeshSpec
 
 _NETWORK = "topology.istio.io/network"
 _PORT = "networking.istio.io/gatewayPort"

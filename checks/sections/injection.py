@@ -9,8 +9,8 @@ from checks.view import Json, Mesh, View
 from components.sample import CLIENT_IMAGE
 from components.values import injection_path
 from components.webhooks import injector_name
-from stacks.cluster_api import UnansweredError
-from stacks.picture.state import Part
+from kube.api import UnansweredError
+from picture.state import Part
 
 _WEBHOOKS = "/apis/admissionregistration.k8s.io/v1"
 _PROXY = "istio-proxy"

@@ -13,8 +13,8 @@ from checks import istiod
 from checks.api import PodApi
 from checks.model import Check, Finding, failed, ok, primaries, readers, skipped, warning
 from checks.view import Json, Mesh, View
-from stacks.cluster_api import UnansweredError
-from stacks.picture.state import Part
+from kube.api import UnansweredError
+from picture.state import Part
 
 _LABEL = "istio/multiCluster"
 _PREFIX = "istio-remote-secret-"

@@ -9,7 +9,7 @@ import yaml
 from checks import ways
 from checks.model import Check, Finding, failed, ok, primaries, warning
 from checks.view import Json, Mesh, View
-from stacks.picture.state import Part
+from picture.state import Part
 
 _RULES = "/apis/networking.istio.io/v1/destinationrules"
 _DOMAIN = "svc.cluster.local"

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from checks import ways
 from checks.model import Check, Finding, failed, ok
 from checks.view import Json, Mesh, View
-from stacks.picture.state import Part
-from stacks.spec import Cluster, MeshSpec
+from picture.state import Part
+from spec.mesh import Cluster, MeshSpec
 
 _NETWORK = "topology.istio.io/network"
 

@@ -7,7 +7,7 @@ from checks.api import Container
 from checks.model import Check, Finding, failed, ok, skipped
 from checks.view import Mesh, View
 from components import sample
-from stacks.picture.state import Part
+from picture.state import Part
 
 _SECONDS = 8
 

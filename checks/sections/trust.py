@@ -15,7 +15,7 @@ from checks.api import UnreachedError
 from checks.certificates import Certificate
 from checks.model import Check, Finding, between_networks, every, failed, ok, skipped, warning
 from checks.view import Mesh, View
-from stacks.picture.state import Part
+from picture.state import Part
 
 _FILES = ("ca-cert.pem", "ca-key.pem", "root-cert.pem", "cert-chain.pem")
 _AGAIN = (

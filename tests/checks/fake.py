@@ -9,9 +9,9 @@ from checks.model import Finding
 from checks.probe import Probe
 from checks.run import CHECKS
 from checks.view import Mesh, View
-from stacks import config
-from stacks.cluster_api import UnansweredError
-from stacks.description import Description
+from kube.api import UnansweredError
+from spec import config
+from spec.description import Description
 from tests.authorities import Authority
 from tests.unit.meshes import two_networks
 

@@ -7,7 +7,7 @@ import pytest
 from kubernetes.stream.ws_client import ERROR_CHANNEL
 
 from checks.api import Container, PodApi, Ran
-from stacks.cluster_api import UnansweredError
+from kube.api import UnansweredError
 
 SLEEP = Container("sample", "sleep-1", "sleep")
 

@@ -12,7 +12,7 @@ from checks.run import run
 from lab import toolchain
 from lab.lab import Lab
 from lab.spec import parse
-from stacks.description import Description
+from spec.description import Description
 from tests.authorities import Authority, text
 from tests.checks.breakages import BREAKAGES, Breakage, Patient
 from tests.mesh.live import LiveMesh

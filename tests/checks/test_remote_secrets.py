@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from checks.model import Status
-from stacks.picture.state import Part
+from picture.state import Part
 from tests.checks import fake
 
 _NAME = "istio-remote-secret-west"

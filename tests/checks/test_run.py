@@ -15,7 +15,7 @@ from checks.model import Finding, Status, ok
 from checks.picture import draw
 from checks.run import CHECKS, run
 from checks.view import Mesh, View
-from stacks.description import Description
+from spec.description import Description
 from tests.checks import fake
 
 

@@ -10,11 +10,11 @@ import pytest
 import yaml
 from kubernetes import client, config
 
+import preflight
 from components.ownership import STACK
-from stacks import config as configuration
-from stacks import preflight
-from stacks.preflight.facts import Examination
-from stacks.problems import MeshRefusedError, Problem
+from preflight.facts import Examination
+from spec import config as configuration
+from spec.problems import MeshRefusedError, Problem
 from tests.engine.alone import alone, mesh_of
 from tests.engine.cluster import Cluster
 from tests.mesh.live import LiveMesh

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from components.ownership import STACK
-from stacks import releases
+from stacks import interrupted_releases as releases
 from tests.checks.edits import until
 from tests.engine.alone import alone, mesh_of
 from tests.engine.cluster import Cluster

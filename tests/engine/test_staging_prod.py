@@ -22,8 +22,8 @@ _MADE = {"staging": 82, "prod": 121}
 _CLUSTERS = """
 import json
 from pathlib import Path
-from stacks import config
-from stacks.gke.build import build
+from spec import config
+from stacks import gke
 
 spec = config.parse(json.loads(Path("configuration.json").read_text()))
 build(spec, spec.gcp)

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from stacks.spec import Cluster, MeshSpec
+from spec.mesh import Cluster, MeshSpec
 from tests.mesh.live import LiveMesh
 
 

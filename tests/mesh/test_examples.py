@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from stacks import config
-from stacks.spec import Cluster, MeshSpec
+from spec import config
+from spec.mesh import Cluster, MeshSpec
 from tests.mesh import api_servers, by_hand, cluster_local, exposures, primaries, sharing
 from tests.mesh.conftest import MakeMesh
 from tests.mesh.live import LiveMesh

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from stacks import config
+from kube.kubeconfig import ClusterAccess
+from preflight.facts import ClusterFacts
+from spec import config
+from spec.mesh import MeshSpec
+from spec.problems import MeshRefusedError, Problem
 from stacks.build import build_mesh
-from stacks.kubeconfig import ClusterAccess
-from stacks.preflight.facts import ClusterFacts
-from stacks.problems import MeshRefusedError, Problem
-from stacks.spec import MeshSpec
 from tests.unit.recorder import Recording, record
 
 

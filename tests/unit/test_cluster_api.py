@@ -14,7 +14,7 @@ import pytest
 import yaml
 from kubernetes.config import kube_config
 
-from stacks.cluster_api import ClusterApi
+from kube.api import ClusterApi
 
 
 class _Echo(http.server.BaseHTTPRequestHandler):

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from stacks import config
-from stacks.problems import MeshRefusedError, Problem
+from spec import config
+from spec.problems import MeshRefusedError, Problem
 from tests.unit.meshes import cluster, configuration, two_networks
 
 

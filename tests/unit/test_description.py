@@ -4,8 +4,8 @@ import json
 from dataclasses import fields
 from typing import Any
 
-from stacks import config
-from stacks.description import Description, told
+from spec import config
+from spec.description import Description, told
 from tests.unit.meshes import two_networks
 
 _KEY = "-----BEGIN PRIVATE KEY-----"

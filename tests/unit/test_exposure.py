@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from stacks import config
-from stacks.problems import MeshRefusedError
+from spec import config
+from spec.problems import MeshRefusedError
 from tests.unit import meshes
 from tests.unit.meshes import cluster, configuration
 

@@ -8,9 +8,9 @@ import pytest
 
 from components.federated_service import protocol_of
 from components.replicated import ReplicatedPort
-from stacks import config
-from stacks.build import build_mesh
-from stacks.federation import (
+from spec import config
+from spec.problems import Problem
+from spec.shared import (
     MADE_BY_ISTHMUS,
     FoundNamespace,
     FoundService,
@@ -18,7 +18,7 @@ from stacks.federation import (
     contradictions,
     federation,
 )
-from stacks.problems import Problem
+from stacks.build import build_mesh
 from tests.unit.meshes import cluster, configuration, facts
 from tests.unit.recorder import Recording, record
 

@@ -12,7 +12,7 @@ import yaml
 
 from lab.plugins import diff, gcp
 from lab.plugins.sdk_types import SdkTypes
-from stacks import config
+from spec import config
 from tests.unit import meshes
 from tests.unit.recorder import Recorded, Recording
 
@@ -437,7 +437,7 @@ import sys
 from tests.unit import meshes
 meshes.recorded(meshes.two_networks())
 print(any(m.startswith("pulumi_gcp") for m in sys.modules))
-import stacks.gke.build
+import stacks.gke
 print(any(m.startswith("pulumi_gcp") for m in sys.modules))
 """
     done = subprocess.run(

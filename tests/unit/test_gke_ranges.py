@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from stacks.gke.ranges import KINDS, ClusterRanges, overlaps, plan
-from stacks.gke.spec import Gke, GkeRanges, GoogleCloud
+from spec.gke import Gke, GkeRanges, GoogleCloud
+from spec.gke_ranges import KINDS, ClusterRanges, overlaps, plan
 
 CLOUD = GoogleCloud(project="example", ranges="10.64.0.0/12")
 

@@ -9,12 +9,13 @@ import pulumi
 import pytest
 import yaml
 
-from stacks import build, config, description, handover, read_config
+from spec import config, description
+from spec.problems import MeshRefusedError
+from stacks import build, handover, read_config
 from stacks.build import build_mesh
 from stacks.built import Built
 from stacks.cluster_stack import build_cluster
 from stacks.handover import HandOver
-from stacks.problems import MeshRefusedError
 from tests.unit import meshes
 from tests.unit.recorder import Recording, record
 

@@ -8,8 +8,8 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from components.shared_ca import SharedCA, SharedCAArgs
-from stacks import config, description
-from stacks.problems import Problem
+from spec import config, description
+from spec.problems import Problem
 from tests.authorities import DAY, SIGNS_NOTHING, Authority, new_key, text
 from tests.unit.meshes import recorded, refused, two_networks
 from tests.unit.recorder import Recording, record

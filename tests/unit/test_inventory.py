@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from stacks import config
-from stacks.cluster_api import UnansweredError
-from stacks.federation import MADE_BY_ISTHMUS, Inventory
-from stacks.preflight import services
-from stacks.problems import MeshRefusedError
+from kube.api import UnansweredError
+from preflight import services
+from spec import config
+from spec.problems import MeshRefusedError
+from spec.shared import MADE_BY_ISTHMUS, Inventory
 from tests.unit.meshes import cluster, configuration, facts
 
 CART = ("shop", "cart")

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from stacks import config, kubeconfig
+from kube import kubeconfig
+from kube.kubeconfig import KubeconfigError
+from spec import config
 from stacks.build import build_mesh
-from stacks.kubeconfig import KubeconfigError
 from tests.unit import meshes
 from tests.unit.recorder import record
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from stacks import config
-from stacks.picture import gallery, words
-from stacks.picture.layout import Box, Point, lay_out, text_width
-from stacks.picture.mermaid import mermaid
-from stacks.picture.state import Part, State
-from stacks.picture.svg import DARK, LIGHT, svg
-from stacks.spec import MeshSpec
+from picture import gallery, words
+from picture.layout import Box, Point, lay_out, text_width
+from picture.mermaid import mermaid
+from picture.state import Part, State
+from picture.svg import DARK, LIGHT, svg
+from spec import config
+from spec.mesh import MeshSpec
 from tests.unit import meshes
 from tests.unit.meshes import cluster, configuration
 

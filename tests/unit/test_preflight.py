@@ -20,14 +20,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+import preflight
 from components.ownership import STACK
-from stacks import config, preflight
-from stacks.kubeconfig import ClusterAccess
-from stacks.preflight import charts as istio_charts
-from stacks.preflight.facts import Examination
-from stacks.problems import MeshRefusedError, Problem
-from stacks.rules import kubeconfigs
-from stacks.spec import MeshSpec, Ranges
+from kube.kubeconfig import ClusterAccess
+from preflight import charts as istio_charts
+from preflight.facts import Examination
+from spec import config
+from spec.mesh import MeshSpec, Ranges
+from spec.problems import MeshRefusedError, Problem
+from spec.rules import kubeconfigs
 from tests.unit.meshes import cluster, configuration
 
 _LISTS = {

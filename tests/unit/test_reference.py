@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 import yaml
 
-from stacks import reference
+from spec import reference
 
 _PROJECT = Path(__file__).parents[2]
 _EXAMPLES = sorted([*_PROJECT.glob("Pulumi.*.yaml"), *_PROJECT.glob("examples/Pulumi.*.yaml")])
@@ -20,7 +20,7 @@ _EXAMPLES = sorted([*_PROJECT.glob("Pulumi.*.yaml"), *_PROJECT.glob("examples/Pu
     ids=["page", "editor schema"],
 )
 def test_what_is_committed_is_what_the_types_generate(file: Path, made: Any) -> None:
-    assert file.read_text() == made(), "run: python -m stacks.reference"
+    assert file.read_text() == made(), "run: python -m spec.reference"
 
 
 def test_the_project_declares_the_keys_that_the_types_have() -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from stacks import config, rules
-from stacks.problems import MeshRefusedError, Problem
+from spec import config, rules
+from spec.problems import MeshRefusedError, Problem
 from tests.unit.meshes import cluster, configuration, two_networks
 
 

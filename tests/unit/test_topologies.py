@@ -1,6 +1,6 @@
 """Claims about what follows from roles and networks."""
 
-from stacks import config
+from spec import config
 from tests.unit import meshes
 from tests.unit.meshes import cluster, configuration
 

@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from stacks import config
-from stacks.problems import MeshRefusedError, Problem
+from spec import config
+from spec.problems import MeshRefusedError, Problem
 from tests.authorities import DAY, SIGNS_NOTHING, Key, certificate, new_key, text
 from tests.unit.meshes import refused, two_networks
 

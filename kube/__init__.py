@@ -1,0 +1,1 @@
+"""How to talk to a Kubernetes cluster: kubeconfigs and API servers."""

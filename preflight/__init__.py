@@ -1,0 +1,85 @@
+"""What is asked of the world before anything changes: kubeconfigs, API servers, charts."""
+
+from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from kube.kubeconfig import ClusterAccess
+from preflight.ask import ask
+from preflight.charts import missing_charts
+from preflight.facts import ClusterFacts, Examination
+from preflight.reach import read_access
+from preflight.services import with_inventories
+from spec import rules
+from spec.mesh import Cluster, MeshSpec
+from spec.problems import Problem, refuse
+from spec.rules import kubeconfigs, ranges
+
+
+def examine(spec: MeshSpec, stack: str, builds: Collection[Cluster] | None = None) -> Examination:
+    """Look at the mesh, and at the clusters that the stack builds and that exist.
+
+    Args:
+        stack: the stack's mark (components/ownership.py).
+        builds: the clusters that it builds; all that have no stack of their own if left out. Of the
+            others there are facts, but they are not asked.
+
+    Raises:
+        MeshRefusedError: with everything in the configuration, the kubeconfigs, the clusters and
+            the charts that is not as it must be.
+    """
+    read = {
+        i: read_access(i, cluster, cluster.kubeconfig)
+        for i, cluster in enumerate(spec.clusters)
+        if cluster.kubeconfig is not None
+    }
+    accesses = {i: x for i, x in read.items() if isinstance(x, ClusterAccess)}
+    with ThreadPoolExecutor(8) as pool:
+        charts = pool.submit(lambda: list(missing_charts(spec.mesh.istio)))
+        asked = {
+            i: pool.submit(ask, spec, i, spec.clusters[i], access, stack)
+            for i, access in accesses.items()
+            if spec.clusters[i] in (spec.in_mesh_stack if builds is None else builds)
+        }
+        answers = {i: answer.result() for i, answer in asked.items()}
+    problems = [
+        *rules.broken(spec),
+        *(x for x in read.values() if isinstance(x, Problem)),
+        *kubeconfigs.unfit(spec, accesses),
+        *(p for a in answers.values() for p in a.problems),
+        *charts.result(),
+    ]
+    # What two clusters are to each other, some of it known from the configuration already.
+    facts = {i: a.facts for i, a in answers.items()}
+    between = [*_one_cluster_twice(spec, facts), *_overlaps(spec, facts)]
+    warnings = refuse([*problems, *(p for p in between if p not in problems)])
+    by_name = {spec.clusters[i].name: known for i, known in facts.items()}
+    return Examination(
+        facts={
+            **{spec.clusters[i].name: ClusterFacts(x, None) for i, x in accesses.items()},
+            **with_inventories(spec, by_name),
+        },
+        warnings=warnings,
+        unchecked=tuple(
+            f"cluster {spec.clusters[i].name} could not be asked for {a.unchecked}"
+            for i, a in answers.items()
+            if a.unchecked
+        ),
+    )
+
+
+def _one_cluster_twice(spec: MeshSpec, facts: Mapping[int, ClusterFacts]) -> Iterator[Problem]:
+    first: dict[str, int] = {}
+    for i, known in facts.items():
+        if known.uid is None:
+            continue
+        one = first.setdefault(known.uid, i)
+        # The same URL has been told already.
+        if one != i and known.access.server != facts[one].access.server:
+            yield kubeconfigs.one_cluster_twice(spec, one, i, "by the UID of its kube-system")
+
+
+def _overlaps(spec: MeshSpec, facts: Mapping[int, ClusterFacts]) -> Iterator[Problem]:
+    told = {spec.clusters[i].name: known.pods for i, known in facts.items()}
+    yield from ranges.overlaps(
+        spec, {c.name: c.ranges.pods or told.get(c.name, ()) for c in spec.clusters}
+    )

@@ -1,0 +1,176 @@
+"""What is asked of each cluster's API server, as the user of its kubeconfig.
+
+A question that is refused or that finds nobody is no error: the cluster is then unchecked in this
+point, and that is said. A cluster that cannot be reached at all, or does not know the user, is one:
+its part of the mesh could neither be previewed nor built.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
+from typing import TypeVar
+
+from kube.api import ClusterApi, UnansweredError
+from kube.kubeconfig import ClusterAccess
+from preflight import balancers, foreign
+from preflight.facts import ClusterFacts
+from preflight.permissions import (
+    GRANTING,
+    NEEDED,
+    Permission,
+    cannot_grant,
+    is_granted,
+    lacking,
+)
+from preflight.reach import shown
+from spec.mesh import Cluster, MeshSpec
+from spec.problems import Problem
+from spec.rules import versions
+from spec.rules.ranges import IpNetwork
+
+T = TypeVar("T")
+
+_AT_ONCE = 6
+"""Connections to one API server: most of a question's time is spent on the way."""
+_NODES = "50"
+"""Nodes that are asked for their ranges. Two clusters that were given one range share its begin."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What one cluster has told."""
+
+    facts: ClusterFacts
+    problems: tuple[Problem, ...] = ()
+    unchecked: str = ""
+    """What it has not told, and why."""
+
+
+def ask(spec: MeshSpec, index: int, cluster: Cluster, access: ClusterAccess, stack: str) -> Answers:
+    """Ask one cluster everything.
+
+    Args:
+        index: the cluster's, in `isthmus:clusters`.
+        stack: the stack's mark (components/ownership.py).
+    """
+    from kubernetes.config import ConfigException
+
+    try:
+        with ClusterApi.connect(access.kubeconfig) as api:
+            if access.plugin and api.is_stranger:
+                silent = f"anything ({access.plugin} gave no credentials)"
+                return Answers(ClusterFacts(access, None), (), silent)
+            return _ask(spec, index, cluster, access, stack, api)
+    except (ConfigException, OSError, ValueError) as error:  # of credentials that cannot be read
+        return Answers(ClusterFacts(access, None), (), f"anything ({error})")
+
+
+def _ask(
+    spec: MeshSpec,
+    index: int,
+    cluster: Cluster,
+    access: ClusterAccess,
+    stack: str,
+    api: ClusterApi,
+) -> Answers:
+    path, istio = f"isthmus:clusters[{index}]", spec.mesh.istio
+    owner = f"{stack.partition('/')[0]}/{cluster.stack}" if cluster.stack else stack
+    try:
+        version = str(api.get("/version")["gitVersion"]).removeprefix("v")
+    except UnansweredError as error:
+        return _unanswered(error, path, cluster, access)
+    unchecked: dict[str, str] = {}
+
+    def answer(what: str, question: Callable[[], T]) -> T | None:
+        try:
+            return question()
+        except UnansweredError as error:
+            unchecked[what] = str(error)
+            return None
+
+    def allowed(permission: Permission) -> bool | None:
+        return answer("permissions", lambda: is_granted(api, permission, istio.namespace))
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        uid = pool.submit(answer, "its identity", lambda: _uid(api))
+        pods = pool.submit(
+            answer, "ranges of its pods", lambda: _pod_ranges(spec, path, cluster, api)
+        )
+        others = [
+            pool.submit(answer, what, lambda question=question: list(question()))
+            for what, question in _questions(spec, path, cluster, api, owner).items()
+        ]
+        wanted = (*NEEDED, *GRANTING)
+        denied = [
+            p for p, yes in zip(wanted, pool.map(allowed, wanted), strict=True) if yes is False
+        ]
+    problems = list(versions.unfit(istio.version, version, f"{path}.kubeconfig"))
+    problems += [p for other in others for p in other.result() or ()]
+    if missing := [p for p in denied if p in NEEDED]:
+        problems.append(lacking(missing, path, cluster.name, istio.namespace))
+    elif denied:
+        problems.append(cannot_grant(denied, path, cluster.name))
+    return Answers(
+        ClusterFacts(access, version, uid.result(), pods.result() or ()),
+        tuple(problems),
+        ", ".join(f"{what} ({why})" for what, why in unchecked.items()),
+    )
+
+
+def _unanswered(
+    error: UnansweredError, path: str, cluster: Cluster, access: ClusterAccess
+) -> Answers:
+    facts = ClusterFacts(access, None)
+    if error.status == 401:
+        rule = f"must hold credentials that cluster {cluster.name} accepts ({error})"
+        cure = "renew them, or log in again; `kubectl auth whoami` must work"
+    elif error.status is None:
+        rule = f"the API server {access.server} of cluster {cluster.name} must answer ({error})"
+        cure = (
+            "start the cluster, mend the address, or connect to its network; for the lab: make up"
+        )
+    else:
+        return Answers(facts, (), f"anything ({error})")
+    reason = "its part of the mesh could neither be previewed nor built"
+    value = shown(cluster.kubeconfig or "\n")
+    return Answers(facts, (Problem(f"{path}.kubeconfig", rule, reason, cure, value),))
+
+
+def _questions(
+    spec: MeshSpec, path: str, cluster: Cluster, api: ClusterApi, owner: str
+) -> Mapping[str, Callable[[], Iterable[Problem]]]:
+    """Questions whose answers are problems, by what they are about."""
+    namespace = spec.mesh.istio.namespace
+    asked: dict[str, Callable[[], Iterable[Problem]]] = {
+        "an Istio of someone else": lambda: foreign.istio(api, path, namespace, owner),
+        "a cacerts of someone else": lambda: foreign.cacerts(api, path, namespace, owner),
+    }
+    control_plane = spec.control_plane(cluster)
+    own_balancer = control_plane and control_plane.exposure.endswith("load-balancer")
+    if spec.has_gateway(cluster) or own_balancer:
+        asked["load balancers"] = lambda: balancers.pending(api, path, cluster.name)
+    return asked
+
+
+def _uid(api: ClusterApi) -> str:
+    return api.metadata("/api/v1/namespaces/kube-system")["uid"]
+
+
+def _pod_ranges(
+    spec: MeshSpec, path: str, cluster: Cluster, api: ClusterApi
+) -> tuple[IpNetwork, ...]:
+    """What its nodes have, where other clusters are on its network and nothing is configured."""
+    alone = len(spec.mesh_networks[cluster.network]) == 1
+    if alone or cluster.ranges.pods:
+        return ()
+    nodes = api.get("/api/v1/nodes", limit=_NODES)["items"]
+    ranges = [ip_network(text) for node in nodes for text in node["spec"].get("podCIDRs") or ()]
+    if nodes and not ranges:  # as on EKS, where pods have addresses of the VPC
+        raise UnansweredError(None, f"its nodes tell none, {path}.ranges.pods may")
+    both = (
+        collapse_addresses(r for r in ranges if isinstance(r, IPv4Network)),
+        collapse_addresses(r for r in ranges if isinstance(r, IPv6Network)),
+    )
+    return tuple(itertools.chain(*both))

@@ -1,0 +1,74 @@
+"""Whether Istio's charts are where the configuration says, in its version."""
+
+import http.client
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from spec.mesh import Istio
+from spec.problems import Problem
+
+CHARTS = ("base", "istiod", "gateway")
+_SECONDS = 5
+
+
+def missing_charts(istio: Istio) -> Iterator[Problem]:
+    """Charts in a directory or a Helm repository; an OCI registry is asked by the provider."""
+    if istio.charts.startswith(("http://", "https://")):
+        return _missing_in_repository(istio)
+    if "://" in istio.charts:
+        return iter(())
+    return _missing_in_directory(istio)
+
+
+def _missing_in_repository(istio: Istio) -> Iterator[Problem]:
+    address = f"{istio.charts.rstrip('/')}/index.yaml"
+    try:
+        with urllib.request.urlopen(address, timeout=_SECONDS) as answer:  # noqa: S310
+            index = yaml.load(answer, yaml.CSafeLoader)  # safe, and quick
+    except (OSError, http.client.HTTPException) as error:
+        yield Problem(
+            "isthmus:mesh.istio.charts",
+            f"must be a Helm repository ({error}: {address})",
+            "Istio is installed from its charts base, istiod and gateway",
+            "mend the address, or name a directory with the charts",
+            istio.charts,
+        )
+        return
+    for chart in CHARTS:
+        versions = [str(entry["version"]) for entry in index["entries"].get(chart, [])]
+        if istio.version not in versions:
+            yield Problem(
+                "isthmus:mesh.istio.version",
+                f"must be a version of the chart {chart} in {istio.charts}",
+                "there is nothing to install otherwise",
+                f"use one of: {', '.join(versions[:5]) or 'none, the chart is not there'}",
+                istio.version,
+            )
+
+
+def _missing_in_directory(istio: Istio) -> Iterator[Problem]:
+    for chart in CHARTS:
+        file = Path(istio.charts) / chart / "Chart.yaml"
+        try:
+            version = yaml.safe_load(file.read_text())["version"]
+        except OSError as error:
+            yield Problem(
+                "isthmus:mesh.istio.charts",
+                f"must hold the chart {chart} ({error.strerror}: {file})",
+                "Istio is installed from its charts base, istiod and gateway",
+                "name a directory with the three, a Helm repository, or an oci:// prefix; "
+                "for the lab: make up",
+                istio.charts,
+            )
+            continue
+        if version != istio.version:
+            yield Problem(
+                "isthmus:mesh.istio.version",
+                f"must be the version of the charts; {file} is {version}",
+                "charts of one version with images of another do not fit together",
+                f"set it to {version}, or bring charts of {istio.version}",
+                istio.version,
+            )

@@ -1,0 +1,98 @@
+"""Istios that someone else has installed, or has left behind."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from components.ownership import STACK
+from components.webhooks import injector_name
+from kube.api import ClusterApi
+from spec.problems import Problem
+
+_KINDS = ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
+_NAMES = (
+    "istio-sidecar-injector",
+    "istio-validator",
+    "istiod-default-validator",
+    "istio-revision-tag-",
+)
+_REMOVE = "remove it with the tool that installed it (`istioctl uninstall --purge`, or Helm)"
+
+
+def owner(api: ClusterApi, namespace: str) -> str | None:
+    """Mark of the stack whose mesh the cluster is in; None if it is in none that Isthmus made.
+
+    The webhook is asked too: it stays where the namespace was deleted by hand.
+    """
+    webhook = f"/apis/admissionregistration.k8s.io/v1/{_KINDS[0]}/{injector_name(namespace)}"
+    for path in (f"/api/v1/namespaces/{namespace}", webhook):
+        found = api.metadata(path)
+        if found is not None and (stack := (found.get("annotations") or {}).get(STACK)):
+            return stack
+    return None
+
+
+def istio(api: ClusterApi, path: str, namespace: str, stack: str) -> Iterator[Problem]:
+    """Control planes and webhooks that are not this stack's, whose Istio is in the namespace."""
+    owned_by = owner(api, namespace)
+    if owned_by not in (None, stack):
+        yield Problem(
+            path,
+            f"must not be in the mesh of another stack, as a mark on namespace {namespace} says",
+            "the two would overwrite each other",
+            f"destroy that stack or take the cluster out of it; if it is this one, renamed: "
+            f"{_adopt(namespace, stack)}",
+            owned_by,
+        )
+        return
+    ours = {namespace} if owned_by == stack else set[str]()
+    deployments = api.get("/apis/apps/v1/deployments", labelSelector="app=istiod")["items"]
+    control_planes = [d["metadata"] for d in deployments if d["metadata"]["namespace"] not in ours]
+    for found in control_planes:
+        yield Problem(
+            path,
+            "must not have an Istio that this stack did not install: Deployment "
+            f"{found['name']} in namespace {found['namespace']}",
+            "two Istios share CRDs and webhooks, and each would overwrite what the other needs",
+            f"{_REMOVE}, or leave this cluster out; if it is this stack's own: "
+            f"{_adopt(namespace, stack)}",
+        )
+    theirs = {d["namespace"] for d in control_planes}
+    for kind in _KINDS:
+        for found in api.get(f"/apis/admissionregistration.k8s.io/v1/{kind}")["items"]:
+            name = found["metadata"]["name"]
+            home = _home(found)
+            # What belongs to a control plane that was named goes with it.
+            if name.startswith(_NAMES) and home not in ours | theirs:
+                yield Problem(
+                    path,
+                    f"must not have webhooks of another Istio: {kind.removesuffix('s')} {name}, "
+                    f"which calls {home or 'a URL'}",
+                    "the API server would go on to send it every pod or object, and to refuse them "
+                    "where nothing answers (istio/istio#39007, #36905)",
+                    f"if that Istio is gone: `kubectl delete {kind} {name}`; else {_REMOVE}",
+                )
+
+
+def cacerts(api: ClusterApi, path: str, namespace: str, stack: str) -> Iterator[Problem]:
+    """A Secret `cacerts` that this stack did not make; its content is never asked for."""
+    secret = f"/api/v1/namespaces/{namespace}/secrets/cacerts"
+    if owner(api, namespace) is None and api.metadata(secret) is not None:
+        yield Problem(
+            path,
+            f"must not have a Secret cacerts of someone else in namespace {namespace}",
+            "it would be overwritten, and with it a CA that workloads may trust",
+            "to use that CA, bring it (docs/trust.md) and remove the Secret; if the "
+            f"Secret is this stack's own: {_adopt(namespace, stack)}",
+        )
+
+
+def _adopt(namespace: str, stack: str) -> str:
+    return f"`kubectl annotate --overwrite namespace {namespace} {STACK}={stack}`"
+
+
+def _home(webhooks: Mapping[str, Any]) -> str | None:
+    """Namespace of the Service that is called; None for a URL."""
+    for webhook in webhooks.get("webhooks") or ():
+        if service := webhook["clientConfig"].get("service"):
+            return service["namespace"]
+    return None

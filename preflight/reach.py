@@ -1,0 +1,26 @@
+"""Which API server is meant, and with whose credentials."""
+
+from kube import kubeconfig
+from kube.kubeconfig import ClusterAccess, KubeconfigError
+from spec.mesh import Cluster
+from spec.problems import MISSING, Problem
+
+
+def read_access(index: int, cluster: Cluster, given: str) -> ClusterAccess | Problem:
+    """How the cluster `isthmus:clusters[index]` is reached, or why it cannot be."""
+    try:
+        return kubeconfig.read(given, cluster.context)
+    except KubeconfigError as error:
+        about_context = "contexts" in error.rule or "current context" in error.rule
+        return Problem(
+            f"isthmus:clusters[{index}].{'context' if about_context else 'kubeconfig'}",
+            error.rule,
+            f"the program cannot reach cluster {cluster.name} without it",
+            error.cure,
+            (cluster.context or MISSING) if about_context else shown(given),
+        )
+
+
+def shown(given: str) -> object:
+    """A kubeconfig as a message may show it: its path, and never its content."""
+    return MISSING if "\n" in given else given

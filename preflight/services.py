@@ -1,0 +1,159 @@
+"""Which namespaces, Services and pods the clusters have already, as far as the mesh shares them."""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+from components.replicated import ReplicatedPort
+from kube.api import ClusterApi, UnansweredError
+from kube.kubeconfig import ClusterAccess
+from preflight.facts import ClusterFacts
+from spec.mesh import MeshSpec
+from spec.problems import MeshRefusedError, Problem
+from spec.shared import (
+    INJECTION,
+    MADE_BY_ISTHMUS,
+    Federation,
+    FoundNamespace,
+    FoundService,
+    Inventories,
+    Inventory,
+    contradictions,
+    federation,
+)
+
+
+def with_inventories(
+    spec: MeshSpec, facts: Mapping[str, ClusterFacts]
+) -> Mapping[str, ClusterFacts]:
+    """The facts, with what each cluster has; no question is asked where nothing is shared.
+
+    Raises:
+        MeshRefusedError: what the clusters have cannot be shared, or one of them does not answer.
+    """
+    if not (spec.mesh.federate or spec.namespaces or spec.services):
+        return facts
+    inventories = _take(spec, {name: f.access for name, f in facts.items()})
+    problems = list(contradictions(spec, inventories))
+    if problems:
+        raise MeshRefusedError(problems)
+    return {name: replace(f, inventory=inventories[name]) for name, f in facts.items()}
+
+
+def _take(spec: MeshSpec, accesses: Mapping[str, ClusterAccess]) -> Inventories:
+    labelled = _ask_all(spec, accesses, lambda api, _: _labelled(api, spec))
+    shared = federation(spec, labelled)
+    return _ask_all(spec, accesses, lambda api, name: _inventory(api, labelled[name], spec, shared))
+
+
+def _ask_all(
+    spec: MeshSpec,
+    accesses: Mapping[str, ClusterAccess],
+    question: Callable[[ClusterApi, str], Inventory],
+) -> Inventories:
+    def ask(name: str) -> Inventory | Problem:
+        try:
+            with ClusterApi.connect(accesses[name].kubeconfig) as api:
+                return question(api, name)
+        except UnansweredError as error:
+            return Problem(
+                f"isthmus:clusters[{[c.name for c in spec.clusters].index(name)}].kubeconfig",
+                f"cluster {name} must say which namespaces, Services and pods it has ({error})",
+                "what you made there yourself could be taken for the mesh's own, or be missed",
+                "use credentials that may list them in all namespaces, or start the cluster",
+            )
+
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        answers = dict(zip(accesses, pool.map(ask, accesses), strict=True))
+    problems = [x for x in answers.values() if isinstance(x, Problem)]
+    if problems:
+        raise MeshRefusedError(problems)
+    return {name: x for name, x in answers.items() if isinstance(x, Inventory)}
+
+
+def _labelled(api: ClusterApi, spec: MeshSpec) -> Inventory:
+    """The Services alone that have the label of `mesh.federate`."""
+    if spec.mesh.federate is None:
+        return Inventory()
+    found = api.get("/api/v1/services", labelSelector=spec.mesh.federate)["items"]
+    return Inventory(services={_name(x): _service(x, labelled=True) for x in found})
+
+
+def _inventory(
+    api: ClusterApi, labelled: Inventory, spec: MeshSpec, shared: Federation
+) -> Inventory:
+    namespaces = {
+        x["metadata"]["name"]: _namespace(x) for x in api.get("/api/v1/namespaces")["items"]
+    }
+    for name, namespace in namespaces.items():
+        if namespace.made and name not in shared.namespaces:
+            pods = api.get(f"/api/v1/namespaces/{name}/pods", limit="1")["items"]
+            namespaces[name] = FoundNamespace(namespace.injection, made=True, occupied=bool(pods))
+    services = {
+        _name(x): _service(x, labelled=_name(x) in labelled.services)
+        for namespace in shared.namespaces
+        for x in api.get(f"/api/v1/namespaces/{namespace}/services")["items"]
+    }
+    running = {
+        name
+        for name, service in shared.services.items()
+        if spec.mesh.discovery == "entries"
+        and _has_ready_pods(
+            api,
+            name[0],
+            services[name].selector
+            if name in services and not services[name].made
+            else service.selector,
+        )
+    }
+    return Inventory(namespaces, services, frozenset(running))
+
+
+def _has_ready_pods(api: ClusterApi, namespace: str, selector: Mapping[str, str]) -> bool:
+    if not selector:
+        return False
+    pods = api.get(
+        f"/api/v1/namespaces/{namespace}/pods",
+        labelSelector=",".join(f"{k}={v}" for k, v in selector.items()),
+    )["items"]
+    return any(
+        condition["type"] == "Ready" and condition["status"] == "True"
+        for pod in pods
+        if "deletionTimestamp" not in pod["metadata"]
+        for condition in pod.get("status", {}).get("conditions", [])
+    )
+
+
+def _name(item: Any) -> tuple[str, str]:
+    return item["metadata"]["namespace"], item["metadata"]["name"]
+
+
+def _labels(item: Any) -> Mapping[str, str]:
+    return item["metadata"].get("labels", {})
+
+
+def _namespace(item: Any) -> FoundNamespace:
+    labels = _labels(item)
+    injection = {key: labels[key] for key in INJECTION if key in labels}
+    return FoundNamespace(injection, made=MADE_BY_ISTHMUS in labels)
+
+
+def _service(item: Any, *, labelled: bool) -> FoundService:
+    spec = item["spec"]
+    return FoundService(
+        ports=tuple(
+            ReplicatedPort(
+                p.get("name", ""),
+                p["port"],
+                p.get("targetPort", p["port"]),
+                p.get("protocol", "TCP"),
+                p.get("appProtocol"),
+            )
+            for p in spec.get("ports", [])
+        ),
+        selector=spec.get("selector", {}),
+        made=MADE_BY_ISTHMUS in _labels(item),
+        labelled=labelled,
+        takes_callers=spec["type"] != "ExternalName" and spec.get("clusterIP") != "None",
+    )

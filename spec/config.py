@@ -1,0 +1,72 @@
+"""Configuration text → validated spec. Every problem is found before the first is told."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from spec import rules
+from spec.mesh import MeshSpec
+from spec.problems import MISSING, MeshRefusedError, Problem, refuse
+
+_SECRET_KEYS = {"kubeconfig", "key"}
+_LONG = 80
+_UNKNOWN = "unexpected_keyword_argument"
+_RULES: Mapping[str, str] = {
+    "missing": "is required",
+    _UNKNOWN: "must be a key that Isthmus knows",
+    "dataclass_type": "must be an object with keys of its own",
+}
+_CURES: Mapping[str, str] = {
+    "missing": "add it to Pulumi.<stack>.yaml",
+    _UNKNOWN: "mend its spelling or remove it; docs/configuration.md lists the keys that exist",
+}
+
+
+def parse(config: Mapping[str, Any]) -> MeshSpec:
+    """Make the spec of the configuration `{"mesh": …, "clusters": […], "sample": …}`.
+
+    Raises:
+        MeshRefusedError: with every problem that the text or the mesh it describes has.
+    """
+    spec = typed(config)
+    refuse(rules.broken(spec))
+    return spec
+
+
+def typed(config: Mapping[str, Any]) -> MeshSpec:
+    """Make the spec of a configuration whose keys and types are right, whatever it describes.
+
+    Raises:
+        MeshRefusedError: with every key that is missing, unknown or of a wrong type.
+    """
+    try:
+        return TypeAdapter(MeshSpec).validate_python(dict(config))
+    except ValidationError as error:
+        raise MeshRefusedError([_from_pydantic(e) for e in error.errors()]) from None
+
+
+def config_path(location: tuple[int | str, ...]) -> str:
+    """The path as the `pulumi config` command takes it: ("clusters", 1, "name") → isthmus:…"""
+    head, *rest = location or ("",)
+    return f"isthmus:{head}" + "".join(f"[{x}]" if isinstance(x, int) else f".{x}" for x in rest)
+
+
+def _from_pydantic(error: ErrorDetails) -> Problem:
+    missing, found = error["type"] == "missing", error["input"]
+    # What is long, or under a key that is misspelt, may be a secret too.
+    secret = (
+        (bool(error["loc"]) and error["loc"][-1] in _SECRET_KEYS)
+        or error["type"] == _UNKNOWN
+        or len(str(found)) > _LONG
+    )
+    return Problem(
+        path=config_path(error["loc"]),
+        rule=_RULES.get(error["type"], error["msg"]),
+        reason="the program reads this key and would guess otherwise"
+        if missing
+        else "a value that is misread here would build another mesh than the one meant",
+        cure=_CURES.get(error["type"], "write a value that the rule allows"),
+        value=MISSING if missing or secret else found,
+    )

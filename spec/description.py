@@ -1,0 +1,56 @@
+"""What a stack tells of its mesh, for programs that look at it later: the output `mesh`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from spec.mesh import MeshSpec
+
+_SPEC = TypeAdapter(MeshSpec)
+_NOT_TOLD = {
+    # The keys of CAs are for signing, and Helm values may hold anything.
+    "mesh": {"ca": {"root"}, "istio": {"values"}},
+    # Kubeconfigs are paths on the machine that made the update: `kubeconfigs` has their content.
+    "clusters": {"__all__": {"ca", "kubeconfig", "context"}},
+}
+
+
+@dataclass(frozen=True)
+class Description:
+    """A mesh as it was last updated. Holds credentials: a secret as a whole."""
+
+    spec: MeshSpec
+    """What was asked for."""
+    kubeconfigs: Mapping[str, str]
+    """Content of a kubeconfig for each cluster, by its name."""
+    root: str
+    """PEM text of the root that every cluster must trust."""
+    servers: Mapping[str, str]
+    """URL in the remote secret for each cluster, by its name."""
+    gateways: Mapping[str, str]
+    """Address of each cluster's gateway between networks, where it has one."""
+    control_planes: Mapping[str, str]
+    """Address at which remotes reach a primary's control plane, by name of the primary."""
+    namespaces: Mapping[str, Mapping[str, str]]
+    """Labels about injection of each namespace that every cluster has, by its name."""
+    services: Mapping[str, Sequence[int]]
+    """Ports of each Service that every cluster has, by `namespace/name`."""
+    kubernetes: Mapping[str, str]
+    """Version of Kubernetes of each cluster that told it."""
+    versions: Mapping[str, str]
+    """Cluster by the version of `helloworld` that answers from it; empty without the sample."""
+
+    @classmethod
+    def read(cls, output: Mapping[str, Any]) -> "Description":
+        """Read the output `mesh` of a stack, whose `spec` is as `told` writes it."""
+        return cls(
+            spec=_SPEC.validate_python(output["spec"]),
+            **{key: output[key] for key in output if key != "spec"},
+        )
+
+
+def told(spec: MeshSpec) -> dict[str, Any]:
+    """The spec as `Description.read` takes it, without what is of no use to a reader."""
+    return _SPEC.dump_python(spec, mode="json", by_alias=True, exclude=_NOT_TOLD, exclude_none=True)

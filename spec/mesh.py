@@ -1,0 +1,325 @@
+"""What a mesh is: plain frozen records, with everything about its topology derived from them.
+
+Nothing here knows Pulumi. A cluster's name and network are written once, in `Cluster`; every other
+part of the program takes them from that object, so that they cannot disagree (the commonest silent
+failure of multi-cluster meshes: istio/istio#52065, GoogleCloudPlatform/bank-of-anthos#473).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, IPvAnyNetwork, StringConstraints
+from pydantic.dataclasses import dataclass
+
+from spec.fields import RECORD, DnsLabel
+from spec.gke import Gke, GoogleCloud
+
+HelmValues = Mapping[str, Any]
+
+
+@dataclass(frozen=True, config=RECORD)
+class ExtraValues:
+    """Helm values of the user's own, for one chart each; what Isthmus derives stands above them."""
+
+    base: HelmValues = field(default_factory=dict[str, Any])
+    """CRDs and the reader account."""
+    istiod: HelmValues = field(default_factory=dict[str, Any])
+    """istiod, and the webhooks of a remote."""
+    gateway: HelmValues = field(default_factory=dict[str, Any])
+    """Gateways between networks."""
+    leave_nothing: HelmValues = field(default_factory=dict[str, Any])
+    """Isthmus's own chart, which removes on `destroy` what Istio leaves behind: `image`, where
+    clusters cannot pull kubectl's image from where Kubernetes publishes it."""
+
+
+@dataclass(frozen=True, config=RECORD)
+class Istio:
+    """Which Istio, from where, and how its charts are installed."""
+
+    version: Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$")]
+    """Version of the charts and images, e.g. `1.31.0`."""
+    charts: Annotated[str, StringConstraints(min_length=1)]
+    """A directory with `base`, `istiod` and `gateway`, a Helm repository, or an `oci://` prefix."""
+    install: Literal["rendered", "release"] = "rendered"
+    """`rendered`: every object is a resource of the stack. `release`: one Helm release a chart."""
+    namespace: DnsLabel = "istio-system"
+    """Istio's namespace: the same in every cluster of the mesh, as Istio demands."""
+    values: ExtraValues = field(default_factory=ExtraValues)
+
+
+@dataclass(frozen=True, config=RECORD)
+class BroughtRoot:
+    """A root CA of the user's own, as PEM text; the key as a Pulumi secret."""
+
+    certificate: str
+    """Certificate that may sign CAs: pathlen of 1 or more, or none."""
+    key: str | None = field(default=None, repr=False)
+    """Its private key: PKCS#1, SEC1 or PKCS#8, not encrypted. Left out where every cluster brings
+    an intermediate."""
+
+
+@dataclass(frozen=True, config=RECORD)
+class BroughtIntermediate:
+    """An intermediate CA of the user's own, as PEM text; the key as a Pulumi secret."""
+
+    certificate: str
+    """Its certificate, and after it those of the CAs between it and the root, if there are any."""
+    key: str = field(repr=False)
+    """Its private key: PKCS#1, SEC1 or PKCS#8, not encrypted."""
+
+
+@dataclass(frozen=True, config=RECORD)
+class CertificateAuthority:
+    """The common root of trust and the intermediates under it."""
+
+    algorithm: Literal["ECDSA-P256", "RSA-4096", "RSA-2048"] = "ECDSA-P256"
+    """Of every key that Isthmus makes."""
+    root_days: Annotated[int, Field(ge=1)] = 3650
+    """Lifetime of the root, in days."""
+    intermediate_days: Annotated[int, Field(ge=1)] = 730
+    """Lifetime of an intermediate, in days."""
+    renew_before_days: Annotated[int, Field(ge=0)] = 30
+    """An `up` this many days before an intermediate ends issues a new one under the same root."""
+    root: BroughtRoot | None = None
+
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+@dataclass(frozen=True, config=RECORD)
+class Gateways:
+    """The gateways between networks, alike in every cluster."""
+
+    pods: Literal["own", "ingress"] = "own"
+    """`own`: an east-west gateway. `ingress`: the ingress gateway, which then also takes 80."""
+    port: Port = 15443
+    """Port that other networks connect to."""
+    announced_by: Literal["labels", "mesh-networks"] = "labels"
+    """How istiod learns which gateway leads to which network: by the label
+    `topology.istio.io/network`, or by `meshNetworks` in its configuration."""
+    annotations: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Of the gateways' Services: what the cloud wants to hear about their load balancers."""
+
+
+@dataclass(frozen=True, config=RECORD)
+class Mesh:
+    """What holds for every cluster of the mesh."""
+
+    istio: Istio
+    id: DnsLabel = "mesh1"
+    """Istio's mesh ID, the same in every cluster."""
+    ca: CertificateAuthority = field(default_factory=CertificateAuthority)
+    discovery: Literal["endpoints", "entries"] = "endpoints"
+    """How control planes learn of other clusters' pods. `endpoints`: by remote secrets.
+    `entries`: not at all; every cluster is a primary of its own, and services that run elsewhere
+    are entered with the gateways that lead to them."""
+    mtls: Literal["permissive", "strict"] = "permissive"
+    """Whether workloads take plain text too. Between networks it is always mTLS."""
+    gateways: Gateways = field(default_factory=Gateways)
+    cluster_local: tuple[str, ...] = ()
+    """Hosts that are answered only from the caller's own cluster, e.g.
+    `*.kube-system.svc.cluster.local`."""
+    federate: (
+        Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9./_-]+(=[A-Za-z0-9._-]+)?$")] | None
+    ) = None
+    """Label, `key` or `key=value`, of the user's own Services that the whole mesh is to have. Each
+    `up` finds them in every cluster and copies them, and their namespaces, to the clusters that
+    lack them. What stands already is left alone; copies go when the Service or its label does."""
+
+
+@dataclass(frozen=True, config=RECORD)
+class ControlPlane:
+    """How the control plane of a primary cluster is reached by its remotes."""
+
+    exposure: Literal["gateway", "internal-load-balancer", "load-balancer", "pod-ip"] = "gateway"
+    """`gateway`: through the cluster's east-west gateway, shared with data traffic.
+    `internal-load-balancer`, `load-balancer`: by a Service for istiod alone.
+    `pod-ip`: the address of istiod's pod, for clusters of one network; it breaks when the pod
+    moves, until the next `up`."""
+    cloud: Literal["gke", "aks", "eks"] | None = None
+    """Whose annotations keep an internal load balancer off the internet."""
+    annotations: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Of istiod's own Service, above those of `cloud`."""
+
+
+@dataclass(frozen=True, config=RECORD)
+class ApiServer:
+    """How istiod in other clusters reaches this cluster's API server, where the kubeconfig of this
+    machine does not tell: behind a proxy, by another name, with another certificate."""
+
+    server: Annotated[str, StringConstraints(pattern=r"^https://")] | None = None
+    """URL instead of the kubeconfig's."""
+    certificate_authority: str | None = None
+    """PEM text of the CA to trust instead of the cluster's own."""
+    tls_server_name: str | None = None
+    """Name to expect in the API server's certificate."""
+
+
+@dataclass(frozen=True, config=RECORD)
+class Ranges:
+    """Addresses of one cluster, where its nodes do not tell them: they may not overlap with those
+    of another cluster on the same network."""
+
+    pods: tuple[IPvAnyNetwork, ...] = ()
+    """Ranges of its pods, e.g. `10.4.0.0/14`."""
+    services: tuple[IPvAnyNetwork, ...] = ()
+    """Ranges of its Services."""
+
+
+@dataclass(frozen=True, config=RECORD)
+class Cluster:
+    """One Kubernetes cluster and its place in the mesh."""
+
+    name: DnsLabel
+    """Istio's cluster ID, and the name of everything that is about this cluster."""
+    network: DnsLabel
+    """Clusters that name the same network reach each other's pods directly."""
+    kubeconfig: str | None = None
+    """Path of a kubeconfig file, relative to the project, or its content as a secret."""
+    context: str | None = None
+    """Context in the kubeconfig; its current context if left out."""
+    gke: Gke | None = None
+    """Makes the cluster, on Google Kubernetes Engine, instead of taking one by its kubeconfig."""
+    primary: DnsLabel | None = None
+    """Makes this cluster a remote of the primary cluster of that name."""
+    control_plane: ControlPlane | None = None
+    """Only for a primary."""
+    injection: Literal["automatic", "manual"] = "automatic"
+    """`manual`: no injection webhook; sidecars are put in by `istioctl kube-inject`."""
+    api_server: ApiServer = field(default_factory=ApiServer)
+    ranges: Ranges = field(default_factory=Ranges)
+    ca: BroughtIntermediate | None = None
+    """Its intermediate CA, instead of one that is made. It hangs under `isthmus:mesh.ca.root`."""
+    stack: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,100}$")] | None = None
+    """Only for a remote: name of the stack that builds it, out of the outputs of this one
+    (docs/state.md)."""
+
+    @property
+    def is_remote(self) -> bool:
+        return self.primary is not None
+
+    @property
+    def role(self) -> Literal["primary", "remote"]:
+        return "remote" if self.is_remote else "primary"
+
+
+@dataclass(frozen=True, config=RECORD)
+class Sample:
+    """Istio's `helloworld` and a client in every cluster, and the traffic that proves the mesh."""
+
+    enabled: bool = False
+    """Whether it is installed; without it nothing is verified."""
+
+
+@dataclass(frozen=True, config=RECORD)
+class SharedNamespace:
+    """A namespace that exists in every cluster, as sameness demands."""
+
+    name: DnsLabel
+    inject: bool = True
+    """Whether its pods get sidecars."""
+
+
+@dataclass(frozen=True, config=RECORD)
+class SharedPort:
+    """A port of a shared Service."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+    """Begins with the protocol: `http`, `grpc-api`, `tcp-db`, …"""
+    port: Port
+    target_port: Port | None = None
+    """Port of the pods; the same if left out."""
+
+
+@dataclass(frozen=True, config=RECORD)
+class SharedService:
+    """A Service that exists in every cluster, so that callers everywhere resolve its name."""
+
+    namespace: DnsLabel
+    """One of the shared namespaces."""
+    name: DnsLabel
+    ports: tuple[SharedPort, ...]
+    selector: Mapping[str, str]
+    """Labels of its pods, wherever they run."""
+    clusters: tuple[DnsLabel, ...] | None = None
+    """Clusters that have pods for it: with `discovery: entries` the entries lead there. Left out,
+    each `up` asks every cluster whether it has pods that are ready."""
+
+
+@dataclass(frozen=True, config=RECORD)
+class MeshSpec:
+    """The whole mesh. Topology follows from roles and networks and from nothing else."""
+
+    mesh: Mesh
+    clusters: tuple[Cluster, ...]
+    sample: Sample = field(default_factory=Sample)
+    namespaces: tuple[SharedNamespace, ...] = ()
+    services: tuple[SharedService, ...] = ()
+    gcp: GoogleCloud | None = None
+
+    def is_local(self, namespace: str, service: str) -> bool:
+        """Whether a Service is answered only from the caller's own cluster."""
+        host = f"{service}.{namespace}.svc.cluster.local"
+        return any(fnmatchcase(host, pattern) for pattern in self.mesh.cluster_local)
+
+    @property
+    def primaries(self) -> tuple[Cluster, ...]:
+        return tuple(c for c in self.clusters if not c.is_remote)
+
+    @property
+    def remotes(self) -> tuple[Cluster, ...]:
+        return tuple(c for c in self.clusters if c.is_remote)
+
+    @property
+    def needed_by_other_stacks(self) -> frozenset[str]:
+        """Names of the primaries of clusters that have a stack of their own."""
+        return frozenset(c.primary for c in self.clusters if c.stack and c.primary)
+
+    @property
+    def in_mesh_stack(self) -> tuple[Cluster, ...]:
+        """Clusters that are built together; the others have stacks of their own."""
+        return tuple(c for c in self.clusters if c.stack is None)
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """Every network once, in the order of the clusters."""
+        return tuple(dict.fromkeys(c.network for c in self.clusters))
+
+    @property
+    def spans_networks(self) -> bool:
+        return len(self.networks) > 1
+
+    def remotes_of(self, primary: Cluster) -> tuple[Cluster, ...]:
+        return tuple(c for c in self.remotes if c.primary == primary.name)
+
+    def control_plane(self, primary: Cluster) -> ControlPlane | None:
+        """How remotes reach a primary's control plane; None where it has no remotes."""
+        if not self.remotes_of(primary):
+            return None
+        return primary.control_plane or ControlPlane()
+
+    def exposes_control_plane(self, cluster: Cluster) -> bool:
+        """Whether remotes reach this cluster's control plane through its gateway."""
+        control_plane = self.control_plane(cluster)
+        return control_plane is not None and control_plane.exposure == "gateway"
+
+    def has_gateway(self, cluster: Cluster) -> bool:
+        """Whether the cluster gets an east-west gateway: for other networks or for its remotes."""
+        return self.spans_networks or self.exposes_control_plane(cluster)
+
+    def readers_of(self, cluster: Cluster) -> tuple[Cluster, ...]:
+        """The primaries that hold a remote secret for this cluster."""
+        if self.mesh.discovery == "entries":
+            return ()
+        return tuple(p for p in self.primaries if p.name != cluster.name)
+
+    @property
+    def mesh_networks(self) -> Mapping[str, Sequence[str]]:
+        """Names of the clusters of each network."""
+        return {n: [c.name for c in self.clusters if c.network == n] for n in self.networks}
+
+    def control_plane_of(self, cluster: Cluster) -> str:
+        """Name of the cluster whose istiod configures this cluster's proxies."""
+        return cluster.primary or cluster.name

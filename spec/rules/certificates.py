@@ -1,0 +1,200 @@
+"""What a CA's certificate and key must be, wherever in the configuration they are written.
+
+istiod is mute about most of this: it checks signer, key and `CA:true`, and crashes; Envoy refuses
+what has no certSign, at the first request between two clusters (istio/istio#25108).
+"""
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from spec.problems import Problem
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
+# SHA-256 of the public keys of all CAs in samples/certs of istio/istio, whose private keys are
+# beside them.
+_PUBLIC_SAMPLES = {
+    "f0592d4d660052580d0c0bfe09f9a4d795ad8ab7c2fa86c33276fbb352145ee5",
+    "42d0f6531c3afb84b72f12f458fa35dc74402771fed9b27ad48a665474dde501",
+    "42d8cfd1102e06e3f2579e68f9db4f787ec9cbcd1f19f1bae7934cee918c2fef",
+    "88e809261b157f0db238901c0033e6bfeba79793c20ab8af41963cdd41ce6600",
+    "7c5f2208b98507d0d6f1fda0a6609e93fbb7fb434d39ed78b71e305e23d7a46d",
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a CA is written in the configuration."""
+
+    path: str
+    """Of the object with `certificate` and `key`."""
+    cure: str
+    """What to do about a certificate that is of no use."""
+
+    @property
+    def certificate(self) -> str:
+        return f"{self.path}.certificate"
+
+    @property
+    def key(self) -> str:
+        return f"{self.path}.key"
+
+
+def read(pem: str) -> "Sequence[Certificate]":
+    """Every certificate in a PEM text; none if it holds none, or nonsense."""
+    from cryptography import x509
+
+    try:
+        return x509.load_pem_x509_certificates(pem.encode())
+    except ValueError:
+        return []
+
+
+def name(certificate: "Certificate") -> str:
+    return certificate.subject.rfc4514_string()
+
+
+def signs(issuer: "Certificate", certificate: "Certificate") -> bool:
+    """Whether the one was signed with the other's key."""
+    from cryptography.exceptions import InvalidSignature
+
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def of_a_ca(certificate: "Certificate", place: Place, below: int) -> Iterator[Problem]:
+    """Whether it may sign certificates, with so many CAs `below` it in the longest chain."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.x509.oid import ExtendedKeyUsageOID
+
+    extensions = certificate.extensions
+
+    def problem(rule: str, reason: str, value: object = name(certificate)) -> Problem:
+        return Problem(place.certificate, rule, reason, place.cure, value)
+
+    try:
+        constraints = extensions.get_extension_for_class(x509.BasicConstraints).value
+    except x509.ExtensionNotFound:
+        constraints = x509.BasicConstraints(ca=False, path_length=None)
+    if not constraints.ca:
+        yield problem(
+            "must be of a CA (basicConstraints CA:true)",
+            "istiod ends with `certificate is not authorized to sign other certificates`",
+        )
+    elif constraints.path_length is not None and constraints.path_length < below:
+        yield problem(
+            f"must allow {below} CA{'s' if below > 1 else ''} below it (a pathlen of {below} or "
+            "more, or none)",
+            "every cluster has an intermediate CA under the root, and no proxy would take its "
+            "certificates",
+            f"{name(certificate)}, pathlen:{constraints.path_length}",
+        )
+    try:
+        usage = extensions.get_extension_for_class(x509.KeyUsage).value
+    except x509.ExtensionNotFound:
+        usage = None
+    if usage is not None and not usage.key_cert_sign:
+        yield problem(
+            "must be allowed to sign certificates (keyUsage keyCertSign)",
+            "Envoy refuses every connection between clusters otherwise",
+        )
+    try:
+        purposes = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        purposes = None
+    both = {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH}
+    if (
+        purposes is not None
+        and ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE not in purposes
+        and not both <= set(purposes)
+    ):
+        yield problem(
+            "must be good for servers and clients, if it has an extendedKeyUsage",
+            "a workload's certificate is used as both, and may not be more than its CA",
+        )
+    key = certificate.public_key()
+    if isinstance(key, rsa.RSAPublicKey) and key.key_size < 2048:
+        yield problem(
+            "must have a key of 2048 bits or more",
+            "Envoy refuses shorter RSA keys",
+            f"RSA-{key.key_size}",
+        )
+
+
+def of_today(certificate: "Certificate", place: Place) -> Iterator[Problem]:
+    """Whether it has begun and has not ended."""
+    now = dt.datetime.now(dt.UTC)
+    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if begin > now:
+        yield Problem(
+            place.certificate,
+            "must be valid already",
+            "every certificate under it is refused until then",
+            "mend the clock of this machine, or bring one that has begun",
+            f"{name(certificate)}, not before {begin:%Y-%m-%d %H:%M} UTC",
+        )
+    if end <= now:
+        yield Problem(
+            place.certificate,
+            "must not have ended",
+            "istiod ends with `cannot verify the cert with the provided root chain`",
+            place.cure,
+            f"{name(certificate)}, ended {end:%Y-%m-%d %H:%M} UTC",
+        )
+
+
+def of_a_secret_key(certificate: "Certificate", place: Place) -> Iterator[Problem]:
+    """Whether its key is not one that everybody has."""
+    import hashlib
+
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    key = certificate.public_key()
+    spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    if hashlib.sha256(spki).hexdigest() in _PUBLIC_SAMPLES:
+        yield Problem(
+            place.certificate,
+            "must not be one of the sample CAs in Istio's samples/certs",
+            "their private keys are published: anybody could sign an identity of this mesh",
+            place.cure,
+            name(certificate),
+        )
+
+
+def of_its_key(certificate: "Certificate | None", pem: str, place: Place) -> Iterator[Problem]:
+    """Whether a key can be read, and is the certificate's."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        key = load_pem_private_key(pem.encode(), password=None)
+    except TypeError:  # what the library says of a key with a password
+        yield Problem(
+            place.key,
+            "must not be encrypted with a password",
+            "nobody could type it during an update",
+            "decrypt it: `openssl pkey -in key.pem`; as a Pulumi secret it is encrypted again",
+        )
+        return
+    except (ValueError, UnsupportedAlgorithm):
+        yield Problem(
+            place.key,
+            "must be a private key in PEM: PKCS#1, SEC1 or PKCS#8",
+            "a CA signs with it",
+            "give the text of the key's file, with its BEGIN and END lines",
+        )
+        return
+    if certificate is not None and key.public_key() != certificate.public_key():
+        yield Problem(
+            place.key,
+            f"must be the key of {place.certificate}, and it is another",
+            "istiod ends with `cannot verify the cert with the provided root chain`",
+            "bring certificate and key of one CA",
+        )

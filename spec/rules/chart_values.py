@@ -1,0 +1,102 @@
+"""The user's own Helm values: none that Isthmus derives, none that Istio has given up."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from pydantic.alias_generators import to_camel
+
+from spec.mesh import MeshSpec
+from spec.problems import MISSING, Problem
+
+_CHART_KEYS_DERIVED: Mapping[str, tuple[str, ...]] = {
+    "base": ("profile",),
+    "istiod": (
+        "profile",
+        "revision",
+        "global.meshID",
+        "global.multiCluster.clusterName",
+        "global.network",
+        "global.externalIstiod",
+        "global.configCluster",
+        "global.remotePilotAddress",
+        "global.istioNamespace",
+        "istiodRemote.injectionPath",
+        "env.CLUSTER_ID",
+        "env.EXTERNAL_ISTIOD",
+        "meshConfig.defaultConfig.meshId",
+        "meshConfig.defaultConfig.discoveryAddress",
+    ),
+    "gateway": ("name", "networkGateway", "revision", "service.type"),
+    "leave_nothing": ("crdsOf",),
+}
+
+
+_GONE: Mapping[str, str] = {
+    "global.meshExpansion": "isthmus:clusters[].controlPlane exposes the control plane",
+    "global.remotePolicyAddress": "Mixer is gone since Istio 1.8; policies are in the sidecars",
+    "global.remoteTelemetryAddress": "Mixer is gone since Istio 1.8; sidecars tell metrics",
+    "global.policyEndpoint": "Mixer is gone since Istio 1.8; policies are in the sidecars",
+    "global.statsdEndpoint": "sidecars tell metrics to Prometheus",
+    "global.pilotEndpoint": "the address comes from isthmus:clusters[].controlPlane",
+    "global.createRemoteSvcEndpoints": "the chart makes Service and EndpointSlice by itself",
+    "global.remotePilotCreateSvcEndpoint": "the chart makes Service and EndpointSlice by itself",
+    "global.controlPlaneSecurityEnabled": "xDS is always by TLS",
+    "global.mtls": "isthmus:mesh.mtls",
+    "global.meshNetworks": "isthmus:mesh.gateways.announcedBy: mesh-networks",
+    "multiCluster.connectUsingGateway": "clusters on different networks get gateways",
+    "security.selfSigned": "every cluster gets an intermediate of one root",
+    "sidecarInjectorWebhook.enabled": "isthmus:clusters[].injection",
+    "autoInjection.enabled": "isthmus:clusters[].injection",
+    "gateways.enabled": "clusters on different networks get gateways",
+    "mixer": "Mixer is gone since Istio 1.8",
+    "tiller": "Helm has had no Tiller since version 3",
+}
+
+
+def _values_are_not_of_old_istios(spec: MeshSpec) -> Iterator[Problem]:
+    for chart in ("base", "istiod", "gateway"):
+        for key, instead in _GONE.items():
+            if _reaches(getattr(spec.mesh.istio.values, chart), key):
+                yield Problem(
+                    f"isthmus:mesh.istio.values.{chart}.{key}",
+                    f"does not exist in Istio {spec.mesh.istio.version}",
+                    "the chart would ignore it, and the mesh would not be the one meant",
+                    f"remove it: {instead}",
+                )
+
+
+def _values_do_not_contradict(spec: MeshSpec) -> Iterator[Problem]:
+    values = spec.mesh.istio.values
+    for chart, derived in _CHART_KEYS_DERIVED.items():
+        for key in derived:
+            if _reaches(getattr(values, chart), key):
+                yield Problem(
+                    f"isthmus:mesh.istio.values.{to_camel(chart)}.{key}",
+                    "is derived from the clusters and cannot be set",
+                    "written twice, the two would disagree one day and the mesh break silently",
+                    "remove it; names, networks and roles stand in isthmus:clusters",
+                )
+
+
+def _reaches(values: Mapping[str, Any], key: str) -> bool:
+    return find(values, key) is not MISSING
+
+
+def find(values: Mapping[str, Any], key: str) -> Any:
+    """What the nested mapping has under the dotted key, or MISSING; `pilot.x` is Helm's old name
+    for `x`."""
+    for root in (values, values.get("pilot")):
+        here: Any = root
+        for part in key.split("."):
+            if not isinstance(here, Mapping) or part not in here:
+                break
+            here = cast("Mapping[str, Any]", here)[part]
+        else:
+            return here
+    return MISSING
+
+
+RULES = (
+    _values_are_not_of_old_istios,
+    _values_do_not_contradict,
+)

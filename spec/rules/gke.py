@@ -1,0 +1,185 @@
+"""Clusters that the stack makes on Google Cloud."""
+
+from collections.abc import Iterator
+
+from spec.gke import Gke
+from spec.gke_network import vpc_of
+from spec.mesh import Cluster, MeshSpec
+from spec.problems import Problem
+
+_LONGEST_NAME = 24
+"""A service account's ID has at most 30 characters; ours is the cluster's name and `-nodes`."""
+_LONGEST_POOL = 31
+"""A node pool's name has at most 40, and nine are Pulumi's."""
+
+
+def made(spec: MeshSpec) -> Iterator[tuple[str, Cluster, Gke]]:
+    """Clusters that the stack makes, each with its path and settings."""
+    for i, cluster in enumerate(spec.clusters):
+        if cluster.gke is not None:
+            yield f"isthmus:clusters[{i}]", cluster, cluster.gke
+
+
+def _clusters_are_given_or_made(spec: MeshSpec) -> Iterator[Problem]:
+    for i, cluster in enumerate(spec.clusters):
+        path = f"isthmus:clusters[{i}]"
+        if cluster.gke is None and cluster.kubeconfig is None:
+            yield Problem(
+                f"{path}.kubeconfig",
+                "is required, or gke",
+                "the program must know where the cluster is, or how to make it",
+                "write kubeconfig for a cluster that exists, gke for one to make",
+            )
+        for key in ("kubeconfig", "context"):
+            if cluster.gke is not None and getattr(cluster, key) is not None:
+                yield Problem(
+                    f"{path}.{key}",
+                    f"cannot be set where gke is, and {cluster.name} has both",
+                    "a cluster that the stack makes is reached by what Google Cloud answers",
+                    f"remove {key}, or gke for a cluster that exists",
+                )
+
+
+def _google_cloud_is_told_where_it_is_used(spec: MeshSpec) -> Iterator[Problem]:
+    paths = [path for path, _, _ in made(spec)]
+    if paths and spec.gcp is None:
+        yield Problem(
+            "isthmus:gcp",
+            f"is required, because {paths[0]}.gke makes a cluster",
+            "clusters are made in a project, with ranges that are theirs alone",
+            "write isthmus:gcp with project and ranges",
+        )
+    if not paths and spec.gcp is not None:
+        yield Problem(
+            "isthmus:gcp",
+            "is only for clusters with gke, and there is none",
+            "nothing would be made of it",
+            "remove it, or give a cluster gke",
+        )
+
+
+def _charts_are_releases(spec: MeshSpec) -> Iterator[Problem]:
+    if spec.mesh.istio.install == "rendered" and any(made(spec)):
+        yield Problem(
+            "isthmus:mesh.istio.install",
+            "must be release where clusters are made with gke",
+            "a chart is rendered by asking its cluster, which does not exist in the first preview "
+            "(pulumi-kubernetes, provider_construct.go)",
+            "set it to release",
+            spec.mesh.istio.install,
+        )
+
+
+def _names_fit(spec: MeshSpec) -> Iterator[Problem]:
+    for path, cluster, gke in made(spec):
+        if len(cluster.name) > _LONGEST_NAME or not cluster.name[0].isalpha():
+            yield Problem(
+                f"{path}.name",
+                f"must begin with a letter and have at most {_LONGEST_NAME} characters",
+                "names of resources on Google Cloud are made of it",
+                "choose a shorter name",
+                cluster.name,
+            )
+        names = [p.name for p in gke.node_pools]
+        for j, name in enumerate(names):
+            here = f"{path}.gke.nodePools[{j}].name"
+            if name in names[:j]:
+                yield Problem(
+                    here,
+                    "must be unique in the cluster",
+                    "pools are told apart by it",
+                    "give one of the two another name",
+                    name,
+                )
+            if len(f"{cluster.name}-{name}") > _LONGEST_POOL:
+                yield Problem(
+                    here,
+                    f"must have at most {_LONGEST_POOL} characters with the cluster's name before",
+                    "the pool's name on Google Cloud is made of both",
+                    "choose a shorter name",
+                    name,
+                )
+
+
+def _modes_have_their_own_settings(spec: MeshSpec) -> Iterator[Problem]:
+    for path, cluster, gke in made(spec):
+        if gke.mode == "autopilot":
+            for key, value in (("nodePools", gke.node_pools), ("zones", gke.zones)):
+                if value:
+                    yield Problem(
+                        f"{path}.gke.{key}",
+                        f"cannot be set for an Autopilot cluster, which {cluster.name} is",
+                        "Autopilot makes its nodes by itself, in every zone of the region",
+                        f"remove {key}, or set mode to standard",
+                    )
+        for j, zone in enumerate(gke.zones):
+            if not zone.startswith(f"{gke.region}-"):
+                yield Problem(
+                    f"{path}.gke.zones[{j}]",
+                    f"must be a zone of {gke.region}",
+                    "a cluster's nodes are in its own region",
+                    f"use a zone such as {gke.region}-b",
+                    zone,
+                )
+        for j, pool in enumerate(gke.node_pools):
+            if pool.max_nodes < pool.min_nodes:
+                yield Problem(
+                    f"{path}.gke.nodePools[{j}].maxNodes",
+                    f"must be at least minNodes, which is {pool.min_nodes}",
+                    "a pool has room for the nodes that it begins with",
+                    "raise maxNodes or lower minNodes",
+                    pool.max_nodes,
+                )
+
+
+def _one_network_is_one_vpc(spec: MeshSpec) -> Iterator[Problem]:
+    first: dict[str, Cluster] = {}
+    for path, cluster, _ in made(spec):
+        other = first.setdefault(cluster.network, cluster)
+        if vpc_of(other) != vpc_of(cluster):
+            yield Problem(
+                f"{path}.gke.vpc",
+                f"must be the VPC of {other.name}, {vpc_of(other)}: both are on the network "
+                f"{cluster.network}",
+                "pods of one network call each other directly, and routes end at the VPC",
+                "name the same VPC, or give the clusters networks of their own, with gateways",
+                vpc_of(cluster),
+            )
+
+
+def _load_balancers_are_google_clouds(spec: MeshSpec) -> Iterator[Problem]:
+    for path, cluster, _ in made(spec):
+        cloud = cluster.control_plane and cluster.control_plane.cloud
+        if cloud not in (None, "gke"):
+            yield Problem(
+                f"{path}.controlPlane.cloud",
+                "must be gke for a cluster on GKE",
+                "another cloud's annotations would leave the load balancer on the internet",
+                "remove it",
+                cloud,
+            )
+
+
+def _given_vpcs_are_used(spec: MeshSpec) -> Iterator[Problem]:
+    used = {vpc_of(c) for _, c, _ in made(spec)}
+    for i, vpc in enumerate(spec.gcp.vpcs if spec.gcp else ()):
+        if vpc.name not in used:
+            yield Problem(
+                f"isthmus:gcp.vpcs[{i}].name",
+                "must be the VPC of a cluster",
+                "the clusters would be made in new VPCs, and this one be left as it is",
+                f"remove it, or name one of: {', '.join(sorted(used)) or 'none'}",
+                vpc.name,
+            )
+
+
+RULES = (
+    _clusters_are_given_or_made,
+    _google_cloud_is_told_where_it_is_used,
+    _charts_are_releases,
+    _names_fit,
+    _modes_have_their_own_settings,
+    _one_network_is_one_vpc,
+    _load_balancers_are_google_clouds,
+    _given_vpcs_are_used,
+)

@@ -1,0 +1,254 @@
+"""Ranges and subnets of the clusters that the stack makes on Google Cloud."""
+
+from collections.abc import Iterator
+
+from spec import gke_ranges as ranges
+from spec.gke import GivenSubnet, Gke, GkeRanges, GoogleCloud
+from spec.gke_network import Crossings, vpc_of
+from spec.gke_ranges import KINDS, network, overlaps
+from spec.mesh import MeshSpec
+from spec.problems import MISSING, Problem
+from spec.rules.gke import made
+
+_PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
+"""Where GKE leaves pods their own addresses when they call each other (its ip-masq-agent)."""
+_DOCKER = "172.17.0.0/16"
+_SIZES = {
+    # Smallest and largest prefix length that Google Cloud takes.
+    "nodes": (8, 29),
+    "pods": (8, 24),
+    "services": (16, 27),
+    "control_plane": (28, 28),
+}
+_KEYS = {kind: kind for kind in KINDS} | {"control_plane": "controlPlane"}
+_RESERVED = 4
+"""Addresses that Google Cloud keeps in every subnet."""
+
+
+def _ranges_of_others_are_told(spec: MeshSpec) -> Iterator[Problem]:
+    given = [c.name for c in spec.clusters if c.gke is None]
+    if spec.gcp is not None and any(made(spec)) and given and not spec.gcp.other_ranges:
+        yield Problem(
+            "isthmus:gcp.otherRanges",
+            f"is required, because {given[0]} has a kubeconfig",
+            "firewalls let in what they know, and nothing tells where its pods call from",
+            "list the ranges of its pods and nodes, as they look from Google Cloud",
+        )
+
+
+def _ranges_can_be_read(spec: MeshSpec) -> Iterator[Problem]:
+    for path, text in _written(spec):
+        try:
+            if text.startswith("/"):
+                ranges.prefix(text)
+            else:
+                network(text)
+        except ValueError as error:
+            yield Problem(
+                path,
+                str(error),
+                "ranges are planned from it",
+                "write it like 10.64.0.0/16, with no bits behind the prefix",
+                text,
+            )
+
+
+def _written(spec: MeshSpec) -> Iterator[tuple[str, str]]:
+    """Every range and size in the configuration, with its path."""
+    for path, _, gke in made(spec):
+        for kind in KINDS:
+            yield f"{path}.gke.ranges.{_KEYS[kind]}", getattr(gke.ranges, kind)
+    if spec.gcp is not None:
+        yield "isthmus:gcp.ranges", spec.gcp.ranges
+        for i, text in enumerate(spec.gcp.other_ranges):
+            yield f"isthmus:gcp.otherRanges[{i}]", text
+        for i, vpc in enumerate(spec.gcp.vpcs):
+            for j, subnet in enumerate(vpc.subnets):
+                here = f"isthmus:gcp.vpcs[{i}].subnets[{j}]"
+                yield f"{here}.nodes", subnet.nodes
+                yield f"{here}.pods.range", subnet.pods.range
+                yield f"{here}.services.range", subnet.services.range
+
+
+def _readable(spec: MeshSpec) -> tuple[GoogleCloud, Crossings] | None:
+    """The plan, where there is enough to make one."""
+    if spec.gcp is None or any(_ranges_can_be_read(spec)):
+        return None
+    return spec.gcp, Crossings(spec, spec.gcp)
+
+
+def _ranges_are_private(spec: MeshSpec) -> Iterator[Problem]:
+    planned = _readable(spec)
+    if planned is None:
+        return
+    texts = [("isthmus:gcp.ranges", planned[0].ranges)]
+    for path, cluster, _ in made(spec):
+        found = planned[1].ranges[cluster.name]
+        texts += [
+            (_path(path, planned[1].subnet(cluster), k), found[k]) for k in sorted(found.fixed)
+        ]
+    for path, text in texts:
+        here = network(text)
+        outside = not any(here.subnet_of(network(p)) for p in _PRIVATE)
+        if outside or here.overlaps(network(_DOCKER)):
+            yield Problem(
+                path,
+                f"must lie in one of {', '.join(_PRIVATE)}, and outside {_DOCKER}",
+                "elsewhere GKE hides pods behind their nodes' addresses, which no firewall rule of "
+                "the mesh lets in; the last is Docker's on every node",
+                "choose a private range that nothing else uses, such as 10.64.0.0/10",
+                text,
+            )
+
+
+def _ranges_are_large_enough(spec: MeshSpec) -> Iterator[Problem]:
+    planned = _readable(spec)
+    if planned is None:
+        return
+    for path, cluster, gke in made(spec):
+        subnet = planned[1].subnet(cluster)
+        wishes = ranges.wished(gke, subnet)
+        for kind, wish in wishes.items():
+            largest, smallest = _SIZES[kind]
+            if not largest <= ranges.prefix(wish) <= smallest:
+                wanted = f"/{largest}" if largest == smallest else f"/{largest} to /{smallest}"
+                yield Problem(
+                    _path(path, subnet, kind),
+                    f"must be {wanted}",
+                    "Google Cloud takes no other sizes there",
+                    f"use {GkeRanges.__dataclass_fields__[kind].default}",
+                    wish,
+                )
+        yield from _room_for_nodes(path, gke, subnet)
+
+
+def _room_for_nodes(path: str, gke: Gke, subnet: GivenSubnet | None) -> Iterator[Problem]:
+    """Whether the nodes of a Standard cluster, one more for upgrades, have addresses and pods."""
+    if gke.mode == "autopilot":
+        return
+    zones = len(gke.zones) or 3
+    nodes = sum(p.max_nodes for p in gke.pools) * zones + 1
+    for kind, each, kept in (("pods", 256, 0), ("nodes", 1, _RESERVED)):
+        wish = ranges.wished(gke, subnet)[kind]
+        room = (2 ** (32 - ranges.prefix(wish)) - kept) // each
+        if room < nodes:
+            yield Problem(
+                _path(path, subnet, kind),
+                f"must have room for {nodes} nodes, and has room for {room}",
+                f"the pools grow to {nodes - 1} nodes in {zones} zones, and an upgrade adds one",
+                f"use at least /{32 - (nodes * each + kept - 1).bit_length()}, or lower maxNodes",
+                wish,
+            )
+
+
+def _ranges_have_room(spec: MeshSpec) -> Iterator[Problem]:
+    planned = _readable(spec)
+    if planned is None:
+        return
+    cloud, crossings = planned
+    for path, cluster, gke in made(spec):
+        wishes = ranges.wished(gke, crossings.subnet(cluster))
+        for kind in KINDS:
+            if kind not in crossings.ranges[cluster.name].found:
+                yield Problem(
+                    "isthmus:gcp.ranges",
+                    f"must have room for {path}.gke.ranges.{_KEYS[kind]} ({wishes[kind]})",
+                    f"{cluster.name} would have no addresses for its {kind.replace('_', ' ')}",
+                    "use a larger range, or smaller ones for the clusters",
+                    cloud.ranges,
+                )
+
+
+def _ranges_do_not_overlap(spec: MeshSpec) -> Iterator[Problem]:
+    planned = _readable(spec)
+    if planned is None:
+        return
+    crossings = planned[1]
+    paths = {c.name: (p, c) for p, c, _ in made(spec)}
+    for (name, kind), (other, other_kind) in overlaps(crossings.ranges):
+        path, cluster = paths[name]
+        subnet = crossings.subnet(cluster)
+        if subnet is not None and subnet == crossings.subnet(paths[other][1]):
+            continue  # one problem is told once, below
+        yield Problem(
+            _path(path, subnet, kind),
+            f"overlaps {other_kind.replace('_', ' ')} of {other}, "
+            f"{crossings.ranges[other][other_kind]}",
+            "an address would be in two places, and Google Cloud refuses the second subnet or "
+            "peering",
+            "write a size such as /20 and let it be planned, or a range that is free",
+            crossings.ranges[name][kind],
+        )
+    for path, text in _written(spec):
+        if path.startswith("isthmus:gcp.otherRanges"):
+            for name, found in crossings.ranges.items():
+                for kind, here in found.found.items():
+                    if here.overlaps(network(text)):
+                        yield Problem(
+                            path,
+                            f"overlaps {kind.replace('_', ' ')} of {name}, {here}",
+                            "an address would be in two places",
+                            "plan the clusters from another isthmus:gcp.ranges",
+                            text,
+                        )
+
+
+def _given_subnets_are_found(spec: MeshSpec) -> Iterator[Problem]:
+    planned = _readable(spec)
+    if planned is None:
+        return
+    crossings = planned[1]
+    taken: dict[tuple[str, str], str] = {}
+    for path, cluster, gke in made(spec):
+        vpc = crossings.given(vpc_of(cluster))
+        if vpc is None or not vpc.subnets:
+            if gke.subnet is not None:
+                yield Problem(
+                    f"{path}.gke.subnet",
+                    "is only for a given VPC that lists its subnets",
+                    f"the subnet of {cluster.name} is made, and named after it",
+                    "remove it, or list the VPC's subnets in isthmus:gcp.vpcs",
+                    gke.subnet,
+                )
+            continue
+        found = crossings.subnets(cluster)
+        there = [f"{s.name} in {s.region}" for s in vpc.subnets]
+        if len(found) != 1:
+            in_region = [s.name for s in vpc.subnets if s.region == gke.region]
+            yield Problem(
+                f"{path}.gke.{'subnet' if in_region else 'region'}",
+                f"must lead to one subnet of the VPC {vpc.name}, which has: {', '.join(there)}",
+                "a cluster is in one subnet, of its own region",
+                f"name one of {', '.join(in_region)} as gke.subnet"
+                if in_region
+                else f"list a subnet in {gke.region} for it, or choose another region",
+                (gke.subnet or MISSING) if in_region else gke.region,
+            )
+            continue
+        other = taken.setdefault((vpc.name, found[0].name), cluster.name)
+        if other != cluster.name:
+            yield Problem(
+                f"{path}.gke.subnet",
+                f"must not be that of {other}, {found[0].name}",
+                "two clusters cannot have the same ranges of pods and Services",
+                "list the subnet once for each cluster, or another one",
+                found[0].name,
+            )
+
+
+def _path(path: str, subnet: GivenSubnet | None, kind: str) -> str:
+    """Where a range is written: with the cluster, or with the subnet that is given."""
+    if subnet is None or kind == "control_plane":
+        return f"{path}.gke.ranges.{_KEYS[kind]}"
+    return f"{path}.gke (subnet {subnet.name}, {kind})"
+
+
+RULES = (
+    _ranges_of_others_are_told,
+    _ranges_can_be_read,
+    _ranges_are_private,
+    _ranges_are_large_enough,
+    _ranges_have_room,
+    _ranges_do_not_overlap,
+    _given_subnets_are_found,
+)

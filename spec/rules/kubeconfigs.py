@@ -1,0 +1,94 @@
+"""Where kubeconfigs lead.
+
+Credentials may be of any kind. istiod refuses those that run programs or read files (`exec`,
+`tokenFile`, client-key files; istio/istio#12376), but a remote secret never holds the user's own:
+it has the token of the cluster's reader account.
+"""
+
+import ipaddress
+from collections.abc import Iterator, Mapping
+from urllib.parse import urlsplit
+
+from kube.kubeconfig import ClusterAccess
+from spec.mesh import Cluster, MeshSpec
+from spec.problems import MISSING, Problem
+
+_SERVER = "https://<address that other clusters' pods reach>:6443"
+
+
+def _api_servers_given_are_not_loopback(spec: MeshSpec) -> Iterator[Problem]:
+    for i, cluster in enumerate(spec.clusters):
+        server = cluster.api_server.server
+        if server is not None and _is_this_machine(server) and spec.readers_of(cluster):
+            yield _unreachable(spec, f"isthmus:clusters[{i}].apiServer.server", cluster, server)
+
+
+def unfit(spec: MeshSpec, accesses: Mapping[int, ClusterAccess]) -> Iterator[Problem]:
+    """What speaks against the kubeconfigs of a mesh.
+
+    Args:
+        accesses: how clusters are reached from here, by their index in `isthmus:clusters`.
+    """
+    first: dict[tuple[str, str | None], int] = {}
+    for i, access in accesses.items():
+        cluster = spec.clusters[i]
+        server = access.server
+        one = first.setdefault((server, access.tls_server_name), i)
+        if one != i:
+            yield one_cluster_twice(spec, one, i, f"the same API server {server}")
+        if not spec.readers_of(cluster) or cluster.api_server.server is not None:
+            continue
+        if _is_this_machine(server):
+            yield _unreachable(spec, f"isthmus:clusters[{i}].kubeconfig", cluster, server)
+        elif access.proxy is not None:
+            yield Problem(
+                f"isthmus:clusters[{i}].apiServer.server",
+                "should be set, because the kubeconfig reaches the API server through a proxy",
+                f"istiod of {_names(spec, cluster)} takes no proxy to {cluster.name}",
+                f"set it to the URL that pods of {_names(spec, cluster)} reach, even if it is "
+                f"{server}",
+                refuses=False,
+            )
+
+
+def one_cluster_twice(spec: MeshSpec, first: int, second: int, how: str) -> Problem:
+    """Two clusters of the configuration are one in the world."""
+    return Problem(
+        f"isthmus:clusters[{second}].context",
+        f"must lead to a cluster of its own, and leads to {spec.clusters[first].name} ({how})",
+        "one cluster would be built twice, and each build would undo the other",
+        "name another context or kubeconfig",
+        spec.clusters[second].context or MISSING,
+    )
+
+
+def _unreachable(spec: MeshSpec, path: str, cluster: Cluster, server: str) -> Problem:
+    i = spec.clusters.index(cluster)
+    return Problem(
+        path,
+        f"must lead to an address that other clusters reach: istiod of {_names(spec, cluster)} "
+        f"watches {cluster.name}",
+        "this address is each machine's own; the remote cluster would stay `timeout` "
+        "(istio/istio#58047)",
+        f"set isthmus:clusters[{i}].apiServer.server to {_SERVER}",
+        server,
+    )
+
+
+def _names(spec: MeshSpec, cluster: Cluster) -> str:
+    return ", ".join(c.name for c in spec.readers_of(cluster))
+
+
+def _is_this_machine(url: str) -> bool:
+    """Whether the URL leads to whoever uses it; 0.0.0.0 is what k3d writes."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
+RULES = (_api_servers_given_are_not_loopback,)

@@ -1,0 +1,177 @@
+"""Roles, networks, and the ways between clusters."""
+
+from collections.abc import Iterator
+
+from spec.mesh import MeshSpec
+from spec.problems import Problem
+
+
+def _there_is_a_primary(spec: MeshSpec) -> Iterator[Problem]:
+    if not spec.primaries:
+        yield Problem(
+            "isthmus:clusters",
+            "must have a cluster without `primary`",
+            "a mesh needs a control plane, and a primary cluster runs it",
+            "add a cluster, or remove `primary` from one",
+            [c.name for c in spec.clusters],
+        )
+
+
+def _names_are_unique(spec: MeshSpec) -> Iterator[Problem]:
+    first: dict[str, int] = {}
+    for i, cluster in enumerate(spec.clusters):
+        if cluster.name in first:
+            yield Problem(
+                f"isthmus:clusters[{i}].name",
+                f"must be unique; clusters[{first[cluster.name]}] has the same name",
+                "istiod ignores the second cluster of one name without a word",
+                "give one of the two another name",
+                cluster.name,
+            )
+        first.setdefault(cluster.name, i)
+
+
+def _names_are_not_istios_default(spec: MeshSpec) -> Iterator[Problem]:
+    for i, cluster in enumerate(spec.clusters):
+        if cluster.name == "kubernetes":
+            yield Problem(
+                f"isthmus:clusters[{i}].name",
+                "must not be Istio's default cluster ID",
+                "a proxy without a cluster ID would be taken for one of this cluster",
+                "name the cluster after its place or purpose",
+                cluster.name,
+            )
+
+
+def _primaries_exist(spec: MeshSpec) -> Iterator[Problem]:
+    by_name = {c.name: c for c in spec.clusters}
+    primaries = ", ".join(c.name for c in spec.primaries) or "none"
+    for i, cluster in enumerate(spec.clusters):
+        if cluster.primary is None:
+            continue
+        path = f"isthmus:clusters[{i}].primary"
+        if cluster.primary == cluster.name:
+            rule, cure = "must name another cluster", "remove it to make this cluster a primary"
+        elif cluster.primary not in by_name:
+            orphans = ", ".join(c.name for c in spec.clusters if c.primary == cluster.primary)
+            rule = "must name a cluster of this mesh"
+            cure = (
+                f"name one of: {primaries}; if {cluster.primary} was taken out of "
+                f"isthmus:clusters, take out its remotes first or with it: {orphans}"
+            )
+        elif by_name[cluster.primary].is_remote:
+            rule = "must name a primary, and that cluster is itself a remote"
+            cure = f"name one of: {primaries}"
+        else:
+            continue
+        yield Problem(path, rule, "a remote has no control plane of its own", cure, cluster.primary)
+
+
+def _control_planes_are_of_primaries(spec: MeshSpec) -> Iterator[Problem]:
+    for i, cluster in enumerate(spec.clusters):
+        if cluster.is_remote and cluster.control_plane is not None:
+            yield Problem(
+                f"isthmus:clusters[{i}].controlPlane",
+                f"is only for a primary, and {cluster.name} is a remote of {cluster.primary}",
+                "a remote uses the control plane of its primary",
+                "remove controlPlane, or remove primary",
+            )
+
+
+def _exposures_can_work(spec: MeshSpec) -> Iterator[Problem]:
+    for i, cluster in enumerate(spec.clusters):
+        control_plane = cluster.control_plane
+        path = f"isthmus:clusters[{i}].controlPlane"
+        if control_plane is None or cluster.is_remote:
+            continue
+        if control_plane.exposure == "pod-ip":
+            for remote in spec.remotes_of(cluster):
+                if remote.network != cluster.network:
+                    yield Problem(
+                        f"{path}.exposure",
+                        f"needs one network, and the remote {remote.name} is on {remote.network}",
+                        f"pods of {cluster.network} cannot be reached from {remote.network}",
+                        "use gateway, load-balancer or internal-load-balancer",
+                        control_plane.exposure,
+                    )
+        internal = control_plane.exposure == "internal-load-balancer"
+        if internal and not (control_plane.cloud or control_plane.annotations or cluster.gke):
+            yield Problem(
+                f"{path}.cloud",
+                "is required for an internal load balancer",
+                "without the cloud's annotations it would stand on the internet",
+                "set cloud to gke, aks or eks, or write the annotations yourself",
+            )
+        if not control_plane.exposure.endswith("load-balancer"):
+            for key in ("cloud", "annotations"):
+                if getattr(control_plane, key):
+                    yield Problem(
+                        f"{path}.{key}",
+                        "is only for the load balancer of a control plane",
+                        f"the exposure {control_plane.exposure} makes no Service for istiod",
+                        f"remove {key}, or choose internal-load-balancer",
+                    )
+
+
+def _entries_need_primaries_on_networks_of_their_own(spec: MeshSpec) -> Iterator[Problem]:
+    if spec.mesh.discovery != "entries":
+        return
+    for i, cluster in enumerate(spec.clusters):
+        if cluster.is_remote:
+            yield Problem(
+                f"isthmus:clusters[{i}].primary",
+                "cannot be set where isthmus:mesh.discovery is entries",
+                "a remote is served by watching its API server, and entries are for not watching",
+                "remove primary, or set discovery to endpoints",
+                cluster.primary,
+            )
+        shared = [c.name for c in spec.clusters if c.network == cluster.network and c != cluster]
+        if shared:
+            yield Problem(
+                f"isthmus:clusters[{i}].network",
+                f"must be the cluster's own where discovery is entries; {shared[0]} is on it too",
+                "an entry leads to another cluster's gateway, and gateways are between networks",
+                "name another network, or set discovery to endpoints",
+                cluster.network,
+            )
+
+
+def _injection_is_where_gateways_are(spec: MeshSpec) -> Iterator[Problem]:
+    for i, cluster in enumerate(spec.clusters):
+        if cluster.injection == "manual" and spec.has_gateway(cluster):
+            yield Problem(
+                f"isthmus:clusters[{i}].injection",
+                f"must be automatic, because {cluster.name} has a gateway",
+                "the image of a gateway's pod is put in by the injection webhook",
+                "set it to automatic, or put the cluster on its primary's network and expose the "
+                "control plane by a load balancer",
+                cluster.injection,
+            )
+
+
+def _gateway_ports_are_free(spec: MeshSpec) -> Iterator[Problem]:
+    taken = {15021: "health checks", 15012: "the control plane", 15017: "webhooks"}
+    if spec.mesh.gateways.pods == "ingress":
+        taken[80] = "ingress"
+    port = spec.mesh.gateways.port
+    if port in taken:
+        yield Problem(
+            "isthmus:mesh.gateways.port",
+            f"must not be a port that the gateway uses for {taken[port]}",
+            "one port of a Service leads to one place",
+            "use 15443, or 443 on the ingress gateway",
+            port,
+        )
+
+
+RULES = (
+    _there_is_a_primary,
+    _names_are_unique,
+    _names_are_not_istios_default,
+    _primaries_exist,
+    _control_planes_are_of_primaries,
+    _exposures_can_work,
+    _entries_need_primaries_on_networks_of_their_own,
+    _injection_is_where_gateways_are,
+    _gateway_ports_are_free,
+)

@@ -1,0 +1,179 @@
+"""The CAs that the user brings, and how long certificates live."""
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from spec.mesh import BroughtIntermediate, BroughtRoot, CertificateAuthority, MeshSpec
+from spec.problems import MISSING, Problem
+from spec.rules import certificates
+from spec.rules.certificates import Place
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
+_ROOT = Place(
+    "isthmus:mesh.ca.root",
+    "bring a root that is a CA of today, or leave out ca.root and one is made",
+)
+
+
+def _lifetimes_fit(spec: MeshSpec) -> Iterator[Problem]:
+    ca = spec.mesh.ca
+    if ca.root is None and ca.intermediate_days > ca.root_days:
+        yield Problem(
+            "isthmus:mesh.ca.intermediateDays",
+            f"must not be more than rootDays ({ca.root_days})",
+            "when the root ends, everything that it has signed ends with it",
+            f"set it to {ca.root_days} or less, or rootDays to more",
+            ca.intermediate_days,
+        )
+    if ca.renew_before_days >= ca.intermediate_days:
+        yield Problem(
+            "isthmus:mesh.ca.renewBeforeDays",
+            f"must be less than intermediateDays ({ca.intermediate_days})",
+            "every update would issue new intermediates",
+            "set it to a twentieth of intermediateDays or so",
+            ca.renew_before_days,
+        )
+
+
+def _the_root_brought_can_sign(spec: MeshSpec) -> Iterator[Problem]:
+    root = spec.mesh.ca.root
+    if root is None:
+        return
+    found = certificates.read(root.certificate)
+    certificate = found[0] if len(found) == 1 else None
+    if certificate is None:
+        yield Problem(
+            _ROOT.certificate,
+            f"must be one certificate in PEM; {len(found) or 'none'} could be read",
+            "it is the one root that every cluster trusts",
+            "give the text of the root's certificate alone, with its BEGIN and END lines",
+        )
+    else:
+        chains = [_chain(c.ca, found) for c in spec.clusters if c.ca]
+        longest = max([1, *map(len, chains)])
+        yield from certificates.of_a_ca(certificate, _ROOT, longest)
+        yield from certificates.of_today(certificate, _ROOT)
+        yield from certificates.of_a_secret_key(certificate, _ROOT)
+        if not certificates.signs(certificate, certificate):
+            yield Problem(
+                _ROOT.certificate,
+                "must be signed by its own key",
+                "a chain of trust ends at a root; what stands above this one no proxy would know",
+                "bring the root itself, with its key or with intermediates that lead to it "
+                "(`ca` of each cluster), or leave out ca.root and one is made",
+                certificates.name(certificate),
+            )
+        elif root.key is not None:
+            yield from _outlives_intermediates(certificate, spec.mesh.ca)
+    if root.key is not None:
+        yield from certificates.of_its_key(certificate, root.key, _ROOT)
+
+
+def _outlives_intermediates(root: "Certificate", ca: CertificateAuthority) -> Iterator[Problem]:
+    days = (root.not_valid_after_utc - dt.datetime.now(dt.UTC)).days
+    if 0 <= days < ca.intermediate_days:
+        yield Problem(
+            "isthmus:mesh.ca.intermediateDays",
+            f"must not be more than the {days} days that the root brought still has",
+            "when the root ends, everything that it has signed ends with it",
+            f"set it to {days} or less, or bring a root that lives longer",
+            ca.intermediate_days,
+        )
+
+
+def _every_cluster_has_an_intermediate(spec: MeshSpec) -> Iterator[Problem]:
+    """Made where there is a key to sign it with, and brought otherwise."""
+    root = spec.mesh.ca.root
+    for i, cluster in enumerate(spec.clusters):
+        path = f"isthmus:clusters[{i}].ca"
+        if cluster.ca is not None and root is None:
+            yield Problem(
+                path,
+                f"must hang under a root that is brought too ({_ROOT.certificate})",
+                "every cluster must trust the root of every other, and the one that would be made "
+                "has not signed this CA",
+                f"set {_ROOT.certificate}, or leave this out and an intermediate is made",
+            )
+        elif cluster.ca is None and root is not None and root.key is None:
+            yield Problem(
+                path,
+                f"must be there, because {_ROOT.path} has no key",
+                f"nothing could sign an intermediate for {cluster.name}",
+                f"bring the intermediate of {cluster.name}, or {_ROOT.key} and one is made",
+            )
+        elif cluster.ca is not None and root is not None:
+            yield from _leads_to_the_root(cluster.ca, root, Place(path, _new_intermediate(root)))
+
+
+def _new_intermediate(root: BroughtRoot) -> str:
+    bring = "bring a CA of today that leads to the root"
+    return f"{bring}, or leave out `ca` and one is made" if root.key else bring
+
+
+def _leads_to_the_root(
+    brought: BroughtIntermediate, root: BroughtRoot, place: Place
+) -> Iterator[Problem]:
+    roots = certificates.read(root.certificate)
+    chain = _chain(brought, roots)
+    if not chain:
+        yield Problem(
+            place.certificate,
+            "must be certificates in PEM: the intermediate's, and after it those of the CAs "
+            "between it and the root",
+            "istiod signs with the first, and shows all of them",
+            "give the text of the certificates, with their BEGIN and END lines",
+        )
+    for below, certificate in enumerate(chain):
+        yield from certificates.of_a_ca(certificate, place, below)
+        yield from certificates.of_today(certificate, place)
+        yield from certificates.of_a_secret_key(certificate, place)
+    if len(roots) == 1:
+        yield from _is_unbroken([*chain, *roots], place)
+    yield from certificates.of_its_key(chain[0] if chain else None, brought.key, place)
+
+
+def _chain(brought: BroughtIntermediate, roots: "Sequence[Certificate]") -> "Sequence[Certificate]":
+    """The intermediate and what is between it and the root, which may be written after them."""
+    return [c for c in certificates.read(brought.certificate) if c not in roots]
+
+
+def _is_unbroken(chain: "Sequence[Certificate]", place: Place) -> Iterator[Problem]:
+    for certificate, issuer in pairwise(chain):
+        if not certificates.signs(issuer, certificate):
+            yield Problem(
+                place.certificate,
+                f"must lead to {_ROOT.certificate}, each signed by the next",
+                "proxies of other clusters know the root alone, and refuse what does not lead "
+                "to it",
+                f"write {certificate.issuer.rfc4514_string()} after it, or bring the root that "
+                "it leads to",
+                f"{certificates.name(certificate)}, signed by "
+                f"{certificate.issuer.rfc4514_string()}, followed by {certificates.name(issuer)}",
+            )
+
+
+def _authorities_of_api_servers_are_certificates(spec: MeshSpec) -> Iterator[Problem]:
+    for i, cluster in enumerate(spec.clusters):
+        pem = cluster.api_server.certificate_authority
+        if pem is None:
+            continue
+        if not certificates.read(pem):
+            yield Problem(
+                f"isthmus:clusters[{i}].apiServer.certificateAuthority",
+                "must be certificates in PEM",
+                f"istiod could not read the kubeconfig of {cluster.name}, and would not try again",
+                "give the text of the CA's file, with its BEGIN and END lines",
+                pem if len(pem) < 80 else MISSING,
+            )
+
+
+RULES = (
+    _lifetimes_fit,
+    _the_root_brought_can_sign,
+    _every_cluster_has_an_intermediate,
+    _authorities_of_api_servers_are_certificates,
+)

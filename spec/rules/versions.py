@@ -1,0 +1,109 @@
+"""Which versions go together. Control planes and remotes are of one version: there is one key."""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from spec.mesh import MeshSpec
+from spec.problems import MISSING, Problem
+from spec.rules.chart_values import find
+
+Minor = tuple[int, int]
+
+SUPPORTED: Mapping[Minor, tuple[Minor, Minor]] = {
+    (1, 28): ((1, 30), (1, 34)),
+    (1, 29): ((1, 31), (1, 35)),
+    (1, 30): ((1, 32), (1, 36)),
+    (1, 31): ((1, 32), (1, 37)),
+}
+"""Oldest and newest Kubernetes of each Istio, from its page "Supported Releases"."""
+
+_FIRST_WITH_REMOTES_IN_THE_ISTIOD_CHART = (1, 24)
+_FORGETS_ENDPOINTS = ("1.30.0", "1.30.1", "1.30.2", "1.30.3")
+
+
+def minor(version: str) -> Minor | None:
+    """`1.34.4-gke.1047000` → (1, 34)."""
+    found = re.match(r"v?(\d+)\.(\d+)", version)
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def _istio_is_not_too_old(spec: MeshSpec) -> Iterator[Problem]:
+    version = spec.mesh.istio.version
+    found = minor(version)
+    if found is not None and found < _FIRST_WITH_REMOTES_IN_THE_ISTIOD_CHART:
+        yield Problem(
+            "isthmus:mesh.istio.version",
+            "must be 1.24 or later",
+            "remotes are a profile of the chart istiod, and older charts have none (istio#53294)",
+            "use a release that Istio still supports",
+            version,
+        )
+
+
+def _istio_keeps_endpoints(spec: MeshSpec) -> Iterator[Problem]:
+    version = spec.mesh.istio.version
+    if version in _FORGETS_ENDPOINTS and any(spec.readers_of(c) for c in spec.clusters):
+        yield Problem(
+            "isthmus:mesh.istio.version",
+            "should not be 1.30.0 to 1.30.3 where clusters watch each other",
+            "when a remote secret changes, istiod forgets the endpoints of that cluster until it "
+            "is restarted (istio/istio#61043)",
+            "use 1.30.4 or later",
+            version,
+            refuses=False,
+        )
+
+
+def _images_are_of_the_version(spec: MeshSpec) -> Iterator[Problem]:
+    istio = spec.mesh.istio
+    tag = find(istio.values.istiod, "global.tag")
+    if tag is not MISSING and not str(tag).startswith(istio.version):
+        yield Problem(
+            "isthmus:mesh.istio.values.istiod.global.tag",
+            f"should be of Istio {istio.version}, as the charts are",
+            "charts of one version with images of another are tested by nobody",
+            "remove it, and set isthmus:mesh.istio.version",
+            tag,
+            refuses=False,
+        )
+
+
+def unfit(istio: str, kubernetes: str, path: str) -> Iterator[Problem]:
+    """What speaks against a cluster of one version under an Istio of another.
+
+    Of a pair that the table does not have nothing is said.
+    """
+    istio_minor, found = minor(istio), minor(kubernetes)
+    if istio_minor is None or found is None or istio_minor not in SUPPORTED:
+        return
+    oldest, newest = SUPPORTED[istio_minor]
+    supported = f"1.{oldest[1]} to 1.{newest[1]}"
+    if found < oldest:
+        yield Problem(
+            path,
+            f"must have a Kubernetes that Istio {istio} supports: {supported}",
+            "istiod asks for APIs that an older one has not",
+            f"upgrade the cluster, or set isthmus:mesh.istio.version to {_istios_for(found)}",
+            kubernetes,
+        )
+    elif found > newest:
+        yield Problem(
+            path,
+            f"should have a Kubernetes that Istio {istio} is tested with: {supported}",
+            "nobody has tried the two together",
+            "use a newer Istio",
+            kubernetes,
+            refuses=False,
+        )
+
+
+def _istios_for(kubernetes: Minor) -> str:
+    fit = [i for i, (oldest, newest) in SUPPORTED.items() if oldest <= kubernetes <= newest]
+    return " or ".join(f"{major}.{minor}" for major, minor in fit) or "an older Istio"
+
+
+RULES = (
+    _istio_is_not_too_old,
+    _istio_keeps_endpoints,
+    _images_are_of_the_version,
+)

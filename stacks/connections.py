@@ -1,0 +1,77 @@
+"""How each cluster is reached: by this program, and by the control planes of other clusters."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from preflight.facts import ClusterFacts
+from spec.mesh import Cluster
+
+if TYPE_CHECKING:
+    from stacks.gke import MadeClusters
+
+
+class Access:
+    """Kubeconfigs, providers and API servers, of clusters that stand and of those made here."""
+
+    def __init__(
+        self,
+        facts: Mapping[str, ClusterFacts],
+        made: "MadeClusters | None",
+        *,
+        protected: frozenset[str],
+    ) -> None:
+        """`made`: the clusters of this stack's own. `protected`: those that other stacks need, so
+        that `destroy` has to stop before anything in them goes."""
+        self._facts, self.made, self._protected = facts, made, protected
+        self._providers: dict[str, kubernetes.Provider] = {}
+
+    def provider(self, name: str) -> kubernetes.Provider:
+        """The provider of a cluster, made when something is first made in it."""
+        if name not in self._providers:
+            self._providers[name] = self._make_provider(name)
+        return self._providers[name]
+
+    def _make_provider(self, name: str) -> kubernetes.Provider:
+        return kubernetes.Provider(
+            name,
+            kubeconfig=pulumi.Output.secret(self.kubeconfig(name)),
+            # New credentials or a new address of the same cluster must not replace what is in it
+            # (pulumi/pulumi-kubernetes#1148).
+            cluster_identifier=name,
+            enable_server_side_apply=True,
+            # An update that was killed has made objects that the state does not know. The next one
+            # takes them for its own and goes on, where the default is to stop at each.
+            upsert_existing_objects=True,
+            # A changed Secret is changed in place: istiod must never see cacerts vanish.
+            enable_secret_mutable=True,
+            opts=pulumi.ResourceOptions(
+                depends_on=self.made.needed_in(name)
+                if self.made and name in self.made.clusters
+                else None,
+                protect=name in self._protected,
+            ),
+        )
+
+    def kubeconfig(self, name: str) -> pulumi.Input[str]:
+        """Content of a kubeconfig with one context. Holds credentials: a secret."""
+        if self.made and name in self.made.clusters:
+            return self.made.clusters[name].kubeconfig
+        return self._facts[name].access.kubeconfig
+
+    def server(self, reader: Cluster, cluster: Cluster) -> pulumi.Input[str]:
+        """URL at which the reader's pods reach the API server of another cluster."""
+        if cluster.api_server.server is not None:
+            return cluster.api_server.server
+        if self.made and cluster.gke:
+            return self.made.server(reader, cluster)
+        return self._facts[cluster.name].access.server
+
+    def tls_server_name(self, cluster: Cluster) -> str | None:
+        """Name in the API server's certificate; the kubeconfig's with the kubeconfig's URL."""
+        told = cluster.api_server
+        if told.tls_server_name is not None or told.server is not None or cluster.gke:
+            return told.tls_server_name
+        return self._facts[cluster.name].access.tls_server_name

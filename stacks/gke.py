@@ -1,0 +1,130 @@
+"""Clusters on Google Cloud, made into components.
+
+Only a mesh that has such clusters imports this: pulumi_gcp costs a second and a half.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_gcp
+from pydantic.alias_generators import to_camel
+
+from components.gke_cluster import GkeCluster, GkeClusterArgs
+from components.gke_networks import GkeNetworks
+from spec.gke import GoogleCloud
+from spec.gke_network import Crossings, settings, vpc_of
+from spec.gke_ranges import KINDS
+from spec.mesh import Cluster, MeshSpec
+
+
+@dataclass(frozen=True)
+class MadeClusters:
+    """What has been made, for the rest of the program."""
+
+    crossings: Crossings
+    networks: GkeNetworks
+    clusters: Mapping[str, GkeCluster]
+    """By name."""
+
+    def needed_in(self, name: str) -> list[pulumi.Resource]:
+        """What must stand before anything is made in a cluster, and until all of it is gone: nodes,
+        NAT and firewall, and the ways between VPCs, which a load balancer keeps from going."""
+        return [self.networks, self.clusters[name]]
+
+    def server(self, reader: Cluster, cluster: Cluster) -> pulumi.Output[str]:
+        """URL at which one cluster's pods reach the API server of another, which is made here."""
+        made = self.clusters[cluster.name]
+        return made.private_server if self.is_near(reader, cluster) else made.named_server
+
+    def is_near(self, reader: Cluster, cluster: Cluster) -> bool:
+        """Whether the reader reaches the API server's private address."""
+        return self.crossings.same_vpc(reader, cluster)
+
+    def describe(self, cluster: Cluster) -> Mapping[str, str | Mapping[str, str]]:
+        """For the stack's outputs: where it is, and its ranges, to be fixed by who wants to."""
+        ranges = self.crossings.ranges[cluster.name]
+        return {
+            "region": settings(cluster).region,
+            "vpc": vpc_of(cluster),
+            "ranges": {to_camel(kind): ranges[kind] for kind in KINDS},
+        }
+
+    def login(self, cluster: Cluster) -> Sequence[str]:
+        """Commands that make a context of the cluster's name."""
+        project, region = self.crossings.cloud.project, settings(cluster).region
+        return [
+            f"gcloud container clusters get-credentials {cluster.name} --location {region} "
+            f"--project {project} --dns-endpoint",
+            f"kubectl config rename-context gke_{project}_{region}_{cluster.name} {cluster.name}",
+        ]
+
+
+def create_clusters(spec: MeshSpec, cloud: GoogleCloud) -> MadeClusters:
+    """Make the clusters, and the VPCs that they are in."""
+    crossings = Crossings(spec, cloud)
+    provider = pulumi_gcp.Provider("gcp", project=cloud.project)
+    opts = pulumi.ResourceOptions(provider=provider)
+    networks = GkeNetworks(
+        spec.mesh.id,
+        {
+            "project": cloud.project,
+            "made": [vpc for vpc in crossings.vpcs if not crossings.given(vpc)],
+            "given": [vpc for vpc in crossings.vpcs if crossings.given(vpc)],
+            "peered": cloud.peering,
+        },
+        opts,
+    )
+    clusters = {
+        c.name: GkeCluster(c.name, _arguments(crossings, c, networks), opts)
+        for c in crossings.clusters
+    }
+    return MadeClusters(crossings, networks, clusters)
+
+
+def _arguments(crossings: Crossings, cluster: Cluster, networks: GkeNetworks) -> GkeClusterArgs:
+    gke, ranges = settings(cluster), crossings.ranges
+    own = ranges[cluster.name]
+    args: GkeClusterArgs = {
+        "project": crossings.cloud.project,
+        "region": gke.region,
+        "mesh_id": crossings.spec.mesh.id,
+        "network": networks.ids[vpc_of(cluster)],
+        "ranges": {
+            "nodes": own["nodes"],
+            "pods": own["pods"],
+            "services": own["services"],
+            "control_plane": own["control_plane"],
+        },
+        "nat": crossings.has_nat(cluster),
+        "autopilot": gke.mode == "autopilot",
+        "pools": [
+            {
+                "name": pool.name,
+                "machine_type": pool.machine_type,
+                "min_nodes": pool.min_nodes,
+                "max_nodes": pool.max_nodes,
+                "disk_gb": pool.disk_gb,
+                "spot": pool.spot,
+            }
+            for pool in gke.pools
+        ],
+        "zones": gke.zones,
+        "release_channel": gke.release_channel,
+        "deletion_protection": gke.deletion_protection,
+        "openings": [
+            {"name": o.name, "sources": o.sources, "ports": o.ports, "why": o.why}
+            for o in crossings.openings(cluster)
+        ],
+        "api_readers": {name: ranges[name]["pods"] for name in crossings.api_readers(cluster)},
+        "read_by_name": crossings.is_read_by_name(cluster),
+    }
+    if gke.version is not None:
+        args["version"] = gke.version
+    if (subnet := crossings.subnet(cluster)) is not None:
+        args["subnet"] = {
+            "name": subnet.name,
+            "pods": subnet.pods.name,
+            "services": subnet.services.name,
+        }
+    return args

@@ -1,1 +1,0 @@
-"""Clusters that the stack itself makes, on Google Cloud."""
