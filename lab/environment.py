@@ -13,7 +13,7 @@ from lab import toolchain
 from lab.cluster import CONTAINERD, HOME
 from lab.imagestore import NAMESPACE
 from lab.lab import Lab
-from lab.plugins.install import install
+from lab.stand_ins.install import install
 
 PASSPHRASE = "isthmus-lab"  # noqa: S105
 """Fits the salt in Pulumi.dev.yaml, which Pulumi would otherwise write into it. It is no secret:

@@ -3,7 +3,7 @@
 #
 #   .github/kind/test.sh mesh        a mesh of two clusters and two networks: up, traffic, unchanged
 #                                    preview, refresh, destroy; no object may be left behind
-#   .github/kind/test.sh stand-ins   the tests in tests/engine that say what the stand-ins of lab/plugins
+#   .github/kind/test.sh stand-ins   the tests in tests/engine that say what the stand-ins of lab/stand_ins
 #                                    do, run against the real plugins; failures are differences
 #
 # Needs docker, go, kubectl, pulumi 3.259 and `make .venv`. What it makes is named isthmus-…
@@ -153,8 +153,8 @@ stand_ins() {
   say "the tests of the stand-ins, with the real plugins"
   ISTHMUS_ENGINE_KUBECONFIG=$KUBECONFIG python -m pytest --junitxml="$results/engine.xml" \
     tests/engine/kubernetes_plugin tests/engine/test_tls.py ||
-    fail "the real plugins differ from lab/plugins: $results/engine.xml" \
-      "compare with 'What differs, on purpose' in lab/plugins/README.md; mend the stand-in where it is not there"
+    fail "the real plugins differ from lab/stand_ins: $results/engine.xml" \
+      "compare with 'What differs, on purpose' in lab/stand_ins/README.md; mend the stand-in where it is not there"
 }
 
 case ${1:-} in

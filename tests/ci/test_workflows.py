@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from lab import toolchain
-from lab.plugins.install import VERSIONS
+from lab.stand_ins.install import VERSIONS
 from lab.toolchain.tools import PULUMI
 
 _ROOT = Path(__file__).parents[2]

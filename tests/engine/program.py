@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.environment import backend
-from lab.plugins.install import install
+from lab.stand_ins.install import install
 
 _LIMIT = 300  # seconds for one command, of which none takes 30
 

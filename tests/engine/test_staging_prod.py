@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from lab import toolchain
-from lab.plugins.gcp import PRETENDS
+from lab.stand_ins.gcp import PRETENDS
 from tests.engine.program import Program
 from tests.mesh.workspace import Workspace
 

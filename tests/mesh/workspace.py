@@ -12,7 +12,7 @@ import pulumi.automation as automation
 import yaml
 
 from lab.environment import backend, forget_killed_updates
-from lab.plugins.install import install
+from lab.stand_ins.install import install
 
 _PROJECT = Path(__file__).parents[2]
 _PROGRAM = ("Pulumi.yaml", "__main__.py", "components", "stacks")

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from lab.plugins import diff, gcp
-from lab.plugins.sdk_types import SdkTypes
+from lab.stand_ins import diff, gcp
+from lab.stand_ins.sdk_types import SdkTypes
 from spec import config
 from tests.unit import meshes
 from tests.unit.recorder import Recorded, Recording

@@ -211,7 +211,7 @@ def test_a_killed_engine_takes_an_unfinished_release_with_it(
 
 
 def _plugins(program: Program) -> list[str]:
-    return _processes(program, "lab.plugins.kubernetes")
+    return _processes(program, "lab.stand_ins.kubernetes")
 
 
 def _processes(program: Program, words: str) -> list[str]:

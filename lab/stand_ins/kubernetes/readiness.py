@@ -1,0 +1,296 @@
+"""When an object counts as ready, kind by kind, from nothing but the object itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from lab.stand_ins.kubernetes.objects import metadata, name
+from lab.stand_ins.values import Object
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether an object is ready, and if not what it waits for."""
+
+    ready: bool
+    progress: str = ""
+    problems: list[str] = field(default_factory=list[str])
+    """What to tell when the wait ends without success."""
+    failed: bool = False
+    """It will not become ready: waiting on makes no sense."""
+
+
+READY = Verdict(ready=True)
+
+
+def verdict(obj: Object, *, updated: bool) -> Verdict:
+    """Judge an object. `updated` tells an update from a creation."""
+    check = _CHECKS.get(f"{obj['apiVersion']}/{obj['kind']}")
+    return check(obj, updated) if check else READY
+
+
+def has_check(obj: Object) -> bool:
+    """Tell whether the kind is waited for at all."""
+    return f"{obj['apiVersion']}/{obj['kind']}" in _CHECKS
+
+
+def condition(obj: Object, type_: str) -> Object:
+    """Give a status condition, or an empty one."""
+    conditions = cast(list[Object], _status(obj).get("conditions") or [])
+    return next((c for c in conditions if c.get("type") == type_), {})
+
+
+def _status(obj: Object) -> Object:
+    return cast(Object, obj.get("status") or {})
+
+
+def _spec(obj: Object) -> Object:
+    return cast(Object, obj.get("spec") or {})
+
+
+def _observed(obj: Object) -> bool:
+    return _status(obj).get("observedGeneration", 0) >= metadata(obj).get("generation", 0)
+
+
+def _stated(found: Object) -> list[str]:
+    """A condition that is false, in its own words."""
+    if found.get("status") == "True" or not found.get("message"):
+        return []
+    return [f"[{found.get('reason', '')}] {found['message']}"]
+
+
+def _deployment(obj: Object, updated: bool) -> Verdict:
+    # await/deployment.go; it reads ReplicaSets where the Deployment's own counters say as much.
+    status, want = _status(obj), _spec(obj).get("replicas", 1)
+    available = condition(obj, "Available")
+    ready = min(status.get("updatedReplicas", 0), status.get("availableReplicas", 0))
+    if (
+        _observed(obj)
+        and ready >= want
+        and available.get("status") == "True"
+        and status.get("replicas", 0) <= want
+    ):
+        return READY
+    problems = [*_stated(condition(obj, "Progressing")), *_stated(available)]
+    if available.get("status") != "True":
+        problems.append("Minimum number of live Pods was not attained")
+    elif updated:
+        problems.append(
+            "Attempted to roll forward to new ReplicaSet, but minimum number of Pods did not "
+            "become live"
+        )
+    else:
+        problems.append("Minimum number of Pods to consider the application live was not attained")
+    return Verdict(
+        False,
+        f"Waiting for app ReplicaSet to be available ({ready}/{want} Pods available)",
+        problems,
+    )
+
+
+def _stateful_set(obj: Object, updated: bool) -> Verdict:
+    # await/statefulset.go
+    status, spec = _status(obj), _spec(obj)
+    want = spec.get("replicas", 1)
+    got = {key: status.get(key, 0) for key in ("replicas", "readyReplicas", "currentReplicas")}
+    now, then = status.get("currentRevision", ""), status.get("updateRevision", "")
+    strategy = cast(Object, spec.get("updateStrategy") or {})
+    on_delete = strategy.get("type") == "OnDelete"
+    if on_delete and updated:
+        del got["currentReplicas"]
+    replicas = _observed(obj) and all(count == want for count in got.values())
+    revision = (on_delete and updated) or bool(now and now == then)
+    if replicas and revision:
+        return READY
+    problems: list[str] = []
+    ready = status.get("readyReplicas", 0)
+    if not replicas:
+        problems.append(f"{ready} out of {want} replicas succeeded readiness checks")
+    if not revision:
+        problems.append(
+            f'StatefulSet controller failed to advance from revision "{now}" to revision "{then}"'
+        )
+    return Verdict(False, f"Waiting for StatefulSet ({ready}/{want} Pods ready)", problems)
+
+
+def _daemon_set(obj: Object, updated: bool) -> Verdict:
+    # await/daemonset.go, which asks kstatus
+    status = _status(obj)
+    want = status.get("desiredNumberScheduled")
+    counts = ("currentNumberScheduled", "updatedNumberScheduled", "numberAvailable", "numberReady")
+    if _observed(obj) and want is not None and all(status.get(c, 0) >= want for c in counts):
+        return READY
+    lagging = next((c for c in counts if status.get(c, 0) < (want or 0)), "observedGeneration")
+    text = f"{lagging}: {status.get(lagging, 0)}/{want or 0}"
+    return Verdict(
+        False, f"Waiting for DaemonSet ({text})", [f"DaemonSet is not available: {text}"]
+    )
+
+
+def _pod(obj: Object, updated: bool) -> Verdict:
+    # await/checker/pod/check.go
+    full = name(obj)
+    if _status(obj).get("phase") == "Succeeded":
+        return READY
+    for type_, what in (
+        ("PodScheduled", "scheduled"),
+        ("Initialized", "initialized"),
+        ("Ready", "ready"),
+    ):
+        if condition(obj, type_).get("status") != "True":
+            problems = pod_problems(obj) or [f'Pod "{full}" did not become {what}']
+            return Verdict(False, f'Waiting for Pod "{full}" to be {what}', problems)
+    return READY
+
+
+def pod_problems(pod: Object) -> list[str]:
+    """Say what keeps a pod from being ready, container by container."""
+    status = _status(pod)
+    if status.get("phase") == "Succeeded" or condition(pod, "Ready").get("status") == "True":
+        return []
+    said = [
+        *_containers(status.get("initContainerStatuses")),
+        *_containers(status.get("containerStatuses")),
+    ]
+    waiting = next(
+        (c for t in ("PodScheduled", "Initialized", "Ready") if _stated(c := condition(pod, t))), {}
+    )
+    text = "; ".join([*([str(waiting["message"])] if waiting else []), *said])
+    return [f"[Pod {name(pod)}]: {text}"] if text else []
+
+
+def _containers(statuses: Any) -> list[str]:
+    said: list[str] = []
+    for status in cast(list[Object], statuses or []):
+        state = cast(Object, status.get("state") or {})
+        ended = cast(Object, state.get("terminated") or {})
+        if status.get("ready") or (ended and ended.get("exitCode") == 0):
+            continue
+        waiting = cast(Object, state.get("waiting") or {})
+        if waiting and waiting.get("reason") not in ("ContainerCreating", "PodInitializing"):
+            said.append(_line(f"[{waiting.get('reason')}]", waiting.get("message")))
+        last = cast(Object, status.get("lastState") or {}).get("terminated")
+        for gone in (ended, cast(Object, last or {})):
+            if gone:
+                said.append(
+                    _line(
+                        f'container "{status.get("name")}" terminated '
+                        f"({gone.get('reason')}: exit code {gone.get('exitCode')})",
+                        gone.get("message"),
+                    )
+                )
+    return said
+
+
+def _line(head: str, message: Any) -> str:
+    return f"{head} {str(message).strip()}" if message else head
+
+
+def _service(obj: Object, updated: bool) -> Verdict:
+    # await/service.go, without its wait for the endpoints to settle (10 s for each Service).
+    if _spec(obj).get("type") != "LoadBalancer" or _ingress(obj):
+        return READY
+    return Verdict(
+        False,
+        "Attempting to allocate IP address to Service",
+        ["Service was not allocated an IP address; does your cloud provider support this?"],
+    )
+
+
+def _ingress(obj: Object) -> bool:
+    balancer = cast(Object, _status(obj).get("loadBalancer") or {})
+    return bool(balancer.get("ingress"))
+
+
+def _ingress_object(obj: Object, updated: bool) -> Verdict:
+    # await/ingress.go
+    if _ingress(obj):
+        return READY
+    text = "Ingress .status.loadBalancer field was not updated with a hostname/IP address."
+    return Verdict(False, "Waiting for update of .status.loadBalancer with hostname/IP", [text])
+
+
+def _job(obj: Object, updated: bool) -> Verdict:
+    # await/checker/job/check.go, which knows two reasons to fail; any Failed condition is final.
+    if condition(obj, "Complete").get("status") == "True":
+        return READY
+    status, failed = _status(obj), condition(obj, "Failed")
+    counts = " | ".join(
+        f"{key.title()}: {status.get(key, 0)}" for key in ("active", "succeeded", "failed")
+    )
+    if failed.get("status") == "True":
+        text = f"[{failed.get('reason', '')}] {failed.get('message', '')}"
+        return Verdict(False, problems=[text], failed=True)
+    return Verdict(
+        False,
+        f'Waiting for Job "{name(obj)}" to succeed ({counts})',
+        [f'Job "{name(obj)}" did not complete ({counts})'],
+    )
+
+
+def _claim(obj: Object, updated: bool) -> Verdict:
+    # await/awaiters.go; a claim that waits for its first consumer is told by waiting.py.
+    phase = _status(obj).get("phase", "Pending")
+    if phase == "Bound":
+        return READY
+    return Verdict(False, f"PersistentVolumeClaim is {phase}", [f"status.phase is {phase}"])
+
+
+def _volume(obj: Object, updated: bool) -> Verdict:
+    phase = _status(obj).get("phase", "Pending")
+    if phase in ("Available", "Bound"):
+        return READY
+    return Verdict(False, f"PersistentVolume is {phase}", [f"status.phase is {phase}"])
+
+
+def _secret(obj: Object, updated: bool) -> Verdict:
+    if obj.get("type") != "kubernetes.io/service-account-token" or obj.get("data"):
+        return READY
+    account = cast(Object, metadata(obj).get("annotations") or {}).get(
+        "kubernetes.io/service-account.name", ""
+    )
+    return Verdict(
+        False,
+        "Waiting for the token",
+        [f'no token was written; does ServiceAccount "{account}" exist in this namespace?'],
+    )
+
+
+def _replication_controller(obj: Object, updated: bool) -> Verdict:
+    want, got = _spec(obj).get("replicas", 1), _status(obj).get("availableReplicas", 0)
+    if want == got:
+        return READY
+    return Verdict(False, f"{got}/{want} Pods available", [f"{got} out of {want} Pods available"])
+
+
+def _resource_quota(obj: Object, updated: bool) -> Verdict:
+    if _spec(obj).get("hard") == _status(obj).get("hard"):
+        return READY
+    return Verdict(False, "Waiting for the quota to be counted", ["status.hard is not spec.hard"])
+
+
+def _crd(obj: Object, updated: bool) -> Verdict:
+    # The real plugin does not wait here; its objects of the new kind retry until it is served.
+    if condition(obj, "Established").get("status") == "True":
+        return READY
+    names = condition(obj, "NamesAccepted")
+    return Verdict(False, "Waiting for the kind to be served", ["not Established", *_stated(names)])
+
+
+_CHECKS: dict[str, Callable[[Object, bool], Verdict]] = {
+    "apps/v1/Deployment": _deployment,
+    "apps/v1/StatefulSet": _stateful_set,
+    "apps/v1/DaemonSet": _daemon_set,
+    "v1/Pod": _pod,
+    "v1/Service": _service,
+    "networking.k8s.io/v1/Ingress": _ingress_object,
+    "batch/v1/Job": _job,
+    "v1/PersistentVolumeClaim": _claim,
+    "v1/PersistentVolume": _volume,
+    "v1/Secret": _secret,
+    "v1/ReplicationController": _replication_controller,
+    "v1/ResourceQuota": _resource_quota,
+    "apiextensions.k8s.io/v1/CustomResourceDefinition": _crd,
+}

@@ -1,0 +1,39 @@
+"""What a refresh does while the cluster does not answer (provider.go Read)."""
+
+from __future__ import annotations
+
+from lab.stand_ins.kubernetes.cluster import Cluster
+from lab.stand_ins.protocol import engine_pb2, provider_pb2
+from lab.stand_ins.servicer import Provider, ProviderError
+
+DELETE_HINT = (
+    "you can remove this resource from Pulumi state by rerunning the operation with the "
+    'PULUMI_K8S_DELETE_UNREACHABLE environment variable set to "true"'
+)
+
+
+def read_unreachable(
+    provider: Provider, cluster: Cluster, request: provider_pb2.ReadRequest
+) -> provider_pb2.ReadResponse:
+    """Drop the resource, keep it as it is, or refuse, as the provider's options say."""
+    provider.log(cluster.reason(), request.urn, severity=engine_pb2.WARNING)
+    if cluster.settings.delete_unreachable:
+        provider.log(
+            "the `deleteUnreachable` option is enabled. Deleting the unreachable resource from "
+            "Pulumi state",
+            request.urn,
+        )
+        return provider_pb2.ReadResponse(id="")
+    if cluster.settings.skip_update_unreachable:
+        provider.log(
+            "the `skipUpdateUnreachable` option is enabled. Returned data could not reflect the "
+            "actual cluster configuration.",
+            request.urn,
+        )
+        return provider_pb2.ReadResponse(
+            id=request.id, properties=request.properties, inputs=request.inputs
+        )
+    raise ProviderError(
+        f"failed to read resource state: {cluster.reason()}. If the cluster was deleted, "
+        f"{DELETE_HINT}"
+    )
