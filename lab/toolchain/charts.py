@@ -1,6 +1,8 @@
-"""Istio's charts as a release has them: the sources say version 1.0.0 and nobody's images.
+"""Istio's charts with the version and images of a release, and defaults for the lab.
 
-Istio's release builder stamps them alike: tools/building-release in istio/release-builder.
+The sources say version 1.0.0 and name no released images. `make` sets both as Istio's release
+builder does (tools/building-release in istio/release-builder), and differs from a release in one
+point: `DEFAULTS` is at the end of values.yaml.
 """
 
 import gzip
@@ -15,6 +17,25 @@ from typing import Any
 import yaml
 
 CHARTS = ("base", "gateway", "istiod")
+_SMALL: dict[str, Any] = {"requests": {"cpu": "10m", "memory": "40Mi"}}
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "istiod": {
+        # The lab's Envoy is the upstream build, which lacks Istio's own filters.
+        "telemetry": {"enabled": False},
+        "env": {"PILOT_ENABLE_ALPN_FILTER": "false", "PILOT_ENABLE_METADATA_EXCHANGE": "false"},
+        # All nodes of the lab share one machine.
+        "global": {"proxy": {"resources": _SMALL}},
+        "resources": {"requests": {"cpu": "10m", "memory": "100Mi"}},
+        "autoscaleEnabled": False,
+    },
+    "gateway": {
+        "resources": _SMALL,
+        "autoscaling": {"enabled": False},
+        # The chart's image is called `auto`, and its node would try to pull it.
+        "imagePullPolicy": "IfNotPresent",
+    },
+}
+"""Values of the lab, per chart. They yield to the values of a stack, as any default does."""
 # Read with the code that runs: a process that goes on while this file is changed must not give
 # what the old code makes the new code's key.
 _SOURCE = Path(__file__).read_bytes()
@@ -28,7 +49,8 @@ def key(sources: str, version: str, hub: str) -> str:
 def make(sources: Path, target: Path, version: str, hub: str) -> None:
     """Make target/charts/NAME, and target/archives: a chart repository of the same.
 
-    Images are set to `hub` and the tag `version`.
+    Images are set to `hub` and the tag `version`. Raises ValueError where the sources are not as
+    expected.
     """
     archives = target / "archives"
     archives.mkdir()
@@ -39,6 +61,8 @@ def make(sources: Path, target: Path, version: str, hub: str) -> None:
         _set(chart / "Chart.yaml", version=version, appVersion=version)
         if name == "istiod":
             _set(chart / "values.yaml", hub=hub, tag=version)
+        if name in DEFAULTS:
+            _append(chart / "values.yaml", DEFAULTS[name])
         metadata: dict[str, Any] = yaml.safe_load((chart / "Chart.yaml").read_text())
         archive = archives / f"{name}-{version}.tgz"
         archive.write_bytes(_package(chart))
@@ -49,13 +73,21 @@ def make(sources: Path, target: Path, version: str, hub: str) -> None:
 
 
 def _set(file: Path, **values: str) -> None:
-    """Set keys that have a value in the file. Comments and all else stay as they are."""
+    """Set keys that have a value in the file. Comments and everything else stay as they are."""
     text = file.read_text()
     for key, value in values.items():
         text, count = re.subn(rf"(?m)^( *{key}:) (?!\"\").*$", rf"\g<1> {value}", text)
         if count != 1:
             raise ValueError(f"{file}: {key} is set {count} times, not once")
     file.write_text(text)
+
+
+def _append(file: Path, values: dict[str, Any]) -> None:
+    """Add top-level keys, none of which may be there: Istio keeps its own under another key."""
+    text = file.read_text()
+    if repeated := sorted(values.keys() & yaml.safe_load(text).keys()):
+        raise ValueError(f"{file}: sets {', '.join(repeated)} itself")
+    file.write_text(f"{text.rstrip()}\n\n# Defaults for the lab.\n{yaml.safe_dump(values)}")
 
 
 def _package(chart: Path) -> bytes:

@@ -38,7 +38,16 @@ for package in "${@:3}"; do
 done
 """
 _CHART = "apiVersion: v2\nname: {}\n# replaced by the release\nversion: 1.0.0\nappVersion: 1.0.0\n"
-_VALUES = 'hub: ""\ntag: ""\nglobal:\n  # Images.\n  hub: registry.example\n  tag: latest\n'
+_VALUES = """\
+_internal_defaults_do_not_set:
+  hub: ""
+  tag: ""
+  autoscaleEnabled: true
+  global:
+    # Images.
+    hub: registry.example
+    tag: latest
+"""
 
 
 @dataclass
@@ -511,16 +520,22 @@ def chart_sources(root: Path) -> Path:
     return root
 
 
-def test_charts_are_stamped_as_a_release_does(tmp_path: Path) -> None:
+def test_charts_are_a_releases_plus_the_labs_defaults(tmp_path: Path) -> None:
     charts.make(chart_sources(tmp_path / "sources"), tmp_path, "1.31.0", "docker.io/istio")
-    for name in charts.CHARTS:
-        chart = tmp_path / "charts" / name / "Chart.yaml"
-        expected = _CHART.format(name).replace("1.0.0", "1.31.0")
-        assert chart.read_text() == expected
-    values = (tmp_path / "charts" / "istiod" / "values.yaml").read_text()
-    assert values == _VALUES.replace("registry.example", "docker.io/istio").replace(
-        "latest", "1.31.0"
-    )
+    released = _VALUES.replace("registry.example", "docker.io/istio").replace("latest", "1.31.0")
+    for name, values in (("base", _VALUES), ("gateway", _VALUES), ("istiod", released)):
+        chart = tmp_path / "charts" / name
+        assert (chart / "Chart.yaml").read_text() == _CHART.format(name).replace("1.0.0", "1.31.0")
+        written = (chart / "values.yaml").read_text()
+        assert written.startswith(values)
+        assert yaml.safe_load(written) == yaml.safe_load(values) | charts.DEFAULTS.get(name, {})
+
+
+def test_a_default_of_the_lab_replaces_none_of_the_chart(tmp_path: Path) -> None:
+    sources = chart_sources(tmp_path / "sources")
+    (sources / "gateway" / "values.yaml").write_text("autoscaling: {enabled: true}\n")
+    with pytest.raises(ValueError, match=r"gateway/values.yaml: sets autoscaling itself"):
+        charts.make(sources, tmp_path, "1.31.0", "docker.io/istio")
 
 
 def test_sources_that_are_not_as_expected_are_not_stamped(tmp_path: Path) -> None:
