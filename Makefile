@@ -1,4 +1,4 @@
-# `make up` and `make test` are all that a new user needs; README.md says what they do.
+# `make help` lists the targets. README.md explains `make up`; CONTRIBUTING.md explains the rest.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
@@ -8,47 +8,64 @@ STACK ?= dev
 VENV := .venv
 BIN := $(VENV)/bin
 LAB := $(BIN)/python -m lab
-# Every recipe that talks to Pulumi does so with the lab's own state, plugins and tools.
+# Every recipe that runs Pulumi uses the lab's own state, plugins and tools.
 IN_LAB := eval "$$($(LAB) env)"; pulumi stack select --create $(STACK) >/dev/null;
+# Tests that need no cluster, no root and no tool that the lab builds.
+UNIT := tests/unit tests/checks tests/policy/test_rules.py --ignore=tests/checks/test_broken.py
 UP := pulumi up --stack $(STACK) --yes --skip-preview
 
-.PHONY: up preview check destroy down test bench lint lock toolchain lab
+.DEFAULT_GOAL := help
+.PHONY: help up preview check destroy down lab toolchain unit fix lint test test-mesh bench lock
 
-up: lab                    ## the lab, the mesh of stack dev, and traffic that proves it
+help:                      ## this list
+	awk -F ' *## ' '/^[a-z-]+:.* ## / { sub(/:.*/, "", $$1); printf "  %-10s %s\n", $$1, $$2 }' Makefile
+
+up: lab                    ## start the lab, build the mesh of stack dev, prove it with traffic
 	$(IN_LAB) $(UP)
 
-preview: lab               ## what `up` would change
+preview: lab               ## show what `make up` would change
 	$(IN_LAB) pulumi preview --stack $(STACK) --diff
 
-check: lab                 ## look at every link of the mesh from both ends, change nothing
+check: lab                 ## check every link of the mesh from both ends; changes nothing
 	$(IN_LAB) $(BIN)/python -m checks --stack $(STACK)
 
-destroy: $(VENV)           ## take the mesh away, leave the clusters
+destroy: $(VENV)           ## remove the mesh, keep the clusters
 	$(IN_LAB) pulumi destroy --stack $(STACK) --yes
 
-down: $(VENV)              ## take the lab away too
+down: $(VENV)              ## remove the lab
 	$(LAB) down
 
-lab: $(VENV)               ## the clusters of lab/dev.yaml, and the tools that they need
+lab: $(VENV)               ## start the clusters of lab/dev.yaml, without a mesh
 	$(LAB) up
 
-toolchain: $(VENV)         ## programs and images, built once and cached outside the checkout
+toolchain: $(VENV)         ## build the programs and images that the lab needs, once
 	$(BIN)/python -m lab.toolchain
 
-test: lint toolchain       ## linters, types, and every test
-	# A lab is waited for longer than it is worked on: two files, or meshes, at a time.
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadscope --ignore=tests/mesh
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadscope tests/mesh
+unit: $(VENV)              ## the fast tests: no lab, no root, under a minute
+	$(BIN)/python -m pytest -q --numprocesses=logical $(UNIT)
 
-bench: toolchain           ## figures of the README, measured again
-	$(BIN)/python -m bench
+fix: $(VENV)               ## format the code, and fix what the linters can fix
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
-lint: $(VENV) policy/.venv
+lint: $(VENV) policy/.venv ## style, spelling and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest -q tests/unit/test_english.py
 	$(BIN)/basedpyright
 
-lock: $(VENV)
+test: lint toolchain       ## everything that CI runs: lint, and every test
+	# Tests mostly wait for their labs, so two files, or two meshes, run at a time.
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadscope --ignore=tests/mesh
+	$(MAKE) test-mesh
+
+test-mesh: toolchain       ## the tests on real meshes (half an hour)
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadscope tests/mesh
+
+bench: toolchain           ## measure the figures of the README
+	$(BIN)/python -m bench
+
+lock: $(VENV)              ## pin the packages of every requirements.in, with hashes
 	compile="$(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header -p 3.11"
 	$$compile requirements.in -o requirements.txt
 	$$compile requirements-dev.in -o requirements-dev.txt

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ _ROOT = Path(__file__).parents[2]
 _GITHUB = _ROOT / ".github"
 _SCRIPTS = [*sorted(_GITHUB.rglob("*.sh")), _ROOT / "lab" / "policy-pack"]
 _WORKFLOWS = sorted((_GITHUB / "workflows").glob("*.yaml"))
+_RELEASES = {"build": {"attestations"}, "publish": {"contents"}}
 _USES = re.compile(r"^\s*(?:- )?uses: (\S+)(?: # (v\S+))?$", re.MULTILINE)
 
 
@@ -88,7 +90,49 @@ def test_jobs_have_the_permissions_that_they_name_and_no_other(workflow: Path) -
     for name, job in read(workflow)["jobs"].items():
         assert "permissions" in job, name
         writes = {k for k, v in job["permissions"].items() if v == "write"}
-        assert writes <= {"id-token", "issues", "pull-requests"}, name
+        assert writes <= {"id-token", "issues", "pull-requests", *_RELEASES.get(name, ())}, name
+
+
+def test_what_writes_to_the_repository_runs_none_of_its_code() -> None:
+    publish = read(_GITHUB / "workflows" / "release.yaml")["jobs"]["publish"]
+    assert [step.get("uses", step.get("run", "")).split()[0] for step in publish["steps"]] == [
+        "actions/download-artifact@37930b1c2abaa49bbe596cd826c3c89aef350131",
+        "gh",
+    ]
+
+
+def test_the_version_of_the_package_has_its_section_in_the_changelog() -> None:
+    version = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]["version"]
+    newest = re.search(
+        r"^## \[(.+?)\]( - .+)?$", (_ROOT / "CHANGELOG.md").read_text(), re.MULTILINE
+    )
+    assert newest
+    assert newest[1] == version
+
+
+def test_the_notes_of_a_release_are_its_section_of_the_changelog(tmp_path: Path) -> None:
+    """The step of release.yaml, with a wheel and a changelog of the test's."""
+    (script,) = (
+        step["run"]
+        for step in read(_GITHUB / "workflows" / "release.yaml")["jobs"]["build"]["steps"]
+        if "CHANGELOG" in step.get("run", "")
+    )
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "dist" / "isthmus-1.2.0-py3-none-any.whl").touch()
+    released = (
+        "# Changelog\n\n## [1.2.0] - 2026-12-01\n\n- new\n\n## [1.1.0] - 2026-11-01\n\n- old\n"
+    )
+    unreleased = released.replace("2026-12-01", "Unreleased")
+
+    def run(changelog: str) -> int:
+        (tmp_path / "CHANGELOG.md").write_text(changelog)
+        tag = {**os.environ, "GITHUB_REF_NAME": "v1.2.0"}
+        command = ["bash", "-e", "-c", script]
+        return subprocess.run(command, cwd=tmp_path, env=tag, timeout=30, check=False).returncode
+
+    assert run(released) == 0
+    assert (tmp_path / "dist" / "notes.md").read_text().strip() == "- new"
+    assert run(unreleased) != 0
 
 
 @pytest.mark.parametrize("name", ["preview.yaml", "drift.yaml"])
