@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from kube.kubeconfig import ClusterAccess
-from preflight.ask import ask
+from preflight.ask import ask, is_marked
 from preflight.charts import missing_charts
 from preflight.facts import ClusterFacts, Examination
 from preflight.reach import read_access
@@ -21,7 +21,7 @@ def examine(spec: MeshSpec, stack: str, builds: Collection[Cluster] | None = Non
     Args:
         stack: the stack's mark (components/ownership.py).
         builds: the clusters that it builds; all that have no stack of their own if left out. Of the
-            others there are facts, but they are not asked.
+            others there are facts, but they are asked for nothing but the mark.
 
     Raises:
         MeshRefusedError: with everything in the configuration, the kubeconfigs, the clusters and
@@ -40,6 +40,12 @@ def examine(spec: MeshSpec, stack: str, builds: Collection[Cluster] | None = Non
             for i, access in accesses.items()
             if spec.clusters[i] in (spec.in_mesh_stack if builds is None else builds)
         }
+        # The stack that builds them has handed them over.
+        marked = {
+            i: pool.submit(is_marked, access, spec.mesh.istio.namespace)
+            for i, access in accesses.items()
+            if i not in asked and spec.clusters[i].stack is None
+        }
         answers = {i: answer.result() for i, answer in asked.items()}
     problems = [
         *rules.broken(spec),
@@ -55,7 +61,12 @@ def examine(spec: MeshSpec, stack: str, builds: Collection[Cluster] | None = Non
     by_name = {spec.clusters[i].name: known for i, known in facts.items()}
     return Examination(
         facts={
-            **{spec.clusters[i].name: ClusterFacts(x, None) for i, x in accesses.items()},
+            **{
+                spec.clusters[i].name: ClusterFacts(
+                    x, None, adoptable=i in marked and marked[i].result()
+                )
+                for i, x in accesses.items()
+            },
             **with_inventories(spec, by_name),
         },
         warnings=warnings,

@@ -32,6 +32,11 @@ from spec.rules.ranges import IpNetwork
 
 T = TypeVar("T")
 
+_OWNERSHIP = {
+    "an Istio of someone else": foreign.istio,
+    "a cacerts of someone else": foreign.cacerts,
+}
+"""Questions without whose answers nothing that exists in a cluster is adopted."""
 _AT_ONCE = 6
 """Connections to one API server: most of a question's time is spent on the way."""
 _NODES = "50"
@@ -113,7 +118,13 @@ def _ask(
     elif denied:
         problems.append(cannot_grant(denied, path, cluster.name))
     return Answers(
-        ClusterFacts(access, version, uid.result(), pods.result() or ()),
+        ClusterFacts(
+            access,
+            version,
+            uid.result(),
+            pods.result() or (),
+            adoptable=unchecked.keys().isdisjoint(_OWNERSHIP),
+        ),
         tuple(problems),
         ", ".join(f"{what} ({why})" for what, why in unchecked.items()),
     )
@@ -144,14 +155,25 @@ def _questions(
     """Questions whose answers are problems, by what they are about."""
     namespace = spec.mesh.istio.namespace
     asked: dict[str, Callable[[], Iterable[Problem]]] = {
-        "an Istio of someone else": lambda: foreign.istio(api, path, namespace, owner),
-        "a cacerts of someone else": lambda: foreign.cacerts(api, path, namespace, owner),
+        question: lambda found=found: found(api, path, namespace, owner)
+        for question, found in _OWNERSHIP.items()
     }
     control_plane = spec.control_plane(cluster)
     own_balancer = control_plane and control_plane.exposure.endswith("load-balancer")
     if spec.has_gateway(cluster) or own_balancer:
         asked["load balancers"] = lambda: balancers.pending(api, path, cluster.name)
     return asked
+
+
+def is_marked(access: ClusterAccess, namespace: str) -> bool:
+    """Whether a cluster was seen to be in the mesh of an Isthmus stack."""
+    from kubernetes.config import ConfigException
+
+    try:
+        with ClusterApi.connect(access.kubeconfig) as api:
+            return foreign.owner(api, namespace) is not None
+    except (UnansweredError, ConfigException, OSError, ValueError):
+        return False
 
 
 def _uid(api: ClusterApi) -> str:

@@ -20,6 +20,9 @@ class ClusterFacts:
     """What tells the cluster from every other; None where it did not tell."""
     pods: tuple[IpNetwork, ...] = ()
     """Ranges of its nodes' pods, as far as nodes have them."""
+    adoptable: bool = False
+    """Whether an update may adopt objects that exist: the cluster was seen to have the stack's own
+    mark, or no Istio."""
     inventory: Inventory = field(default_factory=Inventory)
     """What it has of the namespaces and Services that the mesh shares."""
 

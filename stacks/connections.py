@@ -42,11 +42,13 @@ class Access:
             # (pulumi/pulumi-kubernetes#1148).
             cluster_identifier=name,
             enable_server_side_apply=True,
-            # An update that was killed has made objects that the state does not know. The next one
-            # takes them for its own and goes on, where the default is to stop at each.
-            upsert_existing_objects=True,
-            # A changed Secret is changed in place: istiod must never see cacerts vanish.
+            # An update that was killed has created objects that the state does not know. The next
+            # one adopts them, where the default is to stop at each.
+            upsert_existing_objects=self._adopts(name),
+            # What has changed is changed in place: istiod must never see cacerts vanish, nor the
+            # ConfigMaps that it reads.
             enable_secret_mutable=True,
+            enable_config_map_mutable=True,
             opts=pulumi.ResourceOptions(
                 depends_on=self.made.needed_in(name)
                 if self.made and name in self.made.clusters
@@ -54,6 +56,10 @@ class Access:
                 protect=name in self._protected,
             ),
         )
+
+    def _adopts(self, name: str) -> bool:
+        created_here = self.made is not None and name in self.made.clusters
+        return created_here or self._facts[name].adoptable
 
     def kubeconfig(self, name: str) -> pulumi.Input[str]:
         """Content of a kubeconfig with one context. Holds credentials: a secret."""

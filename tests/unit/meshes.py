@@ -47,7 +47,9 @@ def refused(configured: Mapping[str, Any]) -> list[Problem]:
 def facts(spec: MeshSpec) -> dict[str, ClusterFacts]:
     return {
         c.name: ClusterFacts(
-            ClusterAccess(f"kubeconfig of {c.name}", f"https://{c.name}.test:6443", None), "1.34.4"
+            ClusterAccess(f"kubeconfig of {c.name}", f"https://{c.name}.test:6443", None),
+            "1.34.4",
+            adoptable=True,
         )
         for c in spec.clusters
     }

@@ -491,6 +491,26 @@ def test_a_foreign_cacerts_is_refused_and_never_read(look: Preflight, up: Kubern
     assert "PartialObjectMetadata" in forms.pop()
 
 
+@pytest.mark.parametrize("silent", [_NAMESPACE, "/apis/apps/v1/deployments", "*"])
+def test_nothing_is_adopted_in_a_cluster_that_does_not_say_whose_it_is(
+    look: Preflight, up: Kubernetes, silent: str
+) -> None:
+    assert look.examine("up").facts["c0"].adoptable, "it is empty"
+    up.refusals[silent] = 403
+    assert not look.examine("up").facts["c0"].adoptable
+
+
+def test_in_a_cluster_of_another_stack_only_a_mark_lets_objects_be_adopted(
+    look: Preflight, up: Kubernetes
+) -> None:
+    mesh = spec(look.kubeconfig, look.charts, "up")
+    assert not preflight.examine(mesh, _STACK, builds=()).facts["c0"].adoptable
+    up.answers[_NAMESPACE] = _OURS
+    assert preflight.examine(mesh, _STACK, builds=()).facts["c0"].adoptable
+    up.refusals["*"] = 503
+    assert not preflight.examine(mesh, _STACK, builds=()).facts["c0"].adoptable
+
+
 def test_permissions_that_the_update_will_need_are_named(look: Preflight, up: Kubernetes) -> None:
     up.denied = {"secrets", "clusterroles"}
     (problem,) = look.refused("up")

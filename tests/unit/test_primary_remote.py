@@ -1,13 +1,16 @@
 """Claims about a primary and a remote on two networks."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pulumi
 import pytest
 
 from components import charts
+from spec import config
+from stacks.build import build_mesh
 from tests.unit import meshes
-from tests.unit.recorder import Recording
+from tests.unit.recorder import Recording, record
 
 METHODS = {"rendered": "kubernetes:helm.sh/v4:Chart", "release": "kubernetes:helm.sh/v3:Release"}
 
@@ -50,6 +53,24 @@ def test_a_provider_is_not_replaced_by_new_credentials(mesh: Recording) -> None:
 def test_an_update_that_was_killed_can_go_on(mesh: Recording) -> None:
     for provider in mesh.of_type("pulumi:providers:kubernetes"):
         assert provider.inputs["upsertExistingObjects"] == "true"
+
+
+def test_nothing_is_adopted_where_that_was_not_seen_to_be_right() -> None:
+    spec = config.parse(meshes.two_networks())
+    facts = meshes.facts(spec)
+    facts["west"] = replace(facts["west"], adoptable=False)
+    mesh = record(lambda: build_mesh(spec, facts), {})
+    adopts = {
+        provider.name: provider.inputs["upsertExistingObjects"]
+        for provider in mesh.of_type("pulumi:providers:kubernetes")
+    }
+    assert adopts == {"east": "true", "west": "false"}
+
+
+def test_what_istiod_reads_is_changed_in_place(mesh: Recording) -> None:
+    for provider in mesh.of_type("pulumi:providers:kubernetes"):
+        assert provider.inputs["enableSecretMutable"] == "true"
+        assert provider.inputs["enableConfigMapMutable"] == "true"
 
 
 def test_cacerts_stand_before_istiod_starts(mesh: Recording) -> None:
