@@ -1,0 +1,186 @@
+"""Claims about what the documents show: commands, keys, outputs, files and links exist."""
+
+import ast
+import importlib.util
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import yaml
+
+from checks.__main__ import main as checks
+from checks.run import CHECKS
+from lab.__main__ import main as lab
+from spec import config, reference
+from spec.problems import MeshRefusedError
+from tests.documents import PAGES, ROOT, Command, blocks, commands, headings, links, name, spans
+from tests.unit.test_reference import paths
+
+_EVERY_PAGE = pytest.mark.parametrize("page", PAGES, ids=name)
+_CLICK: dict[str, click.Command] = {"lab": lab, "checks": checks}
+_FOLDERS = re.compile(
+    r"(spec|kube|preflight|picture|components|stacks|checks|lab|policy|bench|docs|examples|tests"
+    r"|\.github)/[\w./-]+"
+)
+
+
+def shown(*programs: str) -> list[Command]:
+    return [c for page in PAGES for c in commands(page, frozenset(programs))]
+
+
+@cache
+def targets() -> set[str]:
+    written = re.findall(r"^([\w$()./-]+):(?!=)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    return {target.replace("$(VENV)", ".venv") for target in written}
+
+
+@pytest.mark.parametrize("command", shown("make"), ids=str)
+def test_a_target_of_make_exists(command: Command) -> None:
+    wanted = {a for a in command.arguments if not a.startswith("-") and "=" not in a}
+    assert wanted <= targets()
+
+
+@pytest.mark.parametrize("command", shown("python", "python3"), ids=str)
+def test_a_module_and_its_options_exist(command: Command) -> None:
+    assert command.arguments[0] == "-m"
+    module, *rest = command.arguments[1:]
+    if module == "pytest":
+        assert all((ROOT / a).exists() for a in rest if not a.startswith("-"))
+    elif module in _CLICK:
+        assert not unknown(_CLICK[module], rest)
+    else:
+        assert importlib.util.find_spec(module)
+        assert not [a for a in rest if a.startswith("-")]
+
+
+def unknown(command: click.Command, arguments: list[str]) -> list[str]:
+    """Subcommands and options that a command line does not have."""
+    if isinstance(command, click.Group):
+        subcommand = next((a for a in arguments if not a.startswith("-")), "")
+        if subcommand not in command.commands:
+            return [subcommand]
+        command = command.commands[subcommand]
+    options = {option for parameter in command.params for option in parameter.opts}
+    return [a for a in arguments if a.startswith("-") and a.partition("=")[0] not in options]
+
+
+def test_an_option_that_does_not_exist_is_found() -> None:
+    assert unknown(checks, ["--wait", "3", "--mend"]) == ["--mend"]
+    assert unknown(lab, ["mend"]) == ["mend"]
+
+
+@cache
+def output_keys() -> frozenset[str]:
+    """Names of the outputs: the keys of the dictionaries that these functions return."""
+    keys = set[str]()
+    for file in ("stacks/outputs.py", "stacks/cluster_stack.py"):
+        for node in ast.walk(ast.parse((ROOT / file).read_text())):
+            if isinstance(node, ast.Return) and isinstance(node.value, ast.Dict):
+                keys |= {k.value for k in node.value.keys if isinstance(k, ast.Constant)}
+    return frozenset(str(key) for key in keys)
+
+
+def test_the_outputs_are_read_from_the_program() -> None:
+    assert {"clusters", "mesh", "handover", "picture", "verified"} <= output_keys()
+
+
+@pytest.mark.parametrize(
+    "command", [c for c in shown("pulumi") if c.arguments[:2] == ("stack", "output")], ids=str
+)
+def test_an_output_of_the_stack_exists(command: Command) -> None:
+    assert {a for a in command.arguments[2:] if not a.startswith("-")} <= output_keys()
+
+
+@pytest.mark.parametrize("command", [c for c in shown("pulumi") if "config" in c.words], ids=str)
+def test_a_key_that_is_set_exists(command: Command) -> None:
+    for key in (a for a in command.arguments if a.startswith("isthmus:")):
+        assert exists(key)
+
+
+@cache
+def keys() -> tuple[frozenset[str], frozenset[str]]:
+    """All paths of the configuration, and those below which users write keys of their own."""
+    page = reference.page()
+    return (
+        frozenset(re.findall(r"^\| `([^`]+)`", page, re.MULTILINE)),
+        frozenset(re.findall(r"^\| `([^`]+)` \| map to", page, re.MULTILINE)),
+    )
+
+
+def exists(key: str) -> bool:
+    """Whether a path, or what it is a part of, is in the configuration."""
+    known, free = keys()
+    key = re.sub(r"\[\d*\]", "[]", key).rstrip(":")
+    return (
+        key in known
+        or any(k.startswith((f"{key}.", f"{key}[]")) for k in known)
+        or any(key.startswith(f"{k}.") for k in free)
+        or key == "isthmus:meshStack"
+    )
+
+
+def test_a_key_that_does_not_exist_is_found() -> None:
+    assert exists("isthmus:clusters[1].primary")
+    assert exists("isthmus:clusters")
+    assert not exists("isthmus:clusters[1].secondary")
+
+
+@_EVERY_PAGE
+def test_a_key_that_is_named_exists(page: Path) -> None:
+    named = {
+        key
+        for span in spans(page)
+        for key in re.findall(r"^isthmus:(?!index:)[\w.\[\]]+", span)
+        if not key.endswith(".")
+    }
+    assert not {key for key in named if not exists(key)}
+
+
+@_EVERY_PAGE
+def test_a_configuration_that_is_shown_has_only_keys_that_exist(page: Path) -> None:
+    known, free = keys()
+    for block in blocks(page, "yaml"):
+        given: dict[str, Any] = (yaml.safe_load(block) or {}).get("config", {})
+        for key, value in given.items():
+            assert exists(key)
+            assert paths(key, value, set(free)) <= known
+
+
+@_EVERY_PAGE
+def test_a_file_that_is_named_exists(page: Path) -> None:
+    if page.name == "CHANGELOG.md":
+        return  # it names what was removed
+    named = {span for span in spans(page) if _FOLDERS.fullmatch(span)}
+    assert not {path for path in named if not (ROOT / path).exists()}
+
+
+@_EVERY_PAGE
+def test_a_link_leads_somewhere(page: Path) -> None:
+    for link in links(page):
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        if anchor:
+            assert anchor in headings(target), link
+
+
+@_EVERY_PAGE
+def test_a_check_that_is_shown_exists(page: Path) -> None:
+    shown = {
+        claim
+        for block in blocks(page, "")
+        for claim in re.findall(r"^ [✓✗] +(\S.*?) {2,}", block, re.MULTILINE)
+    }
+    assert shown <= {check.claim for check in CHECKS}
+
+
+def test_the_refusal_in_the_readme_is_that_of_the_program() -> None:
+    readme = ROOT / "README.md"
+    given = yaml.safe_load(blocks(readme, "yaml")[0])["config"]
+    given["isthmus:clusters"][1]["primary"] = "esat"
+    with pytest.raises(MeshRefusedError) as refused:
+        config.parse({key.removeprefix("isthmus:"): value for key, value in given.items()})
+    assert f"error: {refused.value}\n" in readme.read_text()
