@@ -16,10 +16,10 @@ async def main() -> dict[str, Any]:
         if mesh_stack := read_config.mesh_stack():
             from stacks import handover
 
-            taken = await handover.take(mesh_stack, pulumi.get_stack())
+            taken = await handover.fetch(mesh_stack, pulumi.get_stack())
             spec, builds = taken.spec, (taken.cluster,)
         else:
-            spec = config.typed(read_config.read())
+            spec = config.parse_types(read_config.read())
             taken, builds = None, spec.in_mesh_stack
         found = preflight.examine(spec, this_stack(), builds)
     except MeshRefusedError as refusal:

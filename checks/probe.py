@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from checks.api import Container, PodApi, Ran, Served, Server
-from components.sample import CLIENT_IMAGE
+from components import names
 from kube.api import UnansweredError
 
 _CONTAINER = "probe"
@@ -77,7 +77,7 @@ class Probe:
 
 
 def _job(name: str) -> Mapping[str, Any]:
-    labels = {"app.kubernetes.io/managed-by": "isthmus-checks", "sidecar.istio.io/inject": "false"}
+    labels = {"app.kubernetes.io/managed-by": "isthmus-checks", names.INJECT: "false"}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -100,7 +100,7 @@ def _job(name: str) -> Mapping[str, Any]:
                     "containers": [
                         {
                             "name": _CONTAINER,
-                            "image": CLIENT_IMAGE,
+                            "image": names.CLIENT_IMAGE,
                             "command": ["sleep", str(_LIVES)],
                             "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}},
                             "securityContext": {

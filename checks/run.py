@@ -10,12 +10,12 @@ from pathlib import Path
 from checks.model import Check, Finding, Result, Status, failed, skipped
 from checks.sections import (
     clusters,
+    configuration,
     control_plane,
     endpoints,
     gateways,
     injection,
     remote_secrets,
-    rules,
     sameness,
     traffic,
     trust,
@@ -34,7 +34,7 @@ CHECKS: tuple[Check, ...] = tuple(
         gateways.CHECKS,
         injection.CHECKS,
         sameness.CHECKS,
-        rules.CHECKS,
+        configuration.CHECKS,
         endpoints.CHECKS,
         traffic.CHECKS,
     )

@@ -1,18 +1,39 @@
 """A mesh as the checks see it: what was meant, and each cluster, where everything is read once."""
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, cast
+from threading import Lock
+from typing import Any, TypeVar, cast
 
 from checks.api import Container, PodApi, Ran, Served, Server
-from checks.once import Once
 from checks.probe import Probe
 from kube.api import UnansweredError
 from spec.description import Description
 from spec.mesh import Cluster, MeshSpec
 
 Json = Mapping[str, Any]
+_T = TypeVar("_T")
+
+
+class Memo:
+    """Remembers the answer for each key, also a failure. Threads that want the same key wait."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._answers: dict[Hashable, Future[Any]] = {}
+
+    def get(self, key: Hashable, compute: Callable[[], _T]) -> _T:
+        with self._lock:
+            first = key not in self._answers
+            future = self._answers.setdefault(key, Future())
+        if first:
+            try:
+                future.set_result(compute())
+            except Exception as error:
+                future.set_exception(error)
+        return future.result()
 
 
 @dataclass(frozen=True)
@@ -24,7 +45,7 @@ class View:
     """Istio's."""
     _api: PodApi
     _probe: Probe
-    _once: Once = field(default_factory=Once)
+    _memo: Memo = field(default_factory=Memo)
 
     @property
     def name(self) -> str:
@@ -46,8 +67,8 @@ class View:
             UnansweredError: the server is not there, or refuses.
         """
         # A server that did not answer once is not waited for again.
-        self._once.get(("get", "/version"), lambda: self._api.get("/version"))
-        return self._once.get(("get", path, *query.items()), lambda: self._api.get(path, **query))
+        self._memo.get(("get", "/version"), lambda: self._api.get("/version"))
+        return self._memo.get(("get", path, *query.items()), lambda: self._api.get(path, **query))
 
     def find(self, path: str) -> Json | None:
         """The same, and None for what is not there."""
@@ -77,7 +98,7 @@ class View:
 
     def run(self, container: Container, *command: str) -> Ran:
         """Run a command in a container, once for all who ask for the same."""
-        return self._once.get(
+        return self._memo.get(
             ("run", container, *command), lambda: self._api.run(container, *command)
         )
 
@@ -88,17 +109,17 @@ class View:
             UnansweredError: it does not start, with the reason.
         """
         self.get("/version")
-        self._once.get("probe", self._probe.start)
+        self._memo.get("probe", self._probe.start)
 
     def probe_run(self, *command: str) -> Ran:
         """Run a command in the probe."""
         self.start_probe()
-        return self._once.get(("probe", *command), lambda: self._probe.run(*command))
+        return self._memo.get(("probe", *command), lambda: self._probe.run(*command))
 
     def probe_tls(self, server: Server, root: str) -> Served:
         """The certificate that a server shows to the probe; see `PodApi.tls`."""
         self.start_probe()
-        return self._once.get(("tls", server, root), lambda: self._probe.tls(server, root))
+        return self._memo.get(("tls", server, root), lambda: self._probe.tls(server, root))
 
 
 @dataclass(frozen=True)

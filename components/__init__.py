@@ -13,12 +13,6 @@ if TYPE_CHECKING:
     from components.cluster_aware_gateway import ClusterAwareGateway, ClusterAwareGatewayArgs
     from components.control_plane_pod import ControlPlanePod, ControlPlanePodArgs
     from components.control_plane_service import ControlPlaneService, ControlPlaneServiceArgs
-    from components.federated_service import (
-        FederatedService,
-        FederatedServiceArgs,
-        GatewayEndpoint,
-        ServicePort,
-    )
     from components.gke_cluster import GkeCluster, GkeClusterArgs, NodePool, Opening, Subnet
     from components.gke_networks import GkeNetworks, GkeNetworksArgs
     from components.mesh_member import MeshMember, MeshMemberArgs
@@ -26,15 +20,25 @@ if TYPE_CHECKING:
     from components.primary_cluster import PrimaryCluster, PrimaryClusterArgs
     from components.remote_cluster import RemoteCluster, RemoteClusterArgs
     from components.remote_secret import RemoteSecret, RemoteSecretArgs
-    from components.replicated import ReplicatedPort, ReplicatedService
-    from components.sameness import Sameness, SamenessArgs
     from components.sample import Sample, SampleArgs
+    from components.service_entries import (
+        GatewayEndpoint,
+        ServiceEntries,
+        ServiceEntriesArgs,
+        ServicePort,
+    )
     from components.shared_ca import (
         IntermediateArgs,
         IntermediateCA,
         RootArgs,
         SharedCA,
         SharedCAArgs,
+    )
+    from components.shared_services import (
+        SharedPortArgs,
+        SharedServiceArgs,
+        SharedServices,
+        SharedServicesArgs,
     )
     from components.verification import Verification, VerificationArgs
     from components.webhooks import Webhooks, WebhooksArgs
@@ -44,9 +48,9 @@ _HOMES = {
     "cluster_aware_gateway": ("ClusterAwareGateway", "ClusterAwareGatewayArgs"),
     "control_plane_pod": ("ControlPlanePod", "ControlPlanePodArgs"),
     "control_plane_service": ("ControlPlaneService", "ControlPlaneServiceArgs"),
-    "federated_service": (
-        "FederatedService",
-        "FederatedServiceArgs",
+    "service_entries": (
+        "ServiceEntries",
+        "ServiceEntriesArgs",
         "GatewayEndpoint",
         "ServicePort",
     ),
@@ -57,8 +61,12 @@ _HOMES = {
     "primary_cluster": ("PrimaryCluster", "PrimaryClusterArgs"),
     "remote_cluster": ("RemoteCluster", "RemoteClusterArgs"),
     "remote_secret": ("RemoteSecret", "RemoteSecretArgs"),
-    "replicated": ("ReplicatedPort", "ReplicatedService"),
-    "sameness": ("Sameness", "SamenessArgs"),
+    "shared_services": (
+        "SharedPortArgs",
+        "SharedServiceArgs",
+        "SharedServices",
+        "SharedServicesArgs",
+    ),
     "sample": ("Sample", "SampleArgs"),
     "shared_ca": ("IntermediateArgs", "IntermediateCA", "RootArgs", "SharedCA", "SharedCAArgs"),
     "verification": ("Verification", "VerificationArgs"),
@@ -73,8 +81,6 @@ __all__ = [
     "ControlPlanePodArgs",
     "ControlPlaneService",
     "ControlPlaneServiceArgs",
-    "FederatedService",
-    "FederatedServiceArgs",
     "GatewayEndpoint",
     "GkeCluster",
     "GkeClusterArgs",
@@ -94,16 +100,18 @@ __all__ = [
     "RemoteClusterArgs",
     "RemoteSecret",
     "RemoteSecretArgs",
-    "ReplicatedPort",
-    "ReplicatedService",
     "RootArgs",
-    "Sameness",
-    "SamenessArgs",
     "Sample",
     "SampleArgs",
+    "ServiceEntries",
+    "ServiceEntriesArgs",
     "ServicePort",
     "SharedCA",
     "SharedCAArgs",
+    "SharedPortArgs",
+    "SharedServiceArgs",
+    "SharedServices",
+    "SharedServicesArgs",
     "Subnet",
     "Verification",
     "VerificationArgs",

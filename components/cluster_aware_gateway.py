@@ -6,18 +6,11 @@ from typing import Any, Literal, TypedDict
 import pulumi
 from pulumi_kubernetes import apiextensions, core
 
-from components import charts, releases, values
+from components import charts, names, values
 from components.load_balancer import WAIT, address_of
 
-Pods = Literal["own", "ingress"]
-
-NAMES: Mapping[Pods, str] = {
-    "own": releases.EAST_WEST_GATEWAY,
-    "ingress": releases.INGRESS_GATEWAY,
-}
-"""Name of the release, the Service and the Deployment; `istio` is a label without `istio-`."""
-DEFAULT_PORT = 15443
-_CONTROL_PORTS = {"tls-istiod": 15012, "tls-webhook": 15017}
+GatewayKind = Literal["own", "ingress"]
+_CONTROL_PORTS = {"tls-istiod": names.XDS_PORT, "tls-webhook": names.WEBHOOK_PORT}
 """Ports for remotes, as in the chart value `networkGatewayPorts`."""
 
 
@@ -30,7 +23,7 @@ class ClusterAwareGatewayArgs(TypedDict):
     """Network whose pods are behind the gateway."""
     namespace: str
     """Istio's namespace."""
-    pods: Pods
+    kind: GatewayKind
     """`own`, or `ingress` to share the ingress gateway, which then takes port 80 (and 443) too."""
     port: int
     """Port that other networks connect to."""
@@ -66,13 +59,13 @@ class ClusterAwareGateway(pulumi.ComponentResource):
     ) -> None:
         super().__init__("isthmus:index:ClusterAwareGateway", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        gateway = NAMES[args["pods"]]
+        gateway = names.GATEWAYS[args["kind"]]
         selector = {"istio": gateway.removeprefix("istio-")}
         labels: dict[str, pulumi.Input[str]] = {"app": gateway, **selector}
         if args["announced_by_label"]:
-            labels["topology.istio.io/network"] = args["network"]
-            if args["port"] != DEFAULT_PORT:
-                labels["networking.istio.io/gatewayPort"] = str(args["port"])
+            labels[names.NETWORK] = args["network"]
+            if args["port"] != names.GATEWAY_PORT:
+                labels[names.LISTENER_PORT] = str(args["port"])
         # The chart could make the Service. It is here so that its address is the output of a
         # resource, whichever way the chart is installed.
         service = core.v1.Service(
@@ -138,7 +131,10 @@ class ClusterAwareGateway(pulumi.ComponentResource):
     def _expose_control_plane(self, name: str, namespace: str, selector: Mapping[str, str]) -> None:
         """Pass TLS through to istiod, which answers with its own certificate."""
         child = pulumi.ResourceOptions(parent=self)
-        behind = {15012: 15012, 15017: 443}  # ports of the Service istiod
+        behind = {
+            names.XDS_PORT: names.XDS_PORT,
+            names.WEBHOOK_PORT: 443,
+        }  # ports of the Service istiod
         apiextensions.CustomResource(
             f"{name}-expose-istiod",
             api_version="networking.istio.io/v1",
@@ -171,7 +167,7 @@ class ClusterAwareGateway(pulumi.ComponentResource):
                         "route": [
                             {
                                 "destination": {
-                                    "host": f"istiod.{namespace}.svc.cluster.local",
+                                    "host": names.host(names.ISTIOD, namespace),
                                     "port": {"number": inner},
                                 }
                             }
@@ -186,8 +182,8 @@ class ClusterAwareGateway(pulumi.ComponentResource):
 
 def _ports(args: ClusterAwareGatewayArgs) -> dict[str, int]:
     """Ports of the Service: what the gateway serves and no more."""
-    ports = {"status-port": 15021, "tls": args["port"]}
-    if args["pods"] == "ingress":
+    ports = {"status-port": names.STATUS_PORT, "tls": args["port"]}
+    if args["kind"] == "ingress":
         ports["http2"] = 80
         if args["port"] != 443:
             ports["https"] = 443

@@ -6,6 +6,7 @@ from typing import Literal, TypedDict
 import pulumi
 from pulumi_kubernetes import core
 
+from components import names
 from components.load_balancer import WAIT, address_of
 
 Cloud = Literal["gke", "aks", "eks"]
@@ -24,8 +25,6 @@ INTERNAL: Mapping[Cloud, Mapping[str, str]] = {
     },
 }
 """Annotations that keep a load balancer off the internet, from each cloud's documents."""
-
-NAME = "istiod-remotes"
 
 
 class ControlPlaneServiceArgs(TypedDict):
@@ -58,7 +57,7 @@ class ControlPlaneService(pulumi.ComponentResource):
         service = core.v1.Service(
             f"{name}-istiod-remotes",
             metadata={
-                "name": NAME,
+                "name": names.REMOTE_SERVICE,
                 "namespace": args["namespace"],
                 "annotations": {**args["annotations"], **WAIT},
             },
@@ -67,11 +66,13 @@ class ControlPlaneService(pulumi.ComponentResource):
                 "selector": {"app": "istiod", "istio": "pilot"},
                 "load_balancer_source_ranges": list(args["source_ranges"]) or None,
                 "ports": [
-                    {"name": "tls-istiod", "port": 15012, "protocol": "TCP"},
-                    {"name": "tls-webhook", "port": 15017, "protocol": "TCP"},
+                    {"name": "tls-istiod", "port": names.XDS_PORT, "protocol": "TCP"},
+                    {"name": "tls-webhook", "port": names.WEBHOOK_PORT, "protocol": "TCP"},
                 ],
             },
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self.address = address_of(service, f"Service {NAME} in cluster {args['cluster']}")
+        self.address = address_of(
+            service, f"Service {names.REMOTE_SERVICE} in cluster {args['cluster']}"
+        )
         self.register_outputs({"address": self.address})

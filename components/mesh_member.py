@@ -10,7 +10,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 from pulumi_kubernetes.helm import v3
 
-from components import charts, releases, values
+from components import charts, names, values
 from components.ownership import mark
 from components.shared_ca import IntermediateCA
 
@@ -74,14 +74,12 @@ class MeshMember(pulumi.ComponentResource):
             metadata={
                 "name": args["namespace"],
                 # istiod gives endpoints of this cluster this network (istio/istio#28381).
-                "labels": {"topology.istio.io/network": args["network"]}
-                if "network" in args
-                else {},
+                "labels": {names.NETWORK: args["network"]} if "network" in args else {},
                 # Read once, when istiod meets the cluster: it has to stand before the remote
                 # secret (pilot/pkg/serviceregistry/kube/controller/multicluster.go).
                 "annotations": {
                     **mark(),
-                    **({"topology.istio.io/controlPlaneClusters": primary} if primary else {}),
+                    **({names.CONTROL_PLANE_CLUSTERS: primary} if primary else {}),
                 },
             },
             opts=child,
@@ -89,16 +87,16 @@ class MeshMember(pulumi.ComponentResource):
         self.namespace = namespace.metadata.name
         trust = kubernetes.core.v1.Secret(
             f"{name}-cacerts",
-            metadata={"name": "cacerts", "namespace": self.namespace},
+            metadata={"name": names.CACERTS, "namespace": self.namespace},
             string_data=args["intermediate_ca"].files,
             opts=child,
         )
         leave_nothing = v3.Release(
             f"{name}-leave-nothing",
-            name=releases.LEAVE_NOTHING,
+            name=names.LEAVE_NOTHING,
             namespace=self.namespace,
             chart=_beside("leave-nothing"),
-            values=values.merged(args["leave_nothing_values"], {"crdsOf": releases.BASE}),
+            values=values.merged(args["leave_nothing_values"], {"crdsOf": names.BASE}),
             opts=child,
         )
         # Always as a release: its CRDs are 1 MB of state and half of an update's time as resources
@@ -107,7 +105,7 @@ class MeshMember(pulumi.ComponentResource):
             f"{name}-base",
             "base",
             replace(args["source"], method="release"),
-            release=releases.BASE,
+            release=names.BASE,
             namespace=self.namespace,
             values=values.merged(
                 args["base_values"],

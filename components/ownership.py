@@ -8,9 +8,7 @@ from collections.abc import Mapping
 
 import pulumi
 
-STACK = "isthmus/stack"
-"""Annotation of Istio's namespace, made with it and so before everything else, and of webhooks,
-which stay when the namespace is deleted by hand."""
+from components import names
 
 
 def this_stack() -> str:
@@ -20,4 +18,4 @@ def this_stack() -> str:
 
 def mark() -> Mapping[str, str]:
     """The annotation as this stack writes it."""
-    return {STACK: this_stack()}
+    return {names.STACK: this_stack()}

@@ -5,7 +5,7 @@ from typing import Any, TypedDict
 
 import pulumi
 
-from components import charts, releases, values
+from components import charts, names, values
 
 
 class RemoteClusterArgs(TypedDict):
@@ -44,7 +44,7 @@ class RemoteCluster(pulumi.ComponentResource):
             f"{name}-istiod",
             "istiod",
             args["source"],
-            release=releases.ISTIOD,
+            release=names.ISTIOD,
             namespace=args["namespace"],
             values=values.merged(
                 args["istiod_values"],

@@ -7,10 +7,8 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 from pulumi_kubernetes.core.v1 import ContainerArgsDict
 
-NAMESPACE = "sample"
-SERVICE = "helloworld"
-PORT = 5000
-CLIENT_IMAGE = "docker.io/curlimages/curl:8.17.0"
+from components import names
+
 _SERVER_IMAGE = "docker.io/istio/examples-helloworld-v1:1.0"
 
 
@@ -39,7 +37,7 @@ class Sample(pulumi.ComponentResource):
         super().__init__("isthmus:index:Sample", name, {}, opts)
         namespace = kubernetes.core.v1.Namespace(
             f"{name}-sample",
-            metadata={"name": NAMESPACE, "labels": {"istio-injection": "enabled"}},
+            metadata={"name": names.SAMPLE_NAMESPACE, "labels": {names.INJECTION: "enabled"}},
             opts=pulumi.ResourceOptions(parent=self),
         ).metadata.name
         child = pulumi.ResourceOptions(parent=self)
@@ -48,13 +46,16 @@ class Sample(pulumi.ComponentResource):
         kubernetes.core.v1.Service(
             f"{name}-helloworld",
             metadata={
-                "name": SERVICE,
+                "name": names.SAMPLE_SERVICE,
                 "namespace": namespace,
-                "labels": {"app": SERVICE, "service": SERVICE},
+                "labels": {"app": names.SAMPLE_SERVICE, "service": names.SAMPLE_SERVICE},
                 # A cluster whose version is down must still resolve the name.
                 "annotations": {"pulumi.com/skipAwait": "true"},
             },
-            spec={"selector": {"app": SERVICE}, "ports": [{"name": "http", "port": PORT}]},
+            spec={
+                "selector": {"app": names.SAMPLE_SERVICE},
+                "ports": [{"name": "http", "port": names.SAMPLE_PORT}],
+            },
             opts=child,
         )
         if args["injects"]:
@@ -77,9 +78,9 @@ def _traffic_rules(name: str, namespace: pulumi.Input[str], opts: pulumi.Resourc
         f"{name}-one-request-a-connection",
         api_version="networking.istio.io/v1",
         kind="DestinationRule",
-        metadata={"name": SERVICE, "namespace": namespace},
+        metadata={"name": names.SAMPLE_SERVICE, "namespace": namespace},
         spec={
-            "host": f"{SERVICE}.{NAMESPACE}.svc.cluster.local",
+            "host": names.host(names.SAMPLE_SERVICE, names.SAMPLE_NAMESPACE),
             "trafficPolicy": {"connectionPool": {"http": {"maxRequestsPerConnection": 1}}},
         },
         opts=opts,
@@ -98,7 +99,7 @@ def _workloads(
             "name": "helloworld",
             "image": _SERVER_IMAGE,
             "env": [{"name": "SERVICE_VERSION", "value": version}],
-            "ports": [{"container_port": PORT}],
+            "ports": [{"container_port": names.SAMPLE_PORT}],
             "resources": {"requests": {"cpu": "100m"}},
         },
         opts,
@@ -108,7 +109,7 @@ def _workloads(
         "sleep",
         namespace,
         {"app": "sleep"},
-        {"name": "sleep", "image": CLIENT_IMAGE, "command": ["/bin/sleep", "infinity"]},
+        {"name": "sleep", "image": names.CLIENT_IMAGE, "command": ["/bin/sleep", "infinity"]},
         opts,
     )
 

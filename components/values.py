@@ -8,6 +8,8 @@ from typing import Any, cast
 
 import pulumi
 
+from components import names
+
 
 def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """Deep merge of two sets of values; where both have a value, `over` wins."""
@@ -104,17 +106,8 @@ def remote(
             "remotePilotAddress": discovery_address,
             "operatorManageWebhooks": not injects,
         },
-        "istiodRemote": {"injectionPath": injection_path(cluster=cluster, network=network)},
+        "istiodRemote": {"injectionPath": names.injection_path(cluster=cluster, network=network)},
     }
-
-
-def injection_path(*, cluster: str, network: str) -> str:
-    """Path of the injection webhook that tells istiod whose pod it injects.
-
-    Keys and values alternate (pkg/kube/inject/webhook.go in istio/istio). Names are DNS labels
-    here, so no slash has to be escaped.
-    """
-    return f"/inject/cluster/{cluster}/net/{network}"
 
 
 def gateway(*, name: str, network: str) -> dict[str, Any]:

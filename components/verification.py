@@ -6,7 +6,7 @@ from typing import TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components import sample
+from components import names
 
 # A cloud's load balancer may take some minutes to let requests through to a gateway that is new.
 _PATIENCE_SECONDS = 240
@@ -45,7 +45,7 @@ class Verification(pulumi.ComponentResource):
             f"{name}-job",
             metadata={
                 "name": args["job"],
-                "namespace": sample.NAMESPACE,
+                "namespace": names.SAMPLE_NAMESPACE,
                 "annotations": {"pulumi.com/replaceUnready": "true"},
             },
             spec={
@@ -66,7 +66,7 @@ class Verification(pulumi.ComponentResource):
                         "containers": [
                             {
                                 "name": "verify",
-                                "image": sample.CLIENT_IMAGE,
+                                "image": names.CLIENT_IMAGE,
                                 "command": ["/bin/sh", "-c", script(args)],
                                 "termination_message_policy": "FallbackToLogsOnError",
                             }
@@ -82,7 +82,8 @@ class Verification(pulumi.ComponentResource):
 def script(args: VerificationArgs) -> str:
     """The shell script that the Job runs: POSIX sh and curl, nothing else."""
     here, there = args["cluster"], args["control_plane"]
-    url = f"http://helloworld.{sample.NAMESPACE}:{sample.PORT}/hello"
+    host = names.host(names.SAMPLE_SERVICE, names.SAMPLE_NAMESPACE)
+    url = f"http://helloworld.{names.SAMPLE_NAMESPACE}:{names.SAMPLE_PORT}/hello"
     wanted = " ".join(args["versions"])
     origins = "\n".join(
         f"      {version}) echo 'in cluster {cluster}' ;;"
@@ -113,7 +114,7 @@ never answered:"
 for v in $missing; do echo "  $v, which runs $(origin $v)"; done
 echo "seen:$seen last answer: $last"
 echo "look at: istioctl --context {there} remote-clusters"
-echo "    and: istioctl --context {here} -n {sample.NAMESPACE} proxy-config endpoints \\
-deploy/sleep --cluster 'outbound|{sample.PORT}||helloworld.{sample.NAMESPACE}.svc.cluster.local'"
+echo "    and: istioctl --context {here} -n {names.SAMPLE_NAMESPACE} proxy-config endpoints \\
+deploy/sleep --cluster 'outbound|{names.SAMPLE_PORT}||{host}'"
 exit 1
 """

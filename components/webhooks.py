@@ -6,6 +6,7 @@ import pulumi
 from pulumi_kubernetes import admissionregistration
 from pulumi_kubernetes.meta.v1 import ObjectMetaPatchArgs
 
+from components import names
 from components.ownership import mark
 
 
@@ -43,7 +44,7 @@ class Webhooks(pulumi.ComponentResource):
         if args["injects"]:
             kind.MutatingWebhookConfigurationPatch(
                 f"{name}-injector",
-                metadata=_waiting(injector_name(args["namespace"]), "clientConfig.caBundle"),
+                metadata=_waiting(names.injector(args["namespace"]), "clientConfig.caBundle"),
                 opts=child,
             )
         if args["validates"]:
@@ -67,9 +68,3 @@ def _waiting(name: str, field: str, value: str = "") -> ObjectMetaPatchArgs:
             "pulumi.com/waitFor": f"jsonpath={{.webhooks[0].{field}}}{value}",
         },
     )
-
-
-def injector_name(namespace: str) -> str:
-    """Name that the istiod chart gives its webhook (templates/mutatingwebhook.yaml)."""
-    suffix = "" if namespace == "istio-system" else f"-{namespace}"
-    return f"istio-sidecar-injector{suffix}"

@@ -16,7 +16,7 @@ _FILES = ("certificate-authority", "client-certificate", "client-key")
 
 
 @dataclass(frozen=True)
-class ClusterAccess:
+class Connection:
     """How one cluster's API server is reached."""
 
     kubeconfig: str = field(repr=False)
@@ -36,12 +36,12 @@ class ClusterAccess:
 class KubeconfigError(Exception):
     """What is wrong with a kubeconfig, without its content."""
 
-    def __init__(self, rule: str, cure: str) -> None:
+    def __init__(self, rule: str, fix: str) -> None:
         super().__init__(rule)
-        self.rule, self.cure = rule, cure
+        self.rule, self.fix = rule, fix
 
 
-def read(kubeconfig: str, context: str | None) -> ClusterAccess:
+def read(kubeconfig: str, context: str | None) -> Connection:
     """Read one context of a kubeconfig, given as a path or as its content.
 
     Raises:
@@ -80,7 +80,7 @@ def read(kubeconfig: str, context: str | None) -> ClusterAccess:
         "current-context": name,
     }
     authority = cluster.get("certificate-authority-data")
-    return ClusterAccess(
+    return Connection(
         kubeconfig=yaml.safe_dump(one, sort_keys=True),
         server=cluster["server"],
         certificate_authority=base64.b64decode(authority).decode() if authority else None,

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
+from components import names
 from picture.state import State
 from spec.mesh import Cluster, MeshSpec
 
-CONTROL_PORT = 15012  # xDS and certificates; the webhooks' 15017 goes the same way
+CONTROL_PORT = names.XDS_PORT  # xDS and certificates; the webhooks' 15017 goes the same way
 
 DIRECT = "within one network: pod to pod, mTLS"
 CONTROL = f"to the control plane: configuration and certificates, port {CONTROL_PORT}"

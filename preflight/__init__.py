@@ -3,19 +3,21 @@
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from kube.kubeconfig import ClusterAccess
+from kube.kubeconfig import Connection
 from preflight.ask import ask, is_marked
 from preflight.charts import missing_charts
-from preflight.facts import ClusterFacts, Examination
-from preflight.reach import read_access
+from preflight.facts import ClusterFacts, PreflightResult
+from preflight.reach import read_connection
 from preflight.services import with_inventories
 from spec import rules
 from spec.mesh import Cluster, MeshSpec
-from spec.problems import Problem, refuse
+from spec.problems import Problem, raise_if_refused
 from spec.rules import kubeconfigs, ranges
 
 
-def examine(spec: MeshSpec, stack: str, builds: Collection[Cluster] | None = None) -> Examination:
+def examine(
+    spec: MeshSpec, stack: str, builds: Collection[Cluster] | None = None
+) -> PreflightResult:
     """Look at the mesh, and at the clusters that the stack builds and that exist.
 
     Args:
@@ -28,44 +30,44 @@ def examine(spec: MeshSpec, stack: str, builds: Collection[Cluster] | None = Non
             the charts that is not as it must be.
     """
     read = {
-        i: read_access(i, cluster, cluster.kubeconfig)
+        i: read_connection(i, cluster, cluster.kubeconfig)
         for i, cluster in enumerate(spec.clusters)
         if cluster.kubeconfig is not None
     }
-    accesses = {i: x for i, x in read.items() if isinstance(x, ClusterAccess)}
+    connections = {i: x for i, x in read.items() if isinstance(x, Connection)}
     with ThreadPoolExecutor(8) as pool:
         charts = pool.submit(lambda: list(missing_charts(spec.mesh.istio)))
         asked = {
-            i: pool.submit(ask, spec, i, spec.clusters[i], access, stack)
-            for i, access in accesses.items()
+            i: pool.submit(ask, spec, i, spec.clusters[i], connection, stack)
+            for i, connection in connections.items()
             if spec.clusters[i] in (spec.in_mesh_stack if builds is None else builds)
         }
         # The stack that builds them has handed them over.
         marked = {
-            i: pool.submit(is_marked, access, spec.mesh.istio.namespace)
-            for i, access in accesses.items()
+            i: pool.submit(is_marked, connection, spec.mesh.istio.namespace)
+            for i, connection in connections.items()
             if i not in asked and spec.clusters[i].stack is None
         }
         answers = {i: answer.result() for i, answer in asked.items()}
     problems = [
-        *rules.broken(spec),
+        *rules.check(spec),
         *(x for x in read.values() if isinstance(x, Problem)),
-        *kubeconfigs.unfit(spec, accesses),
+        *kubeconfigs.check_kubeconfigs(spec, connections),
         *(p for a in answers.values() for p in a.problems),
         *charts.result(),
     ]
     # What two clusters are to each other, some of it known from the configuration already.
     facts = {i: a.facts for i, a in answers.items()}
     between = [*_one_cluster_twice(spec, facts), *_overlaps(spec, facts)]
-    warnings = refuse([*problems, *(p for p in between if p not in problems)])
+    warnings = raise_if_refused([*problems, *(p for p in between if p not in problems)])
     by_name = {spec.clusters[i].name: known for i, known in facts.items()}
-    return Examination(
+    return PreflightResult(
         facts={
             **{
                 spec.clusters[i].name: ClusterFacts(
                     x, None, adoptable=i in marked and marked[i].result()
                 )
-                for i, x in accesses.items()
+                for i, x in connections.items()
             },
             **with_inventories(spec, by_name),
         },
@@ -85,7 +87,7 @@ def _one_cluster_twice(spec: MeshSpec, facts: Mapping[int, ClusterFacts]) -> Ite
             continue
         one = first.setdefault(known.uid, i)
         # The same URL has been told already.
-        if one != i and known.access.server != facts[one].access.server:
+        if one != i and known.connection.server != facts[one].connection.server:
             yield kubeconfigs.one_cluster_twice(spec, one, i, "by the UID of its kube-system")
 
 

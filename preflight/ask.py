@@ -13,7 +13,7 @@ from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from typing import TypeVar
 
 from kube.api import ClusterApi, UnansweredError
-from kube.kubeconfig import ClusterAccess
+from kube.kubeconfig import Connection
 from preflight import balancers, foreign
 from preflight.facts import ClusterFacts
 from preflight.permissions import (
@@ -53,7 +53,9 @@ class Answers:
     """What it has not told, and why."""
 
 
-def ask(spec: MeshSpec, index: int, cluster: Cluster, access: ClusterAccess, stack: str) -> Answers:
+def ask(
+    spec: MeshSpec, index: int, cluster: Cluster, connection: Connection, stack: str
+) -> Answers:
     """Ask one cluster everything.
 
     Args:
@@ -63,20 +65,20 @@ def ask(spec: MeshSpec, index: int, cluster: Cluster, access: ClusterAccess, sta
     from kubernetes.config import ConfigException
 
     try:
-        with ClusterApi.connect(access.kubeconfig) as api:
-            if access.plugin and api.is_stranger:
-                silent = f"anything ({access.plugin} gave no credentials)"
-                return Answers(ClusterFacts(access, None), (), silent)
-            return _ask(spec, index, cluster, access, stack, api)
+        with ClusterApi.connect(connection.kubeconfig) as api:
+            if connection.plugin and api.is_stranger:
+                silent = f"anything ({connection.plugin} gave no credentials)"
+                return Answers(ClusterFacts(connection, None), (), silent)
+            return _ask(spec, index, cluster, connection, stack, api)
     except (ConfigException, OSError, ValueError) as error:  # of credentials that cannot be read
-        return Answers(ClusterFacts(access, None), (), f"anything ({error})")
+        return Answers(ClusterFacts(connection, None), (), f"anything ({error})")
 
 
 def _ask(
     spec: MeshSpec,
     index: int,
     cluster: Cluster,
-    access: ClusterAccess,
+    connection: Connection,
     stack: str,
     api: ClusterApi,
 ) -> Answers:
@@ -85,7 +87,7 @@ def _ask(
     try:
         version = str(api.get("/version")["gitVersion"]).removeprefix("v")
     except UnansweredError as error:
-        return _unanswered(error, path, cluster, access)
+        return _unanswered(error, path, cluster, connection)
     unchecked: dict[str, str] = {}
 
     def answer(what: str, question: Callable[[], T]) -> T | None:
@@ -111,7 +113,7 @@ def _ask(
         denied = [
             p for p, yes in zip(wanted, pool.map(allowed, wanted), strict=True) if yes is False
         ]
-    problems = list(versions.unfit(istio.version, version, f"{path}.kubeconfig"))
+    problems = list(versions.check_kubernetes(istio.version, version, f"{path}.kubeconfig"))
     problems += [p for other in others for p in other.result() or ()]
     if missing := [p for p in denied if p in NEEDED]:
         problems.append(lacking(missing, path, cluster.name, istio.namespace))
@@ -119,7 +121,7 @@ def _ask(
         problems.append(cannot_grant(denied, path, cluster.name))
     return Answers(
         ClusterFacts(
-            access,
+            connection,
             version,
             uid.result(),
             pods.result() or (),
@@ -131,22 +133,20 @@ def _ask(
 
 
 def _unanswered(
-    error: UnansweredError, path: str, cluster: Cluster, access: ClusterAccess
+    error: UnansweredError, path: str, cluster: Cluster, connection: Connection
 ) -> Answers:
-    facts = ClusterFacts(access, None)
+    facts = ClusterFacts(connection, None)
     if error.status == 401:
         rule = f"must hold credentials that cluster {cluster.name} accepts ({error})"
-        cure = "renew them, or log in again; `kubectl auth whoami` must work"
+        fix = "renew them, or log in again; `kubectl auth whoami` must work"
     elif error.status is None:
-        rule = f"the API server {access.server} of cluster {cluster.name} must answer ({error})"
-        cure = (
-            "start the cluster, mend the address, or connect to its network; for the lab: make up"
-        )
+        rule = f"the API server {connection.server} of cluster {cluster.name} must answer ({error})"
+        fix = "start the cluster, mend the address, or connect to its network; for the lab: make up"
     else:
         return Answers(facts, (), f"anything ({error})")
     reason = "its part of the mesh could neither be previewed nor built"
     value = shown(cluster.kubeconfig or "\n")
-    return Answers(facts, (Problem(f"{path}.kubeconfig", rule, reason, cure, value),))
+    return Answers(facts, (Problem(f"{path}.kubeconfig", rule, reason, fix, value),))
 
 
 def _questions(
@@ -165,12 +165,12 @@ def _questions(
     return asked
 
 
-def is_marked(access: ClusterAccess, namespace: str) -> bool:
+def is_marked(connection: Connection, namespace: str) -> bool:
     """Whether a cluster was seen to be in the mesh of an Isthmus stack."""
     from kubernetes.config import ConfigException
 
     try:
-        with ClusterApi.connect(access.kubeconfig) as api:
+        with ClusterApi.connect(connection.kubeconfig) as api:
             return foreign.owner(api, namespace) is not None
     except (UnansweredError, ConfigException, OSError, ValueError):
         return False

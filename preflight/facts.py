@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from kube.kubeconfig import ClusterAccess
+from kube.kubeconfig import Connection
 from spec.problems import Problem
 from spec.rules.ranges import IpNetwork
 from spec.shared import Inventory
@@ -13,7 +13,7 @@ from spec.shared import Inventory
 class ClusterFacts:
     """What is known of a cluster before the update."""
 
-    access: ClusterAccess
+    connection: Connection
     kubernetes: str | None
     """Version of the API server; None where it did not tell."""
     uid: str | None = None
@@ -28,7 +28,7 @@ class ClusterFacts:
 
 
 @dataclass(frozen=True)
-class Examination:
+class PreflightResult:
     """What was found out before the update."""
 
     facts: Mapping[str, ClusterFacts]

@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from components.ownership import STACK
-from components.webhooks import injector_name
+from components import names
 from kube.api import ClusterApi
 from spec.problems import Problem
 
@@ -23,10 +22,10 @@ def owner(api: ClusterApi, namespace: str) -> str | None:
 
     The webhook is asked too: it stays where the namespace was deleted by hand.
     """
-    webhook = f"/apis/admissionregistration.k8s.io/v1/{_KINDS[0]}/{injector_name(namespace)}"
+    webhook = f"/apis/admissionregistration.k8s.io/v1/{_KINDS[0]}/{names.injector(namespace)}"
     for path in (f"/api/v1/namespaces/{namespace}", webhook):
         found = api.metadata(path)
-        if found is not None and (stack := (found.get("annotations") or {}).get(STACK)):
+        if found is not None and (stack := (found.get("annotations") or {}).get(names.STACK)):
             return stack
     return None
 
@@ -87,7 +86,7 @@ def cacerts(api: ClusterApi, path: str, namespace: str, stack: str) -> Iterator[
 
 
 def _adopt(namespace: str, stack: str) -> str:
-    return f"`kubectl annotate --overwrite namespace {namespace} {STACK}={stack}`"
+    return f"`kubectl annotate --overwrite namespace {namespace} {names.STACK}={stack}`"
 
 
 def _home(webhooks: Mapping[str, Any]) -> str | None:

@@ -1,12 +1,12 @@
 """Which API server is meant, and with whose credentials."""
 
 from kube import kubeconfig
-from kube.kubeconfig import ClusterAccess, KubeconfigError
+from kube.kubeconfig import Connection, KubeconfigError
 from spec.mesh import Cluster
 from spec.problems import MISSING, Problem
 
 
-def read_access(index: int, cluster: Cluster, given: str) -> ClusterAccess | Problem:
+def read_connection(index: int, cluster: Cluster, given: str) -> Connection | Problem:
     """How the cluster `isthmus:clusters[index]` is reached, or why it cannot be."""
     try:
         return kubeconfig.read(given, cluster.context)
@@ -16,7 +16,7 @@ def read_access(index: int, cluster: Cluster, given: str) -> ClusterAccess | Pro
             f"isthmus:clusters[{index}].{'context' if about_context else 'kubeconfig'}",
             error.rule,
             f"the program cannot reach cluster {cluster.name} without it",
-            error.cure,
+            error.fix,
             (cluster.context or MISSING) if about_context else shown(given),
         )
 

@@ -5,9 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-from components.replicated import ReplicatedPort
 from kube.api import ClusterApi, UnansweredError
-from kube.kubeconfig import ClusterAccess
+from kube.kubeconfig import Connection
 from preflight.facts import ClusterFacts
 from spec.mesh import MeshSpec
 from spec.problems import MeshRefusedError, Problem
@@ -19,6 +18,7 @@ from spec.shared import (
     FoundService,
     Inventories,
     Inventory,
+    PortOfService,
     contradictions,
     federation,
 )
@@ -34,14 +34,14 @@ def with_inventories(
     """
     if not (spec.mesh.federate or spec.namespaces or spec.services):
         return facts
-    inventories = _take(spec, {name: f.access for name, f in facts.items()})
+    inventories = _take(spec, {name: f.connection for name, f in facts.items()})
     problems = list(contradictions(spec, inventories))
     if problems:
         raise MeshRefusedError(problems)
     return {name: replace(f, inventory=inventories[name]) for name, f in facts.items()}
 
 
-def _take(spec: MeshSpec, accesses: Mapping[str, ClusterAccess]) -> Inventories:
+def _take(spec: MeshSpec, accesses: Mapping[str, Connection]) -> Inventories:
     labelled = _ask_all(spec, accesses, lambda api, _: _labelled(api, spec))
     shared = federation(spec, labelled)
     return _ask_all(spec, accesses, lambda api, name: _inventory(api, labelled[name], spec, shared))
@@ -49,7 +49,7 @@ def _take(spec: MeshSpec, accesses: Mapping[str, ClusterAccess]) -> Inventories:
 
 def _ask_all(
     spec: MeshSpec,
-    accesses: Mapping[str, ClusterAccess],
+    accesses: Mapping[str, Connection],
     question: Callable[[ClusterApi, str], Inventory],
 ) -> Inventories:
     def ask(name: str) -> Inventory | Problem:
@@ -87,9 +87,11 @@ def _inventory(
         x["metadata"]["name"]: _namespace(x) for x in api.get("/api/v1/namespaces")["items"]
     }
     for name, namespace in namespaces.items():
-        if namespace.made and name not in shared.namespaces:
+        if namespace.made_by_isthmus and name not in shared.namespaces:
             pods = api.get(f"/api/v1/namespaces/{name}/pods", limit="1")["items"]
-            namespaces[name] = FoundNamespace(namespace.injection, made=True, occupied=bool(pods))
+            namespaces[name] = FoundNamespace(
+                namespace.injection, made_by_isthmus=True, occupied=bool(pods)
+            )
     services = {
         _name(x): _service(x, labelled=_name(x) in labelled.services)
         for namespace in shared.namespaces
@@ -103,7 +105,7 @@ def _inventory(
             api,
             name[0],
             services[name].selector
-            if name in services and not services[name].made
+            if name in services and not services[name].made_by_isthmus
             else service.selector,
         )
     }
@@ -136,14 +138,14 @@ def _labels(item: Any) -> Mapping[str, str]:
 def _namespace(item: Any) -> FoundNamespace:
     labels = _labels(item)
     injection = {key: labels[key] for key in INJECTION if key in labels}
-    return FoundNamespace(injection, made=MADE_BY_ISTHMUS in labels)
+    return FoundNamespace(injection, made_by_isthmus=MADE_BY_ISTHMUS in labels)
 
 
 def _service(item: Any, *, labelled: bool) -> FoundService:
     spec = item["spec"]
     return FoundService(
         ports=tuple(
-            ReplicatedPort(
+            PortOfService(
                 p.get("name", ""),
                 p["port"],
                 p.get("targetPort", p["port"]),
@@ -153,7 +155,7 @@ def _service(item: Any, *, labelled: bool) -> FoundService:
             for p in spec.get("ports", [])
         ),
         selector=spec.get("selector", {}),
-        made=MADE_BY_ISTHMUS in _labels(item),
+        made_by_isthmus=MADE_BY_ISTHMUS in _labels(item),
         labelled=labelled,
         takes_callers=spec["type"] != "ExternalName" and spec.get("clusterIP") != "None",
     )

@@ -8,7 +8,7 @@ from pydantic_core import ErrorDetails
 
 from spec import rules
 from spec.mesh import MeshSpec
-from spec.problems import MISSING, MeshRefusedError, Problem, refuse
+from spec.problems import MISSING, MeshRefusedError, Problem, raise_if_refused
 
 _SECRET_KEYS = {"kubeconfig", "key"}
 _LONG = 80
@@ -18,7 +18,7 @@ _RULES: Mapping[str, str] = {
     _UNKNOWN: "must be a key that Isthmus knows",
     "dataclass_type": "must be an object with keys of its own",
 }
-_CURES: Mapping[str, str] = {
+_FIXES: Mapping[str, str] = {
     "missing": "add it to Pulumi.<stack>.yaml",
     _UNKNOWN: "mend its spelling or remove it; docs/configuration.md lists the keys that exist",
 }
@@ -30,12 +30,12 @@ def parse(config: Mapping[str, Any]) -> MeshSpec:
     Raises:
         MeshRefusedError: with every problem that the text or the mesh it describes has.
     """
-    spec = typed(config)
-    refuse(rules.broken(spec))
+    spec = parse_types(config)
+    raise_if_refused(rules.check(spec))
     return spec
 
 
-def typed(config: Mapping[str, Any]) -> MeshSpec:
+def parse_types(config: Mapping[str, Any]) -> MeshSpec:
     """Make the spec of a configuration whose keys and types are right, whatever it describes.
 
     Raises:
@@ -67,6 +67,6 @@ def _from_pydantic(error: ErrorDetails) -> Problem:
         reason="the program reads this key and would guess otherwise"
         if missing
         else "a value that is misread here would build another mesh than the one meant",
-        cure=_CURES.get(error["type"], "write a value that the rule allows"),
+        fix=_FIXES.get(error["type"], "write a value that the rule allows"),
         value=MISSING if missing or secret else found,
     )

@@ -44,13 +44,13 @@ class Description:
 
     @classmethod
     def read(cls, output: Mapping[str, Any]) -> "Description":
-        """Read the output `mesh` of a stack, whose `spec` is as `told` writes it."""
+        """Read the output `mesh` of a stack, whose `spec` is as `spec_for_output` writes it."""
         return cls(
             spec=_SPEC.validate_python(output["spec"]),
             **{key: output[key] for key in output if key != "spec"},
         )
 
 
-def told(spec: MeshSpec) -> dict[str, Any]:
+def spec_for_output(spec: MeshSpec) -> dict[str, Any]:
     """The spec as `Description.read` takes it, without what is of no use to a reader."""
     return _SPEC.dump_python(spec, mode="json", by_alias=True, exclude=_NOT_TOLD, exclude_none=True)

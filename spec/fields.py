@@ -10,7 +10,7 @@ DnsLabel = Annotated[
 ]
 """A DNS-1123 label: what Kubernetes takes as a namespace and Istio as a cluster's name."""
 
-RECORD = ConfigDict(
+STRICT_CAMEL = ConfigDict(
     extra="forbid",
     alias_generator=to_camel,
     populate_by_name=True,

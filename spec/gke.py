@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 from pydantic.dataclasses import dataclass
 
-from spec.fields import RECORD, DnsLabel
+from spec.fields import STRICT_CAMEL, DnsLabel
 
 IpRange = Annotated[str, StringConstraints(pattern=r"^\d{1,3}(\.\d{1,3}){3}/\d{1,2}$")]
 """An IPv4 range: `10.64.0.0/16`."""
@@ -16,7 +16,7 @@ Region = Annotated[str, StringConstraints(pattern=r"^[a-z]+-[a-z]+\d+$")]
 Zone = Annotated[str, StringConstraints(pattern=r"^[a-z]+-[a-z]+\d+-[a-z]$")]
 
 
-@dataclass(frozen=True, config=RECORD)
+@dataclass(frozen=True, config=STRICT_CAMEL)
 class GkeRanges:
     """Sizes of a cluster's ranges, or the ranges themselves. Planned ranges are taken from
     `isthmus:gcp.ranges` in the order of the clusters: one more at the end moves none."""
@@ -31,7 +31,7 @@ class GkeRanges:
     """The API server's private endpoint. Google Cloud wants a /28."""
 
 
-@dataclass(frozen=True, config=RECORD)
+@dataclass(frozen=True, config=STRICT_CAMEL)
 class GkeNodePool:
     """Nodes of one kind, of a Standard cluster."""
 
@@ -48,7 +48,7 @@ class GkeNodePool:
     """Cheaper machines that Google Cloud may take away at any time."""
 
 
-@dataclass(frozen=True, config=RECORD)
+@dataclass(frozen=True, config=STRICT_CAMEL)
 class Gke:
     """A private, VPC-native cluster that the stack makes, in every zone of a region."""
 
@@ -81,7 +81,7 @@ class Gke:
         return self.node_pools or (GkeNodePool(name="default"),)
 
 
-@dataclass(frozen=True, config=RECORD)
+@dataclass(frozen=True, config=STRICT_CAMEL)
 class SecondaryRange:
     """A secondary range of a given subnet."""
 
@@ -89,7 +89,7 @@ class SecondaryRange:
     range: IpRange
 
 
-@dataclass(frozen=True, config=RECORD)
+@dataclass(frozen=True, config=STRICT_CAMEL)
 class GivenSubnet:
     """A subnet that exists already, for one cluster."""
 
@@ -101,7 +101,7 @@ class GivenSubnet:
     services: SecondaryRange
 
 
-@dataclass(frozen=True, config=RECORD)
+@dataclass(frozen=True, config=STRICT_CAMEL)
 class GivenVpc:
     """A VPC that exists already, in the same project."""
 
@@ -113,7 +113,7 @@ class GivenVpc:
     """Whether nodes get a Cloud NAT; false where the VPC has a way to the internet already."""
 
 
-@dataclass(frozen=True, config=RECORD)
+@dataclass(frozen=True, config=STRICT_CAMEL)
 class GoogleCloud:
     """Where clusters with `gke` are made."""
 

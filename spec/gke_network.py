@@ -9,14 +9,14 @@ Sources, as of 2026: automatically created firewall rules
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from components import names
 from spec.gke import GivenSubnet, GivenVpc, Gke, GoogleCloud
 from spec.gke_ranges import ClusterRanges, plan
 from spec.mesh import Cluster, MeshSpec
 
 HEALTH_CHECKS = ("35.191.0.0/16", "130.211.0.0/22")
 """Where Google Cloud's load balancers check health from."""
-_STATUS, _KUBE_PROXY_HEALTH = 15021, 10256
-_DISCOVERY, _WEBHOOK = 15012, 15017
+_KUBE_PROXY_HEALTH = 10256
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Opening:
     """What comes this way."""
 
 
-class Crossings:
+class NetworkPlan:
     """All that is derived from the spec about clusters on Google Cloud."""
 
     def __init__(self, spec: MeshSpec, cloud: GoogleCloud) -> None:
@@ -96,7 +96,7 @@ class Crossings:
             Opening(
                 "webhooks",
                 (self.ranges[cluster.name]["control_plane"],),
-                (_WEBHOOK,),
+                (names.WEBHOOK_PORT,),
                 "The API server asks istiod's webhooks",
             ),
             Opening(
@@ -108,17 +108,19 @@ class Crossings:
             Opening(
                 "gateway", self._pods(elsewhere), (port,), "Pods on other networks, by gateway"
             ),
-            Opening("discovery", self._pods(remotes), (_DISCOVERY,), "Proxies of remote clusters"),
+            Opening(
+                "discovery", self._pods(remotes), (names.XDS_PORT,), "Proxies of remote clusters"
+            ),
             Opening(
                 "remote-webhooks",
                 self._api_servers(remotes),
-                (_WEBHOOK,),
+                (names.WEBHOOK_PORT,),
                 "API servers of remote clusters ask istiod's webhooks",
             ),
         ]
         if self.balances_load(cluster):
             # A load balancer asks kube-proxy, or the gateway itself (externalTrafficPolicy: Local).
-            checked = (_STATUS, _KUBE_PROXY_HEALTH)
+            checked = (names.STATUS_PORT, _KUBE_PROXY_HEALTH)
             found.append(Opening("health", HEALTH_CHECKS, checked, "Health checks of Google Cloud"))
         return tuple(o for o in found if o.sources)
 

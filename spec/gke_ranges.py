@@ -41,7 +41,7 @@ def plan(
     space = _Space(network(cloud.ranges))
     planned = dict[str, ClusterRanges]()
     for name, gke, subnet in clusters:
-        wishes = wished(gke, subnet)
+        wishes = requested(gke, subnet)
         found = {k: network(w) for k, w in wishes.items() if not w.startswith("/")}
         fixed = frozenset(found)
         for taken in found.values():
@@ -56,7 +56,7 @@ def plan(
     return planned
 
 
-def wished(gke: Gke, subnet: GivenSubnet | None) -> Mapping[str, str]:
+def requested(gke: Gke, subnet: GivenSubnet | None) -> Mapping[str, str]:
     """What is asked for of each kind, a size or a range; a given subnet has its own."""
     given = gke.ranges
     if subnet is None:

@@ -13,13 +13,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, IPvAnyNetwork, StringConstraints
 from pydantic.dataclasses import dataclass
 
-from spec.fields import RECORD, DnsLabel
+from components import names
+from spec.fields import STRICT_CAMEL, DnsLabel
 from spec.gke import Gke, GoogleCloud
 
 HelmValues = Mapping[str, Any]
 
 
-@dataclass(frozen=True, config=RECORD)
+@dataclass(frozen=True, config=STRICT_CAMEL)
 class ExtraValues:
     """Helm values of the user's own, for one chart each; what Isthmus derives stands above them."""
 
@@ -34,7 +35,7 @@ class ExtraValues:
     clusters cannot pull kubectl's image from where Kubernetes publishes it."""
 
 
-@dataclass(frozen=True, config=RECORD)
+@dataclass(frozen=True, config=STRICT_CAMEL)
 class Istio:
     """Which Istio, from where, and how its charts are installed."""
 
@@ -49,7 +50,7 @@ class Istio:
     values: ExtraValues = field(default_factory=ExtraValues)
 
 
-@dataclass(frozen=True, config=RECORD)
+@dataclass(frozen=True, config=STRICT_CAMEL)
 class BroughtRoot:
     """A root CA of the user's own, as PEM text; the key as a Pulumi secret."""
 
@@ -60,7 +61,7 @@ class BroughtRoot:
     an intermediate."""
 
 
-@dataclass(frozen=True, config=RECORD)
+@dataclass(frozen=True, config=STRICT_CAMEL)
 class BroughtIntermediate:
     """An intermediate CA of the user's own, as PEM text; the key as a Pulumi secret."""
 
@@ -70,7 +71,7 @@ class BroughtIntermediate:
     """Its private key: PKCS#1, SEC1 or PKCS#8, not encrypted."""
 
 
-@dataclass(frozen=True, config=RECORD)
+@dataclass(frozen=True, config=STRICT_CAMEL)
 class CertificateAuthority:
     """The common root of trust and the intermediates under it."""
 
@@ -88,13 +89,13 @@ class CertificateAuthority:
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
-@dataclass(frozen=True, config=RECORD)
+@dataclass(frozen=True, config=STRICT_CAMEL)
 class Gateways:
     """The gateways between networks, alike in every cluster."""
 
     pods: Literal["own", "ingress"] = "own"
     """`own`: an east-west gateway. `ingress`: the ingress gateway, which then also takes 80."""
-    port: Port = 15443
+    port: Port = names.GATEWAY_PORT
     """Port that other networks connect to."""
     announced_by: Literal["labels", "mesh-networks"] = "labels"
     """How istiod learns which gateway leads to which network: by the label
@@ -103,7 +104,7 @@ class Gateways:
     """Of the gateways' Services: what the cloud wants to hear about their load balancers."""
 
 
-@dataclass(frozen=True, config=RECORD)
+@dataclass(frozen=True, config=STRICT_CAMEL)
 class Mesh:
     """What holds for every cluster of the mesh."""
 
@@ -129,7 +130,7 @@ class Mesh:
     lack them. What stands already is left alone; copies go when the Service or its label does."""
 
 
-@dataclass(frozen=True, config=RECORD)
+@dataclass(frozen=True, config=STRICT_CAMEL)
 class ControlPlane:
     """How the control plane of a primary cluster is reached by its remotes."""
 
@@ -144,7 +145,7 @@ class ControlPlane:
     """Of istiod's own Service, above those of `cloud`."""
 
 
-@dataclass(frozen=True, config=RECORD)
+@dataclass(frozen=True, config=STRICT_CAMEL)
 class ApiServer:
     """How istiod in other clusters reaches this cluster's API server, where the kubeconfig of this
     machine does not tell: behind a proxy, by another name, with another certificate."""
@@ -157,7 +158,7 @@ class ApiServer:
     """Name to expect in the API server's certificate."""
 
 
-@dataclass(frozen=True, config=RECORD)
+@dataclass(frozen=True, config=STRICT_CAMEL)
 class Ranges:
     """Addresses of one cluster, where its nodes do not tell them: they may not overlap with those
     of another cluster on the same network."""
@@ -168,7 +169,7 @@ class Ranges:
     """Ranges of its Services."""
 
 
-@dataclass(frozen=True, config=RECORD)
+@dataclass(frozen=True, config=STRICT_CAMEL)
 class Cluster:
     """One Kubernetes cluster and its place in the mesh."""
 
@@ -205,7 +206,7 @@ class Cluster:
         return "remote" if self.is_remote else "primary"
 
 
-@dataclass(frozen=True, config=RECORD)
+@dataclass(frozen=True, config=STRICT_CAMEL)
 class Sample:
     """Istio's `helloworld` and a client in every cluster, and the traffic that proves the mesh."""
 
@@ -213,7 +214,7 @@ class Sample:
     """Whether it is installed; without it nothing is verified."""
 
 
-@dataclass(frozen=True, config=RECORD)
+@dataclass(frozen=True, config=STRICT_CAMEL)
 class SharedNamespace:
     """A namespace that exists in every cluster, as sameness demands."""
 
@@ -222,7 +223,7 @@ class SharedNamespace:
     """Whether its pods get sidecars."""
 
 
-@dataclass(frozen=True, config=RECORD)
+@dataclass(frozen=True, config=STRICT_CAMEL)
 class SharedPort:
     """A port of a shared Service."""
 
@@ -233,7 +234,7 @@ class SharedPort:
     """Port of the pods; the same if left out."""
 
 
-@dataclass(frozen=True, config=RECORD)
+@dataclass(frozen=True, config=STRICT_CAMEL)
 class SharedService:
     """A Service that exists in every cluster, so that callers everywhere resolve its name."""
 
@@ -248,7 +249,7 @@ class SharedService:
     each `up` asks every cluster whether it has pods that are ready."""
 
 
-@dataclass(frozen=True, config=RECORD)
+@dataclass(frozen=True, config=STRICT_CAMEL)
 class MeshSpec:
     """The whole mesh. Topology follows from roles and networks and from nothing else."""
 
@@ -261,7 +262,7 @@ class MeshSpec:
 
     def is_local(self, namespace: str, service: str) -> bool:
         """Whether a Service is answered only from the caller's own cluster."""
-        host = f"{service}.{namespace}.svc.cluster.local"
+        host = names.host(service, namespace)
         return any(fnmatchcase(host, pattern) for pattern in self.mesh.cluster_local)
 
     @property

@@ -16,7 +16,7 @@ class Problem:
     """What must hold."""
     reason: str
     """Why it must."""
-    cure: str
+    fix: str
     """The next step."""
     value: object = MISSING
     """What stands there; left out where it is missing or secret."""
@@ -25,7 +25,7 @@ class Problem:
 
     def __str__(self) -> str:
         found = "" if self.value is MISSING else f" (found: {self.value!r})"
-        return f"{self.path}: {self.rule}{found}\n    why:  {self.reason}\n    cure: {self.cure}"
+        return f"{self.path}: {self.rule}{found}\n    why:  {self.reason}\n    fix: {self.fix}"
 
 
 class MeshRefusedError(Exception):
@@ -38,7 +38,7 @@ class MeshRefusedError(Exception):
         super().__init__(f"the mesh is refused, {count}; nothing has been changed:\n{lines}")
 
 
-def refuse(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+def raise_if_refused(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """Give back the warnings, if there is nothing worse.
 
     Raises:

@@ -27,7 +27,7 @@ Made by `python -m spec.reference` from the types in `spec/mesh.py`; do not edit
 
 A mesh is described in `Pulumi.<stack>.yaml`, under `config`, by the keys below. `Pulumi.dev.yaml`
 is an example. What is not listed here is refused before anything changes, with its path, the rule
-that it breaks, the reason and the cure. An editor that knows JSON schemas completes and checks the
+that it breaks, the reason and the fix. An editor that knows JSON schemas completes and checks the
 file if it begins with
 
     # yaml-language-server: $schema=docs/{EDITOR_SCHEMA.name}

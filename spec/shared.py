@@ -3,7 +3,7 @@
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from components.replicated import ReplicatedPort
+from components import names
 from spec.mesh import MeshSpec
 from spec.problems import Problem
 
@@ -11,11 +11,24 @@ MADE_BY_ISTHMUS = "isthmus/sameness"
 """Label of every namespace and Service that was made so that it is in all clusters; the value is
 the mesh's ID. What stands without it is the user's own, and is never made, changed or deleted."""
 
-INJECTION = ("istio-injection", "istio.io/rev")
+INJECTION = (names.INJECTION, names.REVISION)
 """Labels of a namespace that say how its pods are injected."""
 
 ServiceName = tuple[str, str]
 """Namespace and name."""
+
+
+@dataclass(frozen=True)
+class PortOfService:
+    """A port of a Service."""
+
+    name: str
+    """Empty where the Service's only port has none."""
+    port: int
+    target_port: int | str
+    """Number or name of the pods' port."""
+    protocol: str = "TCP"
+    app_protocol: str | None = None
 
 
 @dataclass(frozen=True)
@@ -24,8 +37,8 @@ class FoundNamespace:
 
     injection: Mapping[str, str]
     """Those of its labels that are in INJECTION."""
-    made: bool
-    """Whether Isthmus made it."""
+    made_by_isthmus: bool
+    """Whether Isthmus created it."""
     occupied: bool = False
     """Whether pods are in it; asked only where it might go."""
 
@@ -34,10 +47,10 @@ class FoundNamespace:
 class FoundService:
     """A Service as a cluster has it."""
 
-    ports: tuple[ReplicatedPort, ...]
+    ports: tuple[PortOfService, ...]
     selector: Mapping[str, str]
-    made: bool
-    """Whether Isthmus made it."""
+    made_by_isthmus: bool
+    """Whether Isthmus created it."""
     labelled: bool
     """Whether it has the label of `isthmus:mesh.federate`."""
     takes_callers: bool = True
@@ -57,23 +70,23 @@ class Inventory:
 
 
 @dataclass(frozen=True)
-class MeshNamespace:
+class WantedNamespace:
     """A namespace that every cluster has."""
 
     labels: Mapping[str, str]
-    stands_in: frozenset[str] = frozenset()
+    exists_in: frozenset[str] = frozenset()
     """Clusters that have one of the user's own."""
 
 
 @dataclass(frozen=True)
-class MeshService:
+class WantedService:
     """A Service that every cluster has."""
 
-    ports: tuple[ReplicatedPort, ...]
+    ports: tuple[PortOfService, ...]
     selector: Mapping[str, str]
     runs_in: tuple[str, ...] = ()
     """Clusters that have pods for it; known only where entries lead to them."""
-    stands_in: frozenset[str] = frozenset()
+    exists_in: frozenset[str] = frozenset()
     """Clusters that have one of the user's own."""
 
 
@@ -81,8 +94,8 @@ class MeshService:
 class Federation:
     """What the whole mesh has."""
 
-    namespaces: Mapping[str, MeshNamespace]
-    services: Mapping[ServiceName, MeshService]
+    namespaces: Mapping[str, WantedNamespace]
+    services: Mapping[ServiceName, WantedService]
 
 
 Inventories = Mapping[str, Inventory]
@@ -94,36 +107,34 @@ def federation(spec: MeshSpec, inventories: Inventories) -> Federation:
 
     Where the user's own Services of one name differ, the first cluster's is taken for the others.
     """
-    services = dict[ServiceName, MeshService]()
+    services = dict[ServiceName, WantedService]()
 
     def add(
         name: ServiceName,
-        ports: tuple[ReplicatedPort, ...],
+        ports: tuple[PortOfService, ...],
         selector: Mapping[str, str],
         runs_in: tuple[str, ...] | None,
     ) -> None:
         if runs_in is None:
             runs_in = tuple(c for c, i in inventories.items() if name in i.running)
-        stands_in = {c for c, i in inventories.items() if _is_own(i.services.get(name))}
-        services[name] = MeshService(ports, selector, runs_in, frozenset(stands_in))
+        exists_in = {c for c, i in inventories.items() if _is_own(i.services.get(name))}
+        services[name] = WantedService(ports, selector, runs_in, frozenset(exists_in))
 
     for service in spec.services:
-        ports = tuple(
-            ReplicatedPort(p.name, p.port, p.target_port or p.port) for p in service.ports
-        )
+        ports = tuple(PortOfService(p.name, p.port, p.target_port or p.port) for p in service.ports)
         add((service.namespace, service.name), ports, service.selector, service.clusters)
     for inventory in inventories.values():
         for name, found in inventory.services.items():
-            if found.labelled and not found.made and name not in services:
+            if found.labelled and not found.made_by_isthmus and name not in services:
                 add(name, found.ports, found.selector, None)
     return Federation(_namespaces(spec, inventories, services), services)
 
 
 def _namespaces(
     spec: MeshSpec, inventories: Inventories, services: Iterable[ServiceName]
-) -> Mapping[str, MeshNamespace]:
+) -> Mapping[str, WantedNamespace]:
     labels: dict[str, Mapping[str, str]] = {
-        n.name: {"istio-injection": "enabled" if n.inject else "disabled"} for n in spec.namespaces
+        n.name: {names.INJECTION: "enabled" if n.inject else "disabled"} for n in spec.namespaces
     }
     for name, _ in services:
         labels.setdefault(name, _injection(inventories, name))
@@ -131,10 +142,10 @@ def _namespaces(
         # The last shared Service of a namespace may be gone, and pods not: they would go with it.
         for inventory in inventories.values():
             for name, namespace in inventory.namespaces.items():
-                if namespace.made and namespace.occupied:
+                if namespace.made_by_isthmus and namespace.occupied:
                     labels.setdefault(name, namespace.injection)
     return {
-        name: MeshNamespace(
+        name: WantedNamespace(
             given,
             frozenset(c for c, i in inventories.items() if _is_own(i.namespaces.get(name))),
         )
@@ -146,13 +157,13 @@ def _injection(inventories: Inventories, namespace: str) -> Mapping[str, str]:
     """As the first cluster has it that has one of the user's own."""
     for inventory in inventories.values():
         found = inventory.namespaces.get(namespace)
-        if found is not None and not found.made:
+        if found is not None and not found.made_by_isthmus:
             return found.injection
     return {}
 
 
 def _is_own(found: FoundNamespace | FoundService | None) -> bool:
-    return found is not None and not found.made
+    return found is not None and not found.made_by_isthmus
 
 
 def contradictions(spec: MeshSpec, inventories: Inventories) -> Iterator[Problem]:
@@ -168,10 +179,10 @@ def contradictions(spec: MeshSpec, inventories: Inventories) -> Iterator[Problem
 
 
 def _ports_differ(
-    path: str, name: ServiceName, service: MeshService, inventories: Inventories
+    path: str, name: ServiceName, service: WantedService, inventories: Inventories
 ) -> Iterator[Problem]:
     wanted = _said(service.ports)
-    for cluster in sorted(service.stands_in):
+    for cluster in sorted(service.exists_in):
         found = _said(inventories[cluster].services[name].ports)
         if found != wanted:
             yield Problem(
@@ -185,10 +196,10 @@ def _ports_differ(
 
 
 def _cannot_be_shared(
-    spec: MeshSpec, name: ServiceName, service: MeshService, inventories: Inventories
+    spec: MeshSpec, name: ServiceName, service: WantedService, inventories: Inventories
 ) -> Iterator[Problem]:
     path = "isthmus:mesh.federate"
-    takes_callers = all(inventories[c].services[name].takes_callers for c in service.stands_in)
+    takes_callers = all(inventories[c].services[name].takes_callers for c in service.exists_in)
     if not service.selector or not takes_callers:
         yield Problem(
             path,
@@ -220,13 +231,13 @@ def _missing(
     spec: MeshSpec, shared: Container[ServiceName], inventories: Inventories
 ) -> Iterator[Problem]:
     for i, namespace in enumerate(spec.namespaces):
-        names = {
+        absent = {
             name
             for inventory in inventories.values()
             for name, found in inventory.services.items()
-            if name[0] == namespace.name and found.takes_callers and not found.made
+            if name[0] == namespace.name and found.takes_callers and not found.made_by_isthmus
         }
-        for name in sorted(names.difference(x for x in names if x in shared)):
+        for name in sorted(absent.difference(x for x in absent if x in shared)):
             here = [c for c, x in inventories.items() if name in x.services]
             lacking = [c for c in inventories if c not in here]
             if lacking and not spec.is_local(*name):
@@ -236,12 +247,12 @@ def _missing(
                     f"{', '.join(lacking)} lacks it",
                     "a caller resolves a name in its own cluster, so there it would fail",
                     "add it to isthmus:services, give it the label of isthmus:mesh.federate, or "
-                    f"name {name[1]}.{name[0]}.svc.cluster.local in isthmus:mesh.clusterLocal",
+                    f"name {names.host(name[1], name[0])} in isthmus:mesh.clusterLocal",
                     namespace.name,
                 )
 
 
-def _said(ports: Iterable[ReplicatedPort]) -> str:
+def _said(ports: Iterable[PortOfService]) -> str:
     said = sorted(f"{p.name or 'nameless'} {p.port}/{p.protocol}" for p in ports)
     return ", ".join(said) or "none"
 

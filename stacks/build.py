@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 import pulumi_tls as tls
 
-from components import values
-from components.cluster_aware_gateway import NAMES, ClusterAwareGateway
+from components import names, values
+from components.cluster_aware_gateway import ClusterAwareGateway
 from components.control_plane_pod import ControlPlanePod
 from components.control_plane_service import INTERNAL, ControlPlaneService
 from components.mesh_member import MeshMember, MeshMemberArgs
@@ -26,18 +26,18 @@ from spec.shared import federation
 from stacks import interrupted_releases as releases
 from stacks import outputs
 from stacks.built import Built, Discovery
-from stacks.connections import Access
+from stacks.connections import Connections
 from stacks.shared_objects import create_shared_objects
 from stacks.verification import create_sample, verify
 
 if TYPE_CHECKING:
-    from stacks.gke import MadeClusters
+    from stacks.gke import GkeClusters
 
 
 def build_mesh(spec: MeshSpec, facts: Mapping[str, ClusterFacts]) -> dict[str, Any]:
     """Build every cluster that has no stack of its own. Returns the stack's outputs."""
-    access = Access(facts, _gke_clusters(spec), protected=spec.needed_by_other_stacks)
-    built = start(spec, facts, access, present=spec.in_mesh_stack)
+    connections = Connections(facts, _gke_clusters(spec), protected=spec.needed_by_other_stacks)
+    built = start(spec, facts, connections, present=spec.in_mesh_stack)
     ca = _create_shared_ca(spec)
     build_clusters(built, spec.in_mesh_stack, ca.intermediates)
     verify(built, built.answering.values(), ca.root_certificate)
@@ -47,13 +47,13 @@ def build_mesh(spec: MeshSpec, facts: Mapping[str, ClusterFacts]) -> dict[str, A
 def start(
     spec: MeshSpec,
     facts: Mapping[str, ClusterFacts],
-    access: Access,
+    connections: Connections,
     *,
     present: Sequence[Cluster],
 ) -> Built:
     """The record of a stack of which nothing is built yet."""
     shared = federation(spec, {name: f.inventory for name, f in facts.items()})
-    return Built(spec, tuple(present), facts, shared, access)
+    return Built(spec, tuple(present), facts, shared, connections)
 
 
 def build_clusters(
@@ -82,9 +82,11 @@ def _options_for_charts(
     built: Built, cluster: Cluster, *depends_on: pulumi.Resource | None
 ) -> pulumi.ResourceOptions:
     """Options of a component that installs charts: the transform sees each of its children."""
-    taking_up = releases.taking_up(cluster.name, built.access.kubeconfig(cluster.name))
+    kubeconfig = built.connections.kubeconfig(cluster.name)
+    transform = releases.adopt_interrupted_releases(cluster.name, kubeconfig)
     return pulumi.ResourceOptions.merge(
-        built.options(cluster, *depends_on), pulumi.ResourceOptions(transforms=[taking_up])
+        built.options(cluster, *depends_on),
+        pulumi.ResourceOptions(transforms=[transform]),
     )
 
 
@@ -189,7 +191,7 @@ def _mesh_networks(spec: MeshSpec) -> Mapping[str, Any]:
     gateways = spec.mesh.gateways
     if gateways.announced_by == "labels":
         return {}
-    host = f"{NAMES[gateways.pods]}.{spec.mesh.istio.namespace}.svc.cluster.local"
+    host = names.host(names.GATEWAYS[gateways.pods], spec.mesh.istio.namespace)
     return values.mesh_networks(spec.mesh_networks, gateway=host, port=gateways.port)
 
 
@@ -203,15 +205,15 @@ def _create_remote_secret(
     api_server = cluster.api_server
     args: RemoteSecretArgs = {
         "cluster": cluster.name,
-        "server": built.access.server(reader, cluster),
+        "server": built.connections.server(reader, cluster),
         "reader_token": token,
         "namespace": watching.namespace if watching else built.istio.namespace,
     }
     if api_server.certificate_authority is not None:
         args["certificate_authority"] = api_server.certificate_authority
-    elif built.access.made and cluster.gke and api_server.server is None:
-        args["trusts_public"] = not built.access.made.is_near(reader, cluster)
-    if name := built.access.tls_server_name(cluster):
+    elif built.connections.gke and cluster.gke and api_server.server is None:
+        args["trusts_public"] = not built.connections.gke.is_near(reader, cluster)
+    if name := built.connections.tls_server_name(cluster):
         args["tls_server_name"] = name
     return RemoteSecret(
         f"{reader.name}-reads-{cluster.name}",
@@ -228,7 +230,7 @@ def _create_gateway(built: Built, cluster: Cluster) -> ClusterAwareGateway:
             "cluster": cluster.name,
             "network": cluster.network,
             "namespace": built.istio.namespace,
-            "pods": built.spec.mesh.gateways.pods,
+            "kind": built.spec.mesh.gateways.pods,
             "port": built.spec.mesh.gateways.port,
             "annotations": {
                 **_internal_annotations(cluster),
@@ -283,10 +285,12 @@ def _internal_annotations(cluster: Cluster) -> dict[str, str]:
 
 def _callers(built: Built, cluster: Cluster) -> Sequence[str]:
     """Ranges that the mesh calls a cluster's load balancers from, where that is known."""
-    return built.access.made.crossings.callers(cluster) if built.access.made and cluster.gke else ()
+    return (
+        built.connections.gke.plan.callers(cluster) if built.connections.gke and cluster.gke else ()
+    )
 
 
-def _gke_clusters(spec: MeshSpec) -> "MadeClusters | None":
+def _gke_clusters(spec: MeshSpec) -> "GkeClusters | None":
     if spec.gcp is None:
         return None
     from stacks.gke import create_clusters  # costly, and of no use to other meshes

@@ -13,7 +13,7 @@ from components.webhooks import Webhooks
 from preflight.facts import ClusterFacts
 from spec.mesh import Cluster, Istio, MeshSpec
 from spec.shared import Federation
-from stacks.connections import Access
+from stacks.connections import Connections
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Built:
     facts: Mapping[str, ClusterFacts]
     shared: Federation
     """Namespaces and Services that every cluster gets."""
-    access: Access
+    connections: Connections
     members: dict[str, MeshMember] = field(default_factory=dict[str, MeshMember])
     webhooks: dict[str, Webhooks] = field(default_factory=dict[str, Webhooks])
     gateways: dict[str, ClusterAwareGateway] = field(default_factory=dict[str, ClusterAwareGateway])
@@ -72,6 +72,6 @@ class Built:
     ) -> pulumi.ResourceOptions:
         """Options of a component in that cluster. Dependencies that do not exist are skipped."""
         return pulumi.ResourceOptions(
-            provider=self.access.provider(cluster.name),
+            provider=self.connections.provider(cluster.name),
             depends_on=[x for x in depends_on if x is not None],
         )

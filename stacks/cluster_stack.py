@@ -10,7 +10,7 @@ from preflight.facts import ClusterFacts
 from stacks import outputs
 from stacks.build import build_clusters, start
 from stacks.built import Discovery
-from stacks.connections import Access
+from stacks.connections import Connections
 from stacks.handover import HandOver
 from stacks.verification import verify
 
@@ -24,8 +24,8 @@ def build_cluster(handover: HandOver, facts: Mapping[str, ClusterFacts]) -> dict
     """
     spec, cluster = handover.spec, handover.cluster
     # Nothing is protected, not even in the primary: only the mesh's stack decides that.
-    access = Access(facts, None, protected=frozenset())
-    built = start(spec, facts, access, present=(*spec.in_mesh_stack, cluster))
+    connections = Connections(facts, None, protected=frozenset())
+    built = start(spec, facts, connections, present=(*spec.in_mesh_stack, cluster))
     built.discovery.update(
         {
             name: Discovery(pulumi.Output.from_input(address), None)

@@ -10,22 +10,22 @@ from preflight.facts import ClusterFacts
 from spec.mesh import Cluster
 
 if TYPE_CHECKING:
-    from stacks.gke import MadeClusters
+    from stacks.gke import GkeClusters
 
 
-class Access:
+class Connections:
     """Kubeconfigs, providers and API servers, of clusters that stand and of those made here."""
 
     def __init__(
         self,
         facts: Mapping[str, ClusterFacts],
-        made: "MadeClusters | None",
+        gke: "GkeClusters | None",
         *,
         protected: frozenset[str],
     ) -> None:
-        """`made`: the clusters of this stack's own. `protected`: those that other stacks need, so
+        """`gke`: the clusters of this stack's own. `protected`: those that other stacks need, so
         that `destroy` has to stop before anything in them goes."""
-        self._facts, self.made, self._protected = facts, made, protected
+        self._facts, self.gke, self._protected = facts, gke, protected
         self._providers: dict[str, kubernetes.Provider] = {}
 
     def provider(self, name: str) -> kubernetes.Provider:
@@ -50,34 +50,34 @@ class Access:
             enable_secret_mutable=True,
             enable_config_map_mutable=True,
             opts=pulumi.ResourceOptions(
-                depends_on=self.made.needed_in(name)
-                if self.made and name in self.made.clusters
+                depends_on=self.gke.needed_in(name)
+                if self.gke and name in self.gke.clusters
                 else None,
                 protect=name in self._protected,
             ),
         )
 
     def _adopts(self, name: str) -> bool:
-        created_here = self.made is not None and name in self.made.clusters
+        created_here = self.gke is not None and name in self.gke.clusters
         return created_here or self._facts[name].adoptable
 
     def kubeconfig(self, name: str) -> pulumi.Input[str]:
         """Content of a kubeconfig with one context. Holds credentials: a secret."""
-        if self.made and name in self.made.clusters:
-            return self.made.clusters[name].kubeconfig
-        return self._facts[name].access.kubeconfig
+        if self.gke and name in self.gke.clusters:
+            return self.gke.clusters[name].kubeconfig
+        return self._facts[name].connection.kubeconfig
 
     def server(self, reader: Cluster, cluster: Cluster) -> pulumi.Input[str]:
         """URL at which the reader's pods reach the API server of another cluster."""
         if cluster.api_server.server is not None:
             return cluster.api_server.server
-        if self.made and cluster.gke:
-            return self.made.server(reader, cluster)
-        return self._facts[cluster.name].access.server
+        if self.gke and cluster.gke:
+            return self.gke.server(reader, cluster)
+        return self._facts[cluster.name].connection.server
 
     def tls_server_name(self, cluster: Cluster) -> str | None:
         """Name in the API server's certificate; the kubeconfig's with the kubeconfig's URL."""
         told = cluster.api_server
         if told.tls_server_name is not None or told.server is not None or cluster.gke:
             return told.tls_server_name
-        return self._facts[cluster.name].access.tls_server_name
+        return self._facts[cluster.name].connection.tls_server_name

@@ -13,16 +13,16 @@ from pydantic.alias_generators import to_camel
 from components.gke_cluster import GkeCluster, GkeClusterArgs
 from components.gke_networks import GkeNetworks
 from spec.gke import GoogleCloud
-from spec.gke_network import Crossings, settings, vpc_of
+from spec.gke_network import NetworkPlan, settings, vpc_of
 from spec.gke_ranges import KINDS
 from spec.mesh import Cluster, MeshSpec
 
 
 @dataclass(frozen=True)
-class MadeClusters:
+class GkeClusters:
     """What has been made, for the rest of the program."""
 
-    crossings: Crossings
+    plan: NetworkPlan
     networks: GkeNetworks
     clusters: Mapping[str, GkeCluster]
     """By name."""
@@ -39,11 +39,11 @@ class MadeClusters:
 
     def is_near(self, reader: Cluster, cluster: Cluster) -> bool:
         """Whether the reader reaches the API server's private address."""
-        return self.crossings.same_vpc(reader, cluster)
+        return self.plan.same_vpc(reader, cluster)
 
     def describe(self, cluster: Cluster) -> Mapping[str, str | Mapping[str, str]]:
         """For the stack's outputs: where it is, and its ranges, to be fixed by who wants to."""
-        ranges = self.crossings.ranges[cluster.name]
+        ranges = self.plan.ranges[cluster.name]
         return {
             "region": settings(cluster).region,
             "vpc": vpc_of(cluster),
@@ -52,7 +52,7 @@ class MadeClusters:
 
     def login(self, cluster: Cluster) -> Sequence[str]:
         """Commands that make a context of the cluster's name."""
-        project, region = self.crossings.cloud.project, settings(cluster).region
+        project, region = self.plan.cloud.project, settings(cluster).region
         return [
             f"gcloud container clusters get-credentials {cluster.name} --location {region} "
             f"--project {project} --dns-endpoint",
@@ -60,35 +60,34 @@ class MadeClusters:
         ]
 
 
-def create_clusters(spec: MeshSpec, cloud: GoogleCloud) -> MadeClusters:
+def create_clusters(spec: MeshSpec, cloud: GoogleCloud) -> GkeClusters:
     """Make the clusters, and the VPCs that they are in."""
-    crossings = Crossings(spec, cloud)
+    plan = NetworkPlan(spec, cloud)
     provider = pulumi_gcp.Provider("gcp", project=cloud.project)
     opts = pulumi.ResourceOptions(provider=provider)
     networks = GkeNetworks(
         spec.mesh.id,
         {
             "project": cloud.project,
-            "made": [vpc for vpc in crossings.vpcs if not crossings.given(vpc)],
-            "given": [vpc for vpc in crossings.vpcs if crossings.given(vpc)],
+            "made": [vpc for vpc in plan.vpcs if not plan.given(vpc)],
+            "given": [vpc for vpc in plan.vpcs if plan.given(vpc)],
             "peered": cloud.peering,
         },
         opts,
     )
     clusters = {
-        c.name: GkeCluster(c.name, _arguments(crossings, c, networks), opts)
-        for c in crossings.clusters
+        c.name: GkeCluster(c.name, _arguments(plan, c, networks), opts) for c in plan.clusters
     }
-    return MadeClusters(crossings, networks, clusters)
+    return GkeClusters(plan, networks, clusters)
 
 
-def _arguments(crossings: Crossings, cluster: Cluster, networks: GkeNetworks) -> GkeClusterArgs:
-    gke, ranges = settings(cluster), crossings.ranges
+def _arguments(plan: NetworkPlan, cluster: Cluster, networks: GkeNetworks) -> GkeClusterArgs:
+    gke, ranges = settings(cluster), plan.ranges
     own = ranges[cluster.name]
     args: GkeClusterArgs = {
-        "project": crossings.cloud.project,
+        "project": plan.cloud.project,
         "region": gke.region,
-        "mesh_id": crossings.spec.mesh.id,
+        "mesh_id": plan.spec.mesh.id,
         "network": networks.ids[vpc_of(cluster)],
         "ranges": {
             "nodes": own["nodes"],
@@ -96,7 +95,7 @@ def _arguments(crossings: Crossings, cluster: Cluster, networks: GkeNetworks) ->
             "services": own["services"],
             "control_plane": own["control_plane"],
         },
-        "nat": crossings.has_nat(cluster),
+        "nat": plan.has_nat(cluster),
         "autopilot": gke.mode == "autopilot",
         "pools": [
             {
@@ -114,14 +113,14 @@ def _arguments(crossings: Crossings, cluster: Cluster, networks: GkeNetworks) ->
         "deletion_protection": gke.deletion_protection,
         "openings": [
             {"name": o.name, "sources": o.sources, "ports": o.ports, "why": o.why}
-            for o in crossings.openings(cluster)
+            for o in plan.openings(cluster)
         ],
-        "api_readers": {name: ranges[name]["pods"] for name in crossings.api_readers(cluster)},
-        "read_by_name": crossings.is_read_by_name(cluster),
+        "api_readers": {name: ranges[name]["pods"] for name in plan.api_readers(cluster)},
+        "read_by_name": plan.is_read_by_name(cluster),
     }
     if gke.version is not None:
         args["version"] = gke.version
-    if (subnet := crossings.subnet(cluster)) is not None:
+    if (subnet := plan.subnet(cluster)) is not None:
         args["subnet"] = {
             "name": subnet.name,
             "pods": subnet.pods.name,

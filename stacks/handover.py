@@ -43,7 +43,7 @@ class HandOver:
     """Address at which remotes reach a primary's control plane, by name of the primary."""
 
 
-def written(spec: MeshSpec, intermediates: Mapping[str, Any]) -> dict[str, Any]:
+def handover_output(spec: MeshSpec, intermediates: Mapping[str, Any]) -> dict[str, Any]:
     """The output `handover`; `intermediates` by name of the cluster."""
     return {
         "values": _VALUES.dump_python(spec.mesh.istio.values, mode="json", by_alias=True),
@@ -51,7 +51,7 @@ def written(spec: MeshSpec, intermediates: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-async def take(mesh_stack: str, stack: str) -> HandOver:
+async def fetch(mesh_stack: str, stack: str) -> HandOver:
     """Read what is meant for `stack` from the outputs of the mesh's stack.
 
     Raises:
@@ -69,7 +69,7 @@ def read(mesh_stack: str, stack: str, outputs: Mapping[str, Any]) -> HandOver:
     """Read the two outputs; of what is absent, there is None.
 
     Raises:
-        MeshRefusedError: as `take`.
+        MeshRefusedError: as `fetch`.
     """
     if outputs["mesh"] is None:
         raise _refused(
@@ -126,5 +126,5 @@ def _whole(described: Description, values: ExtraValues) -> MeshSpec:
     )
 
 
-def _refused(rule: str, reason: str, cure: str, found: str) -> MeshRefusedError:
-    return MeshRefusedError([Problem(PATH, rule, reason, cure, found)])
+def _refused(rule: str, reason: str, fix: str, found: str) -> MeshRefusedError:
+    return MeshRefusedError([Problem(PATH, rule, reason, fix, found)])

@@ -18,7 +18,9 @@ ANY = "owner=helm"
 UNFINISHED = f"{ANY},status in (pending-install,pending-upgrade,pending-rollback)"
 
 
-def taking_up(cluster: str, kubeconfig: pulumi.Input[str]) -> pulumi.ResourceTransform:
+def adopt_interrupted_releases(
+    cluster: str, kubeconfig: pulumi.Input[str]
+) -> pulumi.ResourceTransform:
     """Lets every Helm release among a component's children go on where a killed update stopped.
 
     The hooks run in an update only, which holds the stack's lock: nobody else is at work. What is
@@ -33,7 +35,7 @@ def taking_up(cluster: str, kubeconfig: pulumi.Input[str]) -> pulumi.ResourceTra
             release, namespace = str(inputs["name"]), str(inputs["namespace"])
             content = str(await pulumi.Output.from_input(kubeconfig).future())
             for status in await asyncio.to_thread(
-                forgotten, content, namespace, f"{records},name={release}", stack
+                delete_stale_records, content, namespace, f"{records},name={release}", stack
             ):
                 pulumi.log.warn(
                     f"Helm release {release} in cluster {cluster} is {status}, of which the "
@@ -61,7 +63,7 @@ def taking_up(cluster: str, kubeconfig: pulumi.Input[str]) -> pulumi.ResourceTra
     return transform
 
 
-def forgotten(kubeconfig: str, namespace: str, records: str, stack: str) -> list[str]:
+def delete_stale_records(kubeconfig: str, namespace: str, records: str, stack: str) -> list[str]:
     """Remove Helm's records from a namespace of the stack's own; gives what they said.
 
     Args:

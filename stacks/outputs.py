@@ -39,18 +39,20 @@ def _handover(built: Built, ca: SharedCA) -> dict[str, pulumi.Output[Any]]:
     }
     if not given:
         return {}
-    return {"handover": pulumi.Output.secret(handover.written(built.spec, given))}
+    return {"handover": pulumi.Output.secret(handover.handover_output(built.spec, given))}
 
 
 def _description(built: Built, ca: SharedCA) -> pulumi.Output[Any]:
     """The mesh for programs, `python -m checks` above all: see spec/description.py."""
     return pulumi.Output.secret(
         {
-            "spec": description.told(built.spec),
-            "kubeconfigs": {c.name: built.access.kubeconfig(c.name) for c in built.spec.clusters},
+            "spec": description.spec_for_output(built.spec),
+            "kubeconfigs": {
+                c.name: built.connections.kubeconfig(c.name) for c in built.spec.clusters
+            },
             "root": ca.root_certificate,
             "servers": {
-                c.name: built.access.server(next(iter(built.spec.readers_of(c)), c), c)
+                c.name: built.connections.server(next(iter(built.spec.readers_of(c)), c), c)
                 for c in built.spec.clusters
             },
             "gateways": {n: g.address for n, g in built.gateways.items()},
@@ -79,8 +81,8 @@ def cluster_outputs(built: Built, cluster: Cluster) -> dict[str, Any]:
     facts = built.facts.get(cluster.name)
     if facts and facts.kubernetes:
         described["kubernetes"] = facts.kubernetes
-    if built.access.made and cluster.gke:
-        described |= built.access.made.describe(cluster)
+    if built.connections.gke and cluster.gke:
+        described |= built.connections.gke.describe(cluster)
     if cluster.name in built.gateways:
         described["gateway"] = built.gateways[cluster.name].address
     if cluster.primary:
@@ -111,8 +113,8 @@ def _next(built: Built) -> list[str]:
     for cluster in built.present:
         looks.append(f"istioctl --context {cluster.name} -i {namespace} proxy-status")
     logins = (
-        [x for c in built.access.made.crossings.clusters for x in built.access.made.login(c)]
-        if built.access.made
+        [x for c in built.connections.gke.plan.clusters for x in built.connections.gke.login(c)]
+        if built.connections.gke
         else []
     )
     return [*logins, *looks, "pulumi stack output --json picture | jq -r .svg > mesh.svg"]

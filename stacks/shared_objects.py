@@ -4,14 +4,13 @@ from collections.abc import Sequence
 
 import pulumi
 
-from components.federated_service import (
-    FederatedService,
+from components.service_entries import (
     GatewayEndpoint,
+    ServiceEntries,
     ServicePort,
     protocol_of,
 )
-from components.replicated import ReplicatedService
-from components.sameness import Sameness
+from components.shared_services import SharedServices
 from spec.mesh import Cluster
 from spec.shared import MADE_BY_ISTHMUS, ServiceName
 from stacks.built import Built
@@ -22,18 +21,32 @@ def create_shared_objects(built: Built, cluster: Cluster) -> None:
     shared = built.shared
     if not shared.namespaces:
         return
-    same = Sameness(
+    same = SharedServices(
         cluster.name,
         {
             "namespaces": {
                 name: namespace.labels
                 for name, namespace in shared.namespaces.items()
-                if cluster.name not in namespace.stands_in
+                if cluster.name not in namespace.exists_in
             },
             "services": [
-                ReplicatedService(*name, service.ports, service.selector)
+                {
+                    "namespace": name[0],
+                    "name": name[1],
+                    "ports": [
+                        {
+                            "name": p.name,
+                            "port": p.port,
+                            "target_port": p.target_port,
+                            "protocol": p.protocol,
+                            "app_protocol": p.app_protocol,
+                        }
+                        for p in service.ports
+                    ],
+                    "selector": service.selector,
+                }
                 for name, service in shared.services.items()
-                if cluster.name not in service.stands_in
+                if cluster.name not in service.exists_in
             ],
             "mark": {MADE_BY_ISTHMUS: built.spec.mesh.id},
         },
@@ -73,7 +86,7 @@ def create_entries(
     }
     if elsewhere:
         namespace, name = service
-        FederatedService(
+        ServiceEntries(
             f"{cluster.name}-{namespace}-{name}",
             {"namespace": namespace, "service": name, "ports": ports, "elsewhere": elsewhere},
             built.options(cluster, after, built.webhooks[cluster.name]),

@@ -7,9 +7,9 @@ from dataclasses import asdict
 
 import pulumi
 
-from components import sample
-from components.federated_service import ServicePort
+from components import names
 from components.sample import Sample
+from components.service_entries import ServicePort
 from components.verification import Verification
 from spec.mesh import Cluster
 from stacks.built import Built
@@ -30,8 +30,8 @@ def create_sample(built: Built, cluster: Cluster, version: str) -> Sample:
     create_entries(
         built,
         cluster,
-        (sample.NAMESPACE, sample.SERVICE),
-        [ServicePort(sample.PORT, "http", "HTTP")],
+        (names.SAMPLE_NAMESPACE, names.SAMPLE_SERVICE),
+        [ServicePort(names.SAMPLE_PORT, "http", "HTTP")],
         [c.name for c in built.answering.values()],
         created,
     )
@@ -63,7 +63,8 @@ def verify(
                 "versions": {
                     v: c.name
                     for v, c in built.answering.items()
-                    if c == cluster or not built.spec.is_local(sample.NAMESPACE, sample.SERVICE)
+                    if c == cluster
+                    or not built.spec.is_local(names.SAMPLE_NAMESPACE, names.SAMPLE_SERVICE)
                 },
                 "fingerprint": fingerprint,
             },

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from checks import istiod, ways
+from checks import istiod, paths
 from checks.api import UnreachedError
 from checks.model import Check, Finding, failed, ok, primaries, remotes, skipped, warning
 from checks.view import Mesh, View
-from components.control_plane_service import NAME as SERVICE
+from components import names
 from picture.state import Part
 
 
@@ -54,7 +54,7 @@ def _address(mesh: Mesh, view: View) -> Iterator[Finding]:
             part,
         )
         return
-    found = ways.endpoints(view, f"{view.namespace}/istiod")
+    found = paths.endpoints(view, f"{view.namespace}/istiod")
     if not found:
         yield failed(
             "the Service istiod leads nowhere: it has no endpoints",
@@ -63,7 +63,7 @@ def _address(mesh: Mesh, view: View) -> Iterator[Finding]:
             part,
         )
         return
-    wanted = {f"{told}:{port}" for port in ways.ISTIOD_PORTS}
+    wanted = {f"{told}:{port}" for port in paths.ISTIOD_PORTS}
     if told and set(found) != wanted:
         yield failed(
             f"the Service istiod leads to {', '.join(sorted(found))}, and {primary.name}'s "
@@ -91,9 +91,9 @@ def _where_it_is(mesh: Mesh, primary: View) -> list[str] | None:
         case "pod-ip":
             return [str(p["status"].get("podIP")) for p in istiod.pods(primary)]
         case "gateway":
-            return list(ways.load_balancer(primary, ways.gateway_name(mesh)))
+            return list(paths.load_balancer(primary, paths.gateway_name(mesh)))
         case "load-balancer" | "internal-load-balancer":
-            return list(ways.load_balancer(primary, SERVICE))
+            return list(paths.load_balancer(primary, names.REMOTE_SERVICE))
         case _:
             return None
 
@@ -104,9 +104,9 @@ def _reached(mesh: Mesh, view: View) -> Iterator[Finding]:
     if address is None:
         yield skipped(f"the stack does not tell where {primary.name}'s control plane is reached")
         return
-    for port, what in zip(ways.ISTIOD_PORTS, ("configuration and CA", "webhooks"), strict=True):
+    for port, what in zip(paths.ISTIOD_PORTS, ("configuration and CA", "webhooks"), strict=True):
         try:
-            view.probe_tls(ways.istiod_server(view, address, port), mesh.description.root)
+            view.probe_tls(paths.istiod_server(view, address, port), mesh.description.root)
         except UnreachedError as error:
             yield failed(
                 f"{address}:{port} ({what}) from a pod: {error}",

@@ -5,19 +5,17 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from checks import istiod, ways
+from checks import istiod, paths
 from checks.api import Container
 from checks.model import Check, Finding, failed, ok, skipped
 from checks.view import Json, Mesh, View
+from components import names
 from kube.api import UnansweredError
 from picture.state import Part
 
-_PROXY = "istio-proxy"
-_DOMAIN = "svc.cluster.local"
-
 
 def _endpoints(mesh: Mesh, view: View) -> Iterator[Finding]:
-    services = ways.services(mesh)
+    services = paths.services(mesh)
     if not services:
         yield skipped("no service is shared: isthmus:sample and isthmus:services are empty")
         return
@@ -29,7 +27,7 @@ def _endpoints(mesh: Mesh, view: View) -> Iterator[Finding]:
     for service, ports in services.items():
         namespace, _, name = service.partition("/")
         for port in ports:
-            found = known.get(f"outbound|{port}||{name}.{namespace}.{_DOMAIN}")
+            found = known.get(f"outbound|{port}||{name}.{namespace}.{names.CLUSTER_DOMAIN}")
             yield from _compared(mesh, view, service, found)
 
 
@@ -98,8 +96,8 @@ def _wanted(mesh: Mesh, view: View, service: str) -> tuple[Sequence[_Place], Seq
         if there is not view and _is_local(mesh, service):
             continue
         try:
-            pods = ways.endpoints(there, service)
-            if there is view or not ways.is_behind_gateway(mesh, view, there):
+            pods = paths.endpoints(there, service)
+            if there is view or not paths.is_behind_gateway(mesh, view, there):
                 wanted += [(frozenset([pod]), there.name) for pod in pods]
             elif pods:
                 wanted.append((_gateways(mesh, there), there.name))
@@ -110,22 +108,22 @@ def _wanted(mesh: Mesh, view: View, service: str) -> tuple[Sequence[_Place], Seq
 
 def _gateways(mesh: Mesh, there: View) -> frozenset[str]:
     port = mesh.spec.mesh.gateways.port
-    return frozenset(f"{address}:{port}" for address in ways.gateway_addresses(mesh, there))
+    return frozenset(f"{address}:{port}" for address in paths.gateway_addresses(mesh, there))
 
 
 def _is_local(mesh: Mesh, service: str) -> bool:
     namespace, _, name = service.partition("/")
-    host = f"{name}.{namespace}.{_DOMAIN}"
+    host = f"{name}.{namespace}.{names.CLUSTER_DOMAIN}"
     return any(fnmatch.fnmatch(host, pattern) for pattern in mesh.spec.mesh.cluster_local)
 
 
 def _caller(mesh: Mesh, view: View) -> Container | None:
     """The sidecar of a ready pod in a shared namespace."""
-    for namespace in ways.namespaces(mesh):
+    for namespace in paths.namespaces(mesh):
         for pod in view.pods(namespace):
             containers = [*pod["spec"]["containers"], *pod["spec"].get("initContainers", [])]
-            if istiod.is_ready(pod) and any(c["name"] == _PROXY for c in containers):
-                return Container(namespace, str(pod["metadata"]["name"]), _PROXY)
+            if istiod.is_ready(pod) and any(c["name"] == names.PROXY for c in containers):
+                return Container(namespace, str(pod["metadata"]["name"]), names.PROXY)
     return None
 
 

@@ -2,20 +2,19 @@
 
 from collections.abc import Iterator
 
-from checks import istiod, ways
+from checks import istiod, paths
 from checks.api import UnreachedError
 from checks.model import Check, Finding, between_networks, failed, ok, warning, with_gateway
 from checks.view import Mesh, View
+from components import names
 from picture.state import Part
 from spec.mesh import Cluster, MeshSpec
 
-_NETWORK = "topology.istio.io/network"
 _PORT = "networking.istio.io/gatewayPort"
-_DEFAULT_PORT = 15443
 
 
 def _ready(mesh: Mesh, view: View) -> Iterator[Finding]:
-    name = ways.gateway_name(mesh)
+    name = paths.gateway_name(mesh)
     pods = view.pods(view.namespace, labelSelector=f"app={name}")
     unready = [p for p in pods if not istiod.is_ready(p)]
     why = "; ".join(istiod.waits_for(p) for p in unready) or "it has no pods"
@@ -37,12 +36,12 @@ def _ready(mesh: Mesh, view: View) -> Iterator[Finding]:
 
 
 def _service(mesh: Mesh, view: View) -> Iterator[Finding]:
-    part, name = Part("gateway", view.name), ways.gateway_name(mesh)
+    part, name = Part("gateway", view.name), paths.gateway_name(mesh)
     service = view.find(view.istio("services", name))
     if service is None:
         yield failed(f"the Service {name} is not there", "`pulumi up --refresh` makes it", part)
         return
-    addresses = ways.load_balancer(view, name)
+    addresses = paths.load_balancer(view, name)
     told = mesh.description.gateways.get(view.name)
     labels, gateways = service["metadata"].get("labels", {}), mesh.spec.mesh.gateways
     if not addresses:
@@ -62,8 +61,8 @@ def _service(mesh: Mesh, view: View) -> Iterator[Finding]:
     else:
         yield ok(f"{addresses[0]}")
     if gateways.announced_by == "labels":
-        wanted = {_NETWORK: view.cluster.network}
-        if gateways.port != _DEFAULT_PORT:
+        wanted = {names.NETWORK: view.cluster.network}
+        if gateways.port != names.GATEWAY_PORT:
             wanted[_PORT] = str(gateways.port)
         for label, value in wanted.items():
             if labels.get(label) != value:
@@ -78,18 +77,19 @@ def _service(mesh: Mesh, view: View) -> Iterator[Finding]:
 
 def _alone(mesh: Mesh, view: View) -> Iterator[Finding]:
     labelled = gateways_named = 0
-    for service in view.items("/api/v1/services", labelSelector=_NETWORK):
+    for service in view.items("/api/v1/services", labelSelector=names.NETWORK):
         labelled += 1
         metadata = service["metadata"]
-        if (metadata["namespace"], metadata["name"]) == (view.namespace, ways.gateway_name(mesh)):
+        if (metadata["namespace"], metadata["name"]) == (view.namespace, paths.gateway_name(mesh)):
             gateways_named += 1
             continue
         yield failed(
-            f"the Service {metadata['namespace']}/{metadata['name']} has the label {_NETWORK}="
-            f"{metadata['labels'][_NETWORK]} too",
+            f"the Service {metadata['namespace']}/{metadata['name']} has the label {names.NETWORK}="
+            f"{metadata['labels'][names.NETWORK]} too",
             "istiod sends other networks' traffic to every Service with that label, and this one "
             "does not let it in (istio/istio#54909); take the label off: kubectl --context "
-            f"{view.name} -n {metadata['namespace']} label service {metadata['name']} {_NETWORK}-",
+            f"{view.name} -n {metadata['namespace']} label service {metadata['name']} "
+            f"{names.NETWORK}-",
             Part("gateway", view.name),
         )
     if labelled == gateways_named:
@@ -97,9 +97,9 @@ def _alone(mesh: Mesh, view: View) -> Iterator[Finding]:
 
 
 def _health(mesh: Mesh, view: View) -> Iterator[Finding]:
-    for there in ways.gateways_from(mesh, view):
-        address = ways.gateway_address(mesh, there)
-        url = f"http://{address}:15021/healthz/ready"
+    for there in paths.gateways_used(mesh, view):
+        address = paths.gateway_address(mesh, there)
+        url = f"http://{address}:{names.STATUS_PORT}/healthz/ready"
         ran = view.probe_run(
             *("curl", "-sS", "--max-time", "5", "-o", "/dev/null", "-w", "%{http_code}", url)
         )
@@ -119,11 +119,11 @@ def _health(mesh: Mesh, view: View) -> Iterator[Finding]:
 
 def _port(mesh: Mesh, view: View) -> Iterator[Finding]:
     port = mesh.spec.mesh.gateways.port
-    for there in ways.networks_from(mesh, view):
-        address, name = ways.gateway_address(mesh, there), ways.name_behind(mesh, there)
+    for there in paths.peers_behind_gateways(mesh, view):
+        address, name = paths.gateway_address(mesh, there), paths.sni_of_a_service(mesh, there)
         try:
             view.probe_tls(
-                ways.gateway_server(mesh, there, name or "none.local"), mesh.description.root
+                paths.gateway_server(mesh, there, name or "none.local"), mesh.description.root
             )
         except UnreachedError as error:
             # The gateway closes a connection that is for nobody. That it was there, was seen.

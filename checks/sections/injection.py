@@ -3,24 +3,21 @@
 import base64
 from collections.abc import Iterator, Sequence
 
-from checks import certificates, istiod, ways
+from checks import certificates, istiod, paths
 from checks.model import Check, Finding, every, failed, injected, ok, primaries, warning
 from checks.view import Json, Mesh, View
-from components.sample import CLIENT_IMAGE
-from components.values import injection_path
-from components.webhooks import injector_name
+from components import names
 from kube.api import UnansweredError
 from picture.state import Part
 
 _WEBHOOKS = "/apis/admissionregistration.k8s.io/v1"
-_PROXY = "istio-proxy"
 # Every pod that was injected has it (pkg/kube/inject/webhook.go in istio/istio).
 _INJECTED = "service.istio.io/canonical-name"
 _IDENTITY = ("ISTIO_META_CLUSTER_ID", "ISTIO_META_NETWORK")
 
 
 def _configuration(view: View) -> Json | None:
-    name = injector_name(view.namespace)
+    name = names.injector(view.namespace)
     return view.find(f"{_WEBHOOKS}/mutatingwebhookconfigurations/{name}")
 
 
@@ -41,19 +38,19 @@ def _webhook(mesh: Mesh, view: View) -> Iterator[Finding]:
     configuration = _configuration(view)
     if configuration is None:
         yield failed(
-            f"there is no webhook {injector_name(view.namespace)}",
+            f"there is no webhook {names.injector(view.namespace)}",
             "no pod gets a sidecar; `pulumi up --refresh` makes it",
             _part(mesh, view),
         )
         return
     client = configuration["webhooks"][0]["clientConfig"]
-    path = injection_path(cluster=view.name, network=view.cluster.network)
+    path = names.injection_path(cluster=view.name, network=view.cluster.network)
     service = client.get("service")
     if service is None:
         yield ok(f"asks {client.get('url')}")
         return
     target = f"{service['namespace']}/{service['name']}"
-    endpoints = ways.endpoints(view, target)
+    endpoints = paths.endpoints(view, target)
     if not endpoints:
         yield failed(
             f"the injector's webhook asks the Service {target}, which leads nowhere",
@@ -71,7 +68,7 @@ def _webhook(mesh: Mesh, view: View) -> Iterator[Finding]:
         )
     else:
         yield ok(f"asks {target}")
-    revision = configuration["metadata"].get("labels", {}).get("istio.io/rev", "default")
+    revision = configuration["metadata"].get("labels", {}).get(names.REVISION, "default")
     if lax := [w["name"] for w in configuration["webhooks"] if w["failurePolicy"] != "Fail"]:
         yield warning(
             f"failurePolicy is not Fail (revision {revision}): {', '.join(lax)}",
@@ -120,8 +117,8 @@ def _works(mesh: Mesh, view: View) -> Iterator[Finding]:
     namespace = next(
         (
             n
-            for n, labels in ways.namespaces(mesh).items()
-            if labels.get("istio-injection") == "enabled"
+            for n, labels in paths.namespaces(mesh).items()
+            if labels.get(names.INJECTION) == "enabled"
         ),
         "default",
     )
@@ -159,15 +156,15 @@ def _pod() -> Json:
         "kind": "Pod",
         "metadata": {
             "generateName": "isthmus-check-",
-            "labels": {"sidecar.istio.io/inject": "true"},
+            "labels": {names.INJECT: "true"},
         },
-        "spec": {"containers": [{"name": "none", "image": CLIENT_IMAGE}]},
+        "spec": {"containers": [{"name": "none", "image": names.CLIENT_IMAGE}]},
     }
 
 
 def _proxy(pod: Json) -> Json | None:
     containers = [*pod["spec"]["containers"], *pod["spec"].get("initContainers", [])]
-    return next((c for c in containers if c["name"] == _PROXY), None)
+    return next((c for c in containers if c["name"] == names.PROXY), None)
 
 
 def _foreign(view: View, proxy: Json) -> str:
@@ -215,7 +212,7 @@ def _identity(_mesh: Mesh, view: View) -> Iterator[Finding]:
 
 def _sidecars(_mesh: Mesh, view: View) -> Iterator[Finding]:
     bare = list[str]()
-    for namespace in view.items("/api/v1/namespaces", labelSelector="istio-injection=enabled"):
+    for namespace in view.items("/api/v1/namespaces", labelSelector=f"{names.INJECTION}=enabled"):
         name = namespace["metadata"]["name"]
         bare += [
             _name(p) for p in view.pods(name) if _runs(p) and _proxy(p) is None and not _excused(p)
@@ -233,7 +230,7 @@ def _sidecars(_mesh: Mesh, view: View) -> Iterator[Finding]:
 def _excused(pod: Json) -> bool:
     metadata = pod["metadata"]
     said = {**metadata.get("annotations", {}), **metadata.get("labels", {})}
-    return said.get("sidecar.istio.io/inject") == "false" or bool(pod["spec"].get("hostNetwork"))
+    return said.get(names.INJECT) == "false" or bool(pod["spec"].get("hostNetwork"))
 
 
 def _connected(mesh: Mesh, view: View) -> Iterator[Finding]:
@@ -253,7 +250,7 @@ def _connected(mesh: Mesh, view: View) -> Iterator[Finding]:
             f"{', '.join(absent[:5])}",
             "they go on with what they knew, for ever. Their logs say why: kubectl --context "
             f"{view.name} -n {absent[0].partition('.')[2]} logs {absent[0].partition('.')[0]} -c "
-            f"{_PROXY}",
+            f"{names.PROXY}",
             part,
         )
     if former := sorted({v for p, v in known.items() if p in pods and v != version}):

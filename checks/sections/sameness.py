@@ -2,21 +2,20 @@
 
 from collections.abc import Iterator
 
-from checks import ways
+from checks import paths
 from checks.model import Check, Finding, failed, ok
 from checks.view import Json, Mesh, View
+from components import names
 from picture.state import Part
 from spec.mesh import Cluster, MeshSpec
-
-_NETWORK = "topology.istio.io/network"
 
 
 def _network(_mesh: Mesh, view: View) -> Iterator[Finding]:
     namespace = view.get(f"/api/v1/namespaces/{view.namespace}")
-    found = namespace["metadata"].get("labels", {}).get(_NETWORK)
+    found = namespace["metadata"].get("labels", {}).get(names.NETWORK)
     if found != view.cluster.network:
         yield failed(
-            f"the label {_NETWORK} of namespace {view.namespace} is {found!r}, not "
+            f"the label {names.NETWORK} of namespace {view.namespace} is {found!r}, not "
             f"{view.cluster.network!r}",
             "istiod takes it for the network of pods that do not tell theirs, so other clusters "
             "dial addresses that they cannot reach; `pulumi up --refresh` sets it",
@@ -27,7 +26,7 @@ def _network(_mesh: Mesh, view: View) -> Iterator[Finding]:
 
 
 def _namespaces(mesh: Mesh, view: View) -> Iterator[Finding]:
-    wanted = ways.namespaces(mesh)
+    wanted = paths.namespaces(mesh)
     for name, labels in wanted.items():
         namespace = view.find(f"/api/v1/namespaces/{name}")
         if namespace is None:
@@ -66,7 +65,7 @@ def _held(namespace: Json) -> str:
 
 
 def _services(mesh: Mesh, view: View) -> Iterator[Finding]:
-    for service, ports in ways.services(mesh).items():
+    for service, ports in paths.services(mesh).items():
         namespace, _, name = service.partition("/")
         found = view.find(f"/api/v1/namespaces/{namespace}/services/{name}")
         if found is None:

@@ -6,7 +6,7 @@ from checks import istiod
 from checks.api import Container
 from checks.model import Check, Finding, failed, ok, skipped
 from checks.view import Mesh, View
-from components import sample
+from components import names
 from picture.state import Part
 
 _SECONDS = 8
@@ -17,7 +17,7 @@ def _answers(mesh: Mesh, view: View) -> Iterator[Finding]:
     if not versions:
         yield skipped("isthmus:sample is not enabled, so nothing is known that would answer")
         return
-    callers = view.pods(sample.NAMESPACE, labelSelector="app=sleep")
+    callers = view.pods(names.SAMPLE_NAMESPACE, labelSelector="app=sleep")
     ready = [p["metadata"]["name"] for p in callers if istiod.is_ready(p)]
     if not ready:
         if view.cluster.injection == "manual":
@@ -26,11 +26,11 @@ def _answers(mesh: Mesh, view: View) -> Iterator[Finding]:
         why = istiod.waits_for(callers[0]) if callers else "it is not there"
         yield failed(
             f"the client `sleep` of the sample is not ready: {why}",
-            f"kubectl --context {view.name} -n {sample.NAMESPACE} describe pod -l app=sleep",
+            f"kubectl --context {view.name} -n {names.SAMPLE_NAMESPACE} describe pod -l app=sleep",
             Part("traffic", view.name, view.name),
         )
         return
-    sleep = Container(sample.NAMESPACE, ready[0], "sleep")
+    sleep = Container(names.SAMPLE_NAMESPACE, ready[0], "sleep")
     ran = view.run(sleep, "sh", "-c", _script(tuple(versions)))
     asked, _, last = ran.stdout.strip().partition("\n")
     times, _, seen = asked.partition(" ")
@@ -42,15 +42,15 @@ def _answers(mesh: Mesh, view: View) -> Iterator[Finding]:
                 f"{version} of {cluster} did not answer in {times} requests; "
                 f"answered: {seen or 'none'}; last words: {last}",
                 f"mend what failed above first; then: istioctl --context {view.name} -n "
-                f"{sample.NAMESPACE} proxy-config endpoints deploy/sleep --cluster 'outbound|"
-                f"{sample.PORT}||{sample.SERVICE}.{sample.NAMESPACE}.svc.cluster.local'",
+                f"{names.SAMPLE_NAMESPACE} proxy-config endpoints deploy/sleep --cluster 'outbound|"
+                f"{names.SAMPLE_PORT}||{names.SAMPLE_SERVICE}.{names.SAMPLE_NAMESPACE}.svc.cluster.local'",
                 Part("traffic", view.name, cluster),
             )
 
 
 def _script(versions: tuple[str, ...]) -> str:
     """Ask until every version has answered. Writes how often, the versions, and the last answer."""
-    url = f"http://{sample.SERVICE}.{sample.NAMESPACE}:{sample.PORT}/hello"
+    url = f"http://{names.SAMPLE_SERVICE}.{names.SAMPLE_NAMESPACE}:{names.SAMPLE_PORT}/hello"
     return f"""times=0 seen='' end=$(($(date +%s) + {_SECONDS}))
 while [ $times -lt {20 * len(versions)} ] && [ $(date +%s) -lt $end ]; do
   times=$((times + 1))

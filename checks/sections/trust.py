@@ -10,11 +10,12 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509 import BasicConstraints, ExtensionNotFound
 
-from checks import certificates, ways
+from checks import certificates, paths
 from checks.api import UnreachedError
 from checks.certificates import Certificate
 from checks.model import Check, Finding, between_networks, every, failed, ok, skipped, warning
 from checks.view import Mesh, View
+from components import names
 from picture.state import Part
 
 _FILES = ("ca-cert.pem", "ca-key.pem", "root-cert.pem", "cert-chain.pem")
@@ -22,7 +23,6 @@ _AGAIN = (
     "`pulumi up --refresh` writes the Secret of this mesh again; istiod takes a new intermediate "
     "within a minute, and needs a restart for another root"
 )
-_ROOT_CONFIG_MAP = "istio-ca-root-cert"
 
 
 def _root(mesh: Mesh) -> Certificate:
@@ -30,7 +30,7 @@ def _root(mesh: Mesh) -> Certificate:
 
 
 def _files(view: View) -> dict[str, str]:
-    secret = view.find(view.istio("secrets", "cacerts"))
+    secret = view.find(view.istio("secrets", names.CACERTS))
     data = (secret or {}).get("data", {})
     return {k: base64.b64decode(v).decode(errors="replace") for k, v in data.items()}
 
@@ -94,16 +94,16 @@ def _expiry(mesh: Mesh, view: View) -> Iterator[Finding]:
     for name, certificate in named.items():
         left = certificates.days_left(certificate)
         end = certificates.end(certificate)
-        cure = (
+        fix = (
             "`pulumi up` issues a new one under the same root; if it was brought, bring the next "
             f"as `ca` of {view.name}"
             if name == "the intermediate"
             else "a new root needs every workload restarted: plan it"
         )
         if left < 0:
-            yield failed(f"{name} ended on {end}", cure, Part("istiod", view.name))
+            yield failed(f"{name} ended on {end}", fix, Part("istiod", view.name))
         elif left < margin:
-            yield warning(f"{name} ends on {end}, in {left:.0f} days", cure)
+            yield warning(f"{name} ends on {end}, in {left:.0f} days", fix)
         else:
             yield ok(f"{name} until {end}")
 
@@ -112,20 +112,22 @@ def _config_maps(mesh: Mesh, view: View) -> Iterator[Finding]:
     root = _root(mesh)
     found = {
         str(c["metadata"]["namespace"]): str(c.get("data", {}).get("root-cert.pem", ""))
-        for c in view.items("/api/v1/configmaps", fieldSelector=f"metadata.name={_ROOT_CONFIG_MAP}")
+        for c in view.items(
+            "/api/v1/configmaps", fieldSelector=f"metadata.name={names.ROOT_CONFIG_MAP}"
+        )
     }
     other = sorted(n for n, pem in found.items() if certificates.read(pem) != [root])
     if other:
         yield failed(
-            f"{_ROOT_CONFIG_MAP} holds another root in: {', '.join(other)}",
+            f"{names.ROOT_CONFIG_MAP} holds another root in: {', '.join(other)}",
             "proxies that start there trust that one. istiod writes it: see trust-cacerts, and for "
             f"who else does: kubectl --context {view.name} -n {other[0]} get configmap "
-            f"{_ROOT_CONFIG_MAP} -o yaml --show-managed-fields",
+            f"{names.ROOT_CONFIG_MAP} -o yaml --show-managed-fields",
             Part("istiod", mesh.control_plane_of(view).name),
         )
     elif view.namespace not in found:
         yield failed(
-            f"{_ROOT_CONFIG_MAP} is not in {view.namespace}",
+            f"{names.ROOT_CONFIG_MAP} is not in {view.namespace}",
             "istiod writes it when it reads the cluster: see remote-registry",
             Part("istiod", mesh.control_plane_of(view).name),
         )
@@ -143,7 +145,8 @@ def _istiod(mesh: Mesh, view: View) -> Iterator[Finding]:
         return
     try:
         served = view.probe_tls(
-            ways.istiod_server(view, service["spec"]["clusterIP"], 15012), mesh.description.root
+            paths.istiod_server(view, service["spec"]["clusterIP"], names.XDS_PORT),
+            mesh.description.root,
         )
     except UnreachedError as error:
         yield failed(
@@ -176,13 +179,13 @@ def _istiod(mesh: Mesh, view: View) -> Iterator[Finding]:
 
 
 def _gateways(mesh: Mesh, view: View) -> Iterator[Finding]:
-    for there in ways.networks_from(mesh, view):
-        sni = ways.name_behind(mesh, there)
+    for there in paths.peers_behind_gateways(mesh, view):
+        sni = paths.sni_of_a_service(mesh, there)
         if sni is None:
             yield skipped(f"behind the gateway of {there.name} no service is known that shows one")
             continue
         try:
-            served = view.probe_tls(ways.gateway_server(mesh, there, sni), mesh.description.root)
+            served = view.probe_tls(paths.gateway_server(mesh, there, sni), mesh.description.root)
         except UnreachedError:
             yield skipped(f"the gateway of {there.name} shows none: see gateway-port")
             continue

@@ -11,7 +11,7 @@ from spec.rules import (
     gke_ranges,
     kubeconfigs,
     ranges,
-    sameness,
+    shared,
     stacks,
     topology,
     trust,
@@ -26,7 +26,7 @@ _RULES: tuple[Rule, ...] = (
     *kubeconfigs.RULES,
     *versions.RULES,
     *trust.RULES,
-    *sameness.RULES,
+    *shared.RULES,
     *stacks.RULES,
     *chart_values.RULES,
     *domains.RULES,
@@ -35,6 +35,6 @@ _RULES: tuple[Rule, ...] = (
 )
 
 
-def broken(spec: MeshSpec) -> list[Problem]:
+def check(spec: MeshSpec) -> list[Problem]:
     """Every problem that the mesh has, whatever the world is like."""
     return [problem for rule in _RULES for problem in rule(spec)]

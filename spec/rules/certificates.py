@@ -31,7 +31,7 @@ class Place:
 
     path: str
     """Of the object with `certificate` and `key`."""
-    cure: str
+    fix: str
     """What to do about a certificate that is of no use."""
 
     @property
@@ -77,7 +77,7 @@ def of_a_ca(certificate: "Certificate", place: Place, below: int) -> Iterator[Pr
     extensions = certificate.extensions
 
     def problem(rule: str, reason: str, value: object = name(certificate)) -> Problem:
-        return Problem(place.certificate, rule, reason, place.cure, value)
+        return Problem(place.certificate, rule, reason, place.fix, value)
 
     try:
         constraints = extensions.get_extension_for_class(x509.BasicConstraints).value
@@ -145,7 +145,7 @@ def of_today(certificate: "Certificate", place: Place) -> Iterator[Problem]:
             place.certificate,
             "must not have ended",
             "istiod ends with `cannot verify the cert with the provided root chain`",
-            place.cure,
+            place.fix,
             f"{name(certificate)}, ended {end:%Y-%m-%d %H:%M} UTC",
         )
 
@@ -163,7 +163,7 @@ def of_a_secret_key(certificate: "Certificate", place: Place) -> Iterator[Proble
             place.certificate,
             "must not be one of the sample CAs in Istio's samples/certs",
             "their private keys are published: anybody could sign an identity of this mesh",
-            place.cure,
+            place.fix,
             name(certificate),
         )
 

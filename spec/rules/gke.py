@@ -13,7 +13,7 @@ _LONGEST_POOL = 31
 """A node pool's name has at most 40, and nine are Pulumi's."""
 
 
-def made(spec: MeshSpec) -> Iterator[tuple[str, Cluster, Gke]]:
+def gke_clusters(spec: MeshSpec) -> Iterator[tuple[str, Cluster, Gke]]:
     """Clusters that the stack makes, each with its path and settings."""
     for i, cluster in enumerate(spec.clusters):
         if cluster.gke is not None:
@@ -41,7 +41,7 @@ def _clusters_are_given_or_made(spec: MeshSpec) -> Iterator[Problem]:
 
 
 def _google_cloud_is_told_where_it_is_used(spec: MeshSpec) -> Iterator[Problem]:
-    paths = [path for path, _, _ in made(spec)]
+    paths = [path for path, _, _ in gke_clusters(spec)]
     if paths and spec.gcp is None:
         yield Problem(
             "isthmus:gcp",
@@ -59,7 +59,7 @@ def _google_cloud_is_told_where_it_is_used(spec: MeshSpec) -> Iterator[Problem]:
 
 
 def _charts_are_releases(spec: MeshSpec) -> Iterator[Problem]:
-    if spec.mesh.istio.install == "rendered" and any(made(spec)):
+    if spec.mesh.istio.install == "rendered" and any(gke_clusters(spec)):
         yield Problem(
             "isthmus:mesh.istio.install",
             "must be release where clusters are made with gke",
@@ -71,7 +71,7 @@ def _charts_are_releases(spec: MeshSpec) -> Iterator[Problem]:
 
 
 def _names_fit(spec: MeshSpec) -> Iterator[Problem]:
-    for path, cluster, gke in made(spec):
+    for path, cluster, gke in gke_clusters(spec):
         if len(cluster.name) > _LONGEST_NAME or not cluster.name[0].isalpha():
             yield Problem(
                 f"{path}.name",
@@ -102,7 +102,7 @@ def _names_fit(spec: MeshSpec) -> Iterator[Problem]:
 
 
 def _modes_have_their_own_settings(spec: MeshSpec) -> Iterator[Problem]:
-    for path, cluster, gke in made(spec):
+    for path, cluster, gke in gke_clusters(spec):
         if gke.mode == "autopilot":
             for key, value in (("nodePools", gke.node_pools), ("zones", gke.zones)):
                 if value:
@@ -134,7 +134,7 @@ def _modes_have_their_own_settings(spec: MeshSpec) -> Iterator[Problem]:
 
 def _one_network_is_one_vpc(spec: MeshSpec) -> Iterator[Problem]:
     first: dict[str, Cluster] = {}
-    for path, cluster, _ in made(spec):
+    for path, cluster, _ in gke_clusters(spec):
         other = first.setdefault(cluster.network, cluster)
         if vpc_of(other) != vpc_of(cluster):
             yield Problem(
@@ -148,7 +148,7 @@ def _one_network_is_one_vpc(spec: MeshSpec) -> Iterator[Problem]:
 
 
 def _load_balancers_are_google_clouds(spec: MeshSpec) -> Iterator[Problem]:
-    for path, cluster, _ in made(spec):
+    for path, cluster, _ in gke_clusters(spec):
         cloud = cluster.control_plane and cluster.control_plane.cloud
         if cloud not in (None, "gke"):
             yield Problem(
@@ -161,7 +161,7 @@ def _load_balancers_are_google_clouds(spec: MeshSpec) -> Iterator[Problem]:
 
 
 def _given_vpcs_are_used(spec: MeshSpec) -> Iterator[Problem]:
-    used = {vpc_of(c) for _, c, _ in made(spec)}
+    used = {vpc_of(c) for _, c, _ in gke_clusters(spec)}
     for i, vpc in enumerate(spec.gcp.vpcs if spec.gcp else ()):
         if vpc.name not in used:
             yield Problem(

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 from spec import gke_ranges as ranges
 from spec.gke import GivenSubnet, Gke, GkeRanges, GoogleCloud
-from spec.gke_network import Crossings, vpc_of
+from spec.gke_network import NetworkPlan, vpc_of
 from spec.gke_ranges import KINDS, network, overlaps
 from spec.mesh import MeshSpec
 from spec.problems import MISSING, Problem
-from spec.rules.gke import made
+from spec.rules.gke import gke_clusters
 
 _PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
 """Where GKE leaves pods their own addresses when they call each other (its ip-masq-agent)."""
@@ -27,7 +27,7 @@ _RESERVED = 4
 
 def _ranges_of_others_are_told(spec: MeshSpec) -> Iterator[Problem]:
     given = [c.name for c in spec.clusters if c.gke is None]
-    if spec.gcp is not None and any(made(spec)) and given and not spec.gcp.other_ranges:
+    if spec.gcp is not None and any(gke_clusters(spec)) and given and not spec.gcp.other_ranges:
         yield Problem(
             "isthmus:gcp.otherRanges",
             f"is required, because {given[0]} has a kubeconfig",
@@ -55,7 +55,7 @@ def _ranges_can_be_read(spec: MeshSpec) -> Iterator[Problem]:
 
 def _written(spec: MeshSpec) -> Iterator[tuple[str, str]]:
     """Every range and size in the configuration, with its path."""
-    for path, _, gke in made(spec):
+    for path, _, gke in gke_clusters(spec):
         for kind in KINDS:
             yield f"{path}.gke.ranges.{_KEYS[kind]}", getattr(gke.ranges, kind)
     if spec.gcp is not None:
@@ -70,11 +70,11 @@ def _written(spec: MeshSpec) -> Iterator[tuple[str, str]]:
                 yield f"{here}.services.range", subnet.services.range
 
 
-def _readable(spec: MeshSpec) -> tuple[GoogleCloud, Crossings] | None:
+def _readable(spec: MeshSpec) -> tuple[GoogleCloud, NetworkPlan] | None:
     """The plan, where there is enough to make one."""
     if spec.gcp is None or any(_ranges_can_be_read(spec)):
         return None
-    return spec.gcp, Crossings(spec, spec.gcp)
+    return spec.gcp, NetworkPlan(spec, spec.gcp)
 
 
 def _ranges_are_private(spec: MeshSpec) -> Iterator[Problem]:
@@ -82,7 +82,7 @@ def _ranges_are_private(spec: MeshSpec) -> Iterator[Problem]:
     if planned is None:
         return
     texts = [("isthmus:gcp.ranges", planned[0].ranges)]
-    for path, cluster, _ in made(spec):
+    for path, cluster, _ in gke_clusters(spec):
         found = planned[1].ranges[cluster.name]
         texts += [
             (_path(path, planned[1].subnet(cluster), k), found[k]) for k in sorted(found.fixed)
@@ -105,9 +105,9 @@ def _ranges_are_large_enough(spec: MeshSpec) -> Iterator[Problem]:
     planned = _readable(spec)
     if planned is None:
         return
-    for path, cluster, gke in made(spec):
+    for path, cluster, gke in gke_clusters(spec):
         subnet = planned[1].subnet(cluster)
-        wishes = ranges.wished(gke, subnet)
+        wishes = ranges.requested(gke, subnet)
         for kind, wish in wishes.items():
             largest, smallest = _SIZES[kind]
             if not largest <= ranges.prefix(wish) <= smallest:
@@ -129,7 +129,7 @@ def _room_for_nodes(path: str, gke: Gke, subnet: GivenSubnet | None) -> Iterator
     zones = len(gke.zones) or 3
     nodes = sum(p.max_nodes for p in gke.pools) * zones + 1
     for kind, each, kept in (("pods", 256, 0), ("nodes", 1, _RESERVED)):
-        wish = ranges.wished(gke, subnet)[kind]
+        wish = ranges.requested(gke, subnet)[kind]
         room = (2 ** (32 - ranges.prefix(wish)) - kept) // each
         if room < nodes:
             yield Problem(
@@ -145,11 +145,11 @@ def _ranges_have_room(spec: MeshSpec) -> Iterator[Problem]:
     planned = _readable(spec)
     if planned is None:
         return
-    cloud, crossings = planned
-    for path, cluster, gke in made(spec):
-        wishes = ranges.wished(gke, crossings.subnet(cluster))
+    cloud, plan = planned
+    for path, cluster, gke in gke_clusters(spec):
+        wishes = ranges.requested(gke, plan.subnet(cluster))
         for kind in KINDS:
-            if kind not in crossings.ranges[cluster.name].found:
+            if kind not in plan.ranges[cluster.name].found:
                 yield Problem(
                     "isthmus:gcp.ranges",
                     f"must have room for {path}.gke.ranges.{_KEYS[kind]} ({wishes[kind]})",
@@ -163,25 +163,24 @@ def _ranges_do_not_overlap(spec: MeshSpec) -> Iterator[Problem]:
     planned = _readable(spec)
     if planned is None:
         return
-    crossings = planned[1]
-    paths = {c.name: (p, c) for p, c, _ in made(spec)}
-    for (name, kind), (other, other_kind) in overlaps(crossings.ranges):
+    plan = planned[1]
+    paths = {c.name: (p, c) for p, c, _ in gke_clusters(spec)}
+    for (name, kind), (other, other_kind) in overlaps(plan.ranges):
         path, cluster = paths[name]
-        subnet = crossings.subnet(cluster)
-        if subnet is not None and subnet == crossings.subnet(paths[other][1]):
+        subnet = plan.subnet(cluster)
+        if subnet is not None and subnet == plan.subnet(paths[other][1]):
             continue  # one problem is told once, below
         yield Problem(
             _path(path, subnet, kind),
-            f"overlaps {other_kind.replace('_', ' ')} of {other}, "
-            f"{crossings.ranges[other][other_kind]}",
+            f"overlaps {other_kind.replace('_', ' ')} of {other}, {plan.ranges[other][other_kind]}",
             "an address would be in two places, and Google Cloud refuses the second subnet or "
             "peering",
             "write a size such as /20 and let it be planned, or a range that is free",
-            crossings.ranges[name][kind],
+            plan.ranges[name][kind],
         )
     for path, text in _written(spec):
         if path.startswith("isthmus:gcp.otherRanges"):
-            for name, found in crossings.ranges.items():
+            for name, found in plan.ranges.items():
                 for kind, here in found.found.items():
                     if here.overlaps(network(text)):
                         yield Problem(
@@ -197,10 +196,10 @@ def _given_subnets_are_found(spec: MeshSpec) -> Iterator[Problem]:
     planned = _readable(spec)
     if planned is None:
         return
-    crossings = planned[1]
+    plan = planned[1]
     taken: dict[tuple[str, str], str] = {}
-    for path, cluster, gke in made(spec):
-        vpc = crossings.given(vpc_of(cluster))
+    for path, cluster, gke in gke_clusters(spec):
+        vpc = plan.given(vpc_of(cluster))
         if vpc is None or not vpc.subnets:
             if gke.subnet is not None:
                 yield Problem(
@@ -211,7 +210,7 @@ def _given_subnets_are_found(spec: MeshSpec) -> Iterator[Problem]:
                     gke.subnet,
                 )
             continue
-        found = crossings.subnets(cluster)
+        found = plan.subnets(cluster)
         there = [f"{s.name} in {s.region}" for s in vpc.subnets]
         if len(found) != 1:
             in_region = [s.name for s in vpc.subnets if s.region == gke.region]

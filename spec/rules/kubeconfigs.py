@@ -9,7 +9,7 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
-from kube.kubeconfig import ClusterAccess
+from kube.kubeconfig import Connection
 from spec.mesh import Cluster, MeshSpec
 from spec.problems import MISSING, Problem
 
@@ -23,24 +23,24 @@ def _api_servers_given_are_not_loopback(spec: MeshSpec) -> Iterator[Problem]:
             yield _unreachable(spec, f"isthmus:clusters[{i}].apiServer.server", cluster, server)
 
 
-def unfit(spec: MeshSpec, accesses: Mapping[int, ClusterAccess]) -> Iterator[Problem]:
+def check_kubeconfigs(spec: MeshSpec, connections: Mapping[int, Connection]) -> Iterator[Problem]:
     """What speaks against the kubeconfigs of a mesh.
 
     Args:
-        accesses: how clusters are reached from here, by their index in `isthmus:clusters`.
+        connections: how clusters are reached from here, by their index in `isthmus:clusters`.
     """
     first: dict[tuple[str, str | None], int] = {}
-    for i, access in accesses.items():
+    for i, connection in connections.items():
         cluster = spec.clusters[i]
-        server = access.server
-        one = first.setdefault((server, access.tls_server_name), i)
+        server = connection.server
+        one = first.setdefault((server, connection.tls_server_name), i)
         if one != i:
             yield one_cluster_twice(spec, one, i, f"the same API server {server}")
         if not spec.readers_of(cluster) or cluster.api_server.server is not None:
             continue
         if _is_this_machine(server):
             yield _unreachable(spec, f"isthmus:clusters[{i}].kubeconfig", cluster, server)
-        elif access.proxy is not None:
+        elif connection.proxy is not None:
             yield Problem(
                 f"isthmus:clusters[{i}].apiServer.server",
                 "should be set, because the kubeconfig reaches the API server through a proxy",

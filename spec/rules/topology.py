@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from components import names
 from spec.mesh import MeshSpec
 from spec.problems import Problem
 
@@ -51,20 +52,20 @@ def _primaries_exist(spec: MeshSpec) -> Iterator[Problem]:
             continue
         path = f"isthmus:clusters[{i}].primary"
         if cluster.primary == cluster.name:
-            rule, cure = "must name another cluster", "remove it to make this cluster a primary"
+            rule, fix = "must name another cluster", "remove it to make this cluster a primary"
         elif cluster.primary not in by_name:
             orphans = ", ".join(c.name for c in spec.clusters if c.primary == cluster.primary)
             rule = "must name a cluster of this mesh"
-            cure = (
+            fix = (
                 f"name one of: {primaries}; if {cluster.primary} was taken out of "
                 f"isthmus:clusters, take out its remotes first or with it: {orphans}"
             )
         elif by_name[cluster.primary].is_remote:
             rule = "must name a primary, and that cluster is itself a remote"
-            cure = f"name one of: {primaries}"
+            fix = f"name one of: {primaries}"
         else:
             continue
-        yield Problem(path, rule, "a remote has no control plane of its own", cure, cluster.primary)
+        yield Problem(path, rule, "a remote has no control plane of its own", fix, cluster.primary)
 
 
 def _control_planes_are_of_primaries(spec: MeshSpec) -> Iterator[Problem]:
@@ -150,7 +151,11 @@ def _injection_is_where_gateways_are(spec: MeshSpec) -> Iterator[Problem]:
 
 
 def _gateway_ports_are_free(spec: MeshSpec) -> Iterator[Problem]:
-    taken = {15021: "health checks", 15012: "the control plane", 15017: "webhooks"}
+    taken = {
+        names.STATUS_PORT: "health checks",
+        names.XDS_PORT: "the control plane",
+        names.WEBHOOK_PORT: "webhooks",
+    }
     if spec.mesh.gateways.pods == "ingress":
         taken[80] = "ingress"
     port = spec.mesh.gateways.port

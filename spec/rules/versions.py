@@ -68,7 +68,7 @@ def _images_are_of_the_version(spec: MeshSpec) -> Iterator[Problem]:
         )
 
 
-def unfit(istio: str, kubernetes: str, path: str) -> Iterator[Problem]:
+def check_kubernetes(istio: str, kubernetes: str, path: str) -> Iterator[Problem]:
     """What speaks against a cluster of one version under an Istio of another.
 
     Of a pair that the table does not have nothing is said.

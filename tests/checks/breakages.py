@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import yaml
 
-from components.sample import CLIENT_IMAGE
+from components.names import CLIENT_IMAGE
 from lab.machine import first_process
 from tests.authorities import Authority
 from tests.checks.edits import Edits, until
@@ -345,7 +345,7 @@ def _load_balancer_of_nobody(patient: Patient) -> Generator[None]:
 def gateway_without_pods(patient: Patient) -> Generator[None]:
     path = f"{_DEPLOYMENTS}/istio-eastwestgateway"
     with patient.west.changed(path, {"spec": {"replicas": 0}}):
-        # They are forgotten at once, and drain without anybody's waiting for them.
+        # They are delete_stale_records at once, and drain without anybody's waiting for them.
         _until_no_pods(patient.west, "istio-eastwestgateway", grace=0)
         yield
     _until_ready(patient.west, path)
@@ -652,12 +652,12 @@ def service_of_each_cluster_alone(patient: Patient) -> Generator[None]:
 def namespace_terminating(patient: Patient) -> Generator[None]:
     """A namespace that was deleted, and something in it that nobody lets go.
 
-    Such a namespace cannot be had back; the cure that the checks name makes it again.
+    Such a namespace cannot be had back; the fix that the checks name makes it again.
     """
     held = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"name": "held", "finalizers": ["example.com/forgotten"]},
+        "metadata": {"name": "held", "finalizers": ["example.com/delete_stale_records"]},
     }
     path = f"{SAMPLE}/configmaps/held"
     patient.west.post(f"{SAMPLE}/configmaps", held)
@@ -1044,7 +1044,7 @@ BREAKAGES: tuple[Breakage, ...] = (
         35,
         "namespace-terminating",
         namespace_terminating,
-        *("same-namespaces", "west", ("sample", "Terminating", "example.com/forgotten")),
+        *("same-namespaces", "west", ("sample", "Terminating", "example.com/delete_stale_records")),
         _UNREAD | {"same-services", "proxy-missing", "injection-works"},
     ),
 )

@@ -11,8 +11,8 @@ import yaml
 from kubernetes import client, config
 
 import preflight
-from components.ownership import STACK
-from preflight.facts import Examination
+from components.names import STACK
+from preflight.facts import PreflightResult
 from spec import config as configuration
 from spec.problems import MeshRefusedError, Problem
 from tests.engine.alone import alone, mesh_of
@@ -23,8 +23,8 @@ _STACK = "isthmus/test"
 _SYSTEM = "istio-system"
 
 
-def examine(kubeconfig: Path, stack: str = _STACK) -> Examination:
-    return preflight.examine(configuration.typed(mesh_of(kubeconfig)), stack)
+def examine(kubeconfig: Path, stack: str = _STACK) -> PreflightResult:
+    return preflight.examine(configuration.parse_types(mesh_of(kubeconfig)), stack)
 
 
 def refused(kubeconfig: Path, stack: str = _STACK) -> Problem:
@@ -104,7 +104,7 @@ def test_a_webhook_that_an_old_istio_left_is_refused(
     with having(cluster, webhooks(kind, name)):
         problem = refused(control_plane)
     assert f"{kind.lower()} {name}, which calls {_SYSTEM}" in problem.rule
-    assert f"kubectl delete {kind.lower()}s {name}" in problem.cure
+    assert f"kubectl delete {kind.lower()}s {name}" in problem.fix
 
 
 def test_a_cacerts_of_someone_else_is_refused_until_it_is_adopted(control_plane: Path) -> None:
@@ -118,7 +118,7 @@ def test_a_cacerts_of_someone_else_is_refused_until_it_is_adopted(control_plane:
         assert "Secret cacerts of someone else" in problem.rule
         assert "do-not-print" not in str(problem)
         api.patch_namespace(_SYSTEM, {"metadata": {"annotations": {STACK: _STACK}}})
-        assert examine(control_plane).facts, "it was adopted, as the cure says"
+        assert examine(control_plane).facts, "it was adopted, as the fix says"
         assert refused(control_plane, "isthmus/other").value == _STACK
     finally:
         api.delete_namespace(_SYSTEM)

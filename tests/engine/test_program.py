@@ -60,7 +60,7 @@ def test_a_missing_kubeconfig_is_one_error(mesh: LiveMesh, dev: dict[str, Any]) 
     dev["clusters"][1]["kubeconfig"] = "nowhere"
     said = refusal(mesh, dev)
     assert "isthmus:clusters[1].kubeconfig: must name a file" in said
-    assert "cure:" in said
+    assert "fix:" in said
 
 
 def test_an_unknown_context_is_one_error(mesh: LiveMesh, dev: dict[str, Any]) -> None:

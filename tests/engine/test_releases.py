@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from components.ownership import STACK
+from components.names import STACK
 from stacks import interrupted_releases as releases
 from tests.checks.edits import until
 from tests.engine.alone import alone, mesh_of
@@ -133,9 +133,11 @@ def recorded(cluster: Cluster) -> Cluster:
     return cluster
 
 
-def forgotten(cluster: Cluster, records: str, stack: str = "isthmus/test") -> list[str]:
+def delete_stale_records(cluster: Cluster, records: str, stack: str = "isthmus/test") -> list[str]:
     content = cluster.kubeconfig.read_text()
-    return releases.forgotten(content, cluster.namespace, f"{records},name=istiod", stack)
+    return releases.delete_stale_records(
+        content, cluster.namespace, f"{records},name=istiod", stack
+    )
 
 
 def left(cluster: Cluster) -> set[str]:
@@ -143,16 +145,16 @@ def left(cluster: Cluster) -> set[str]:
 
 
 def test_of_what_is_changed_only_the_unfinished_step_is_forgotten(recorded: Cluster) -> None:
-    assert forgotten(recorded, releases.UNFINISHED) == ["pending-upgrade"]
+    assert delete_stale_records(recorded, releases.UNFINISHED) == ["pending-upgrade"]
     assert left(recorded) == {"istiod.v0", "other.v2"}
 
 
 def test_of_what_is_created_all_is_forgotten_but_no_other_release(recorded: Cluster) -> None:
-    assert sorted(forgotten(recorded, releases.ANY)) == ["pending-upgrade", "superseded"]
+    assert sorted(delete_stale_records(recorded, releases.ANY)) == ["pending-upgrade", "superseded"]
     assert left(recorded) == {"other.v2"}
 
 
 def test_releases_in_the_mesh_of_another_stack_are_left_alone(recorded: Cluster) -> None:
     before = left(recorded)
-    assert forgotten(recorded, releases.ANY, "isthmus/prod") == []
+    assert delete_stale_records(recorded, releases.ANY, "isthmus/prod") == []
     assert left(recorded) == before

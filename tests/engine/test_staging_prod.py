@@ -23,10 +23,10 @@ _CLUSTERS = """
 import json
 from pathlib import Path
 from spec import config
-from stacks import gke
+from stacks.gke import create_clusters
 
 spec = config.parse(json.loads(Path("configuration.json").read_text()))
-build(spec, spec.gcp)
+create_clusters(spec, spec.gcp)
 """
 
 

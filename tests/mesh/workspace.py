@@ -15,7 +15,11 @@ from lab.environment import backend, forget_killed_updates
 from lab.stand_ins.install import install
 
 _PROJECT = Path(__file__).parents[2]
-_PROGRAM = ("Pulumi.yaml", "__main__.py", "components", "stacks")
+_PROGRAM = (
+    "Pulumi.yaml",
+    "__main__.py",
+    *("components", "kube", "picture", "preflight", "spec", "stacks"),
+)
 _INHERITED_PATH = os.environ["PATH"]
 
 

@@ -134,7 +134,7 @@ def test_stack_dev_is_refused_with_the_levels_of_prod(mesh: LiveMesh, dev: dict[
     assert "[mandatory]  mtls-strict" in policies
     assert "[mandatory]  no-public-load-balancer" in policies
     assert "istio-eastwestgateway" in policies, "the object is named"
-    assert "cure: set isthmus:mesh.mtls to strict" in policies
+    assert "fix: set isthmus:mesh.mtls to strict" in policies
 
 
 @pytest.mark.parametrize(

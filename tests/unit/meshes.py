@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from kube.kubeconfig import ClusterAccess
+from kube.kubeconfig import Connection
 from preflight.facts import ClusterFacts
 from spec import config
 from spec.mesh import MeshSpec
@@ -47,7 +47,7 @@ def refused(configured: Mapping[str, Any]) -> list[Problem]:
 def facts(spec: MeshSpec) -> dict[str, ClusterFacts]:
     return {
         c.name: ClusterFacts(
-            ClusterAccess(f"kubeconfig of {c.name}", f"https://{c.name}.test:6443", None),
+            Connection(f"kubeconfig of {c.name}", f"https://{c.name}.test:6443", None),
             "1.34.4",
             adoptable=True,
         )

@@ -48,8 +48,8 @@ def test_a_primary_that_is_taken_out_while_remotes_name_it_is_refused() -> None:
     )
     assert [p.path for p in found] == [f"isthmus:clusters[{i}].primary" for i in (1, 2)]
     for problem in found:
-        assert problem.cure.startswith("name one of: kept; if taken-out was taken out")
-        assert problem.cure.endswith("take out its remotes first or with it: b, c")
+        assert problem.fix.startswith("name one of: kept; if taken-out was taken out")
+        assert problem.fix.endswith("take out its remotes first or with it: b, c")
 
 
 def test_a_remote_has_no_control_plane_of_its_own() -> None:
@@ -80,7 +80,7 @@ def test_all_problems_are_told_at_once() -> None:
 def test_a_missing_key_is_named_with_its_path_and_cure() -> None:
     (problem,) = problems(configuration({"name": "a", "kubeconfig": "k"}))
     assert str(problem).startswith("isthmus:clusters[0].network: is required")
-    assert "Pulumi.<stack>.yaml" in problem.cure
+    assert "Pulumi.<stack>.yaml" in problem.fix
 
 
 def test_no_secret_is_repeated_in_a_message() -> None:
@@ -106,7 +106,7 @@ def test_a_key_that_is_misspelt_is_told_to_be_unknown_and_where_the_keys_are_lis
     configured["clusters"][0]["netwrok"] = "east-net"
     (problem,) = problems(configured)
     assert str(problem).startswith("isthmus:clusters[0].netwrok: must be a key that Isthmus knows")
-    assert "docs/configuration.md" in problem.cure
+    assert "docs/configuration.md" in problem.fix
 
 
 @pytest.mark.parametrize(

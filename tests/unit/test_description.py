@@ -5,7 +5,7 @@ from dataclasses import fields
 from typing import Any
 
 from spec import config
-from spec.description import Description, told
+from spec.description import Description, spec_for_output
 from tests.unit.meshes import two_networks
 
 _KEY = "-----BEGIN PRIVATE KEY-----"
@@ -14,10 +14,10 @@ _KEY = "-----BEGIN PRIVATE KEY-----"
 def test_what_is_told_is_read_as_the_same_mesh() -> None:
     spec = config.parse(two_networks())
     output: dict[str, Any] = {f.name: {} for f in fields(Description)}
-    output |= {"spec": json.loads(json.dumps(told(spec))), "root": ""}
+    output |= {"spec": json.loads(json.dumps(spec_for_output(spec))), "root": ""}
     read = Description.read(output).spec
     assert [c.name for c in read.remotes] == ["west"]
-    assert told(read) == told(spec)
+    assert spec_for_output(read) == spec_for_output(spec)
 
 
 def test_what_is_told_has_no_key_no_values_and_no_path() -> None:
@@ -25,6 +25,6 @@ def test_what_is_told_has_no_key_no_values_and_no_path() -> None:
     configuration["mesh"]["ca"] = {"root": {"certificate": "", "key": _KEY}}
     configuration["clusters"][0]["kubeconfig"] = "/home/somebody/kubeconfig"
     spec = config.TypeAdapter(config.MeshSpec).validate_python(configuration)
-    written = json.dumps(told(spec))
+    written = json.dumps(spec_for_output(spec))
     for hidden in (_KEY, "PASSWORD", "somebody"):
         assert hidden not in written

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from components.federated_service import protocol_of
-from components.replicated import ReplicatedPort
+from components.service_entries import protocol_of
 from spec import config
 from spec.problems import Problem
 from spec.shared import (
@@ -15,6 +14,7 @@ from spec.shared import (
     FoundNamespace,
     FoundService,
     Inventory,
+    PortOfService,
     contradictions,
     federation,
 )
@@ -22,12 +22,12 @@ from stacks.build import build_mesh
 from tests.unit.meshes import cluster, configuration, facts
 from tests.unit.recorder import Recording, record
 
-HTTP = ReplicatedPort("http", 80, 8080)
+HTTP = PortOfService("http", 80, 8080)
 CART = ("shop", "cart")
-OWN = FoundService((HTTP,), {"app": "cart"}, made=False, labelled=True)
-COPY = replace(OWN, made=True, labelled=False)
-SHOP = FoundNamespace({"istio-injection": "enabled"}, made=False)
-SHOP_COPY = replace(SHOP, made=True)
+OWN = FoundService((HTTP,), {"app": "cart"}, made_by_isthmus=False, labelled=True)
+COPY = replace(OWN, made_by_isthmus=True, labelled=False)
+SHOP = FoundNamespace({"istio-injection": "enabled"}, made_by_isthmus=False)
+SHOP_COPY = replace(SHOP, made_by_isthmus=True)
 
 EAST = Inventory({"shop": SHOP}, {CART: OWN}, frozenset({CART}))
 """Has the user's own cart, and its pods."""
@@ -163,7 +163,7 @@ def test_no_entry_opens_a_second_gateway() -> None:
 
 
 def test_services_of_one_name_with_different_ports_are_refused() -> None:
-    other = replace(OWN, ports=(ReplicatedPort("http", 8080, 8080),))
+    other = replace(OWN, ports=(PortOfService("http", 8080, 8080),))
     (problem,) = refused({"east": EAST, "west": Inventory({"shop": SHOP}, {CART: other})})
     assert problem.path == "isthmus:mesh.federate"
     assert "Service shop/cart must have the same ports in every cluster" in problem.rule
@@ -177,7 +177,7 @@ def test_a_service_that_no_caller_dials_is_refused() -> None:
 
 
 def test_a_nameless_port_is_refused_where_entries_join_by_name() -> None:
-    nameless = replace(OWN, ports=(ReplicatedPort("", 80, 80),))
+    nameless = replace(OWN, ports=(PortOfService("", 80, 80),))
     east = replace(EAST, services={CART: nameless})
     (problem,) = refused({"east": east, "west": WEST})
     assert "must have a name" in problem.rule
@@ -189,7 +189,7 @@ def test_a_service_that_a_callers_cluster_lacks_is_refused() -> None:
     (problem,) = refused({"east": east, "west": WEST})
     assert problem.path == "isthmus:namespaces[0]"
     assert "Service shop/cart of east must be in every cluster; west lacks it" in problem.rule
-    assert "isthmus:services" in problem.cure
+    assert "isthmus:services" in problem.fix
 
 
 def test_a_service_that_is_local_may_be_missing() -> None:

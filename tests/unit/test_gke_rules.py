@@ -42,7 +42,7 @@ def refused(configured: dict[str, Any]) -> list[Problem]:
         config.parse(configured)
     for problem in refusal.value.problems:
         assert problem.reason
-        assert problem.cure
+        assert problem.fix
     return list(refusal.value.problems)
 
 
@@ -77,7 +77,7 @@ def test_google_cloud_is_told_where_clusters_are_made_and_nowhere_else() -> None
 
 def test_charts_are_not_rendered_for_clusters_that_do_not_exist_yet() -> None:
     problem = one(configuration(EU, install="rendered"))
-    assert (problem.path, problem.cure) == ("isthmus:mesh.istio.install", "set it to release")
+    assert (problem.path, problem.fix) == ("isthmus:mesh.istio.install", "set it to release")
 
 
 def test_a_made_cluster_is_built_by_the_stack_that_makes_it() -> None:
@@ -178,10 +178,10 @@ def test_the_nodes_that_pools_grow_to_have_room() -> None:
     problem = one(configuration(made(nodePools=pools, ranges={"pods": "/17"})))
     assert problem.path == "isthmus:clusters[0].gke.ranges.pods"
     assert problem.rule == "must have room for 151 nodes, and has room for 128"
-    assert "at least /16" in problem.cure
+    assert "at least /16" in problem.fix
     problem = one(configuration(made(nodePools=pools, ranges={"nodes": "/25"})))
     assert problem.path == "isthmus:clusters[0].gke.ranges.nodes"
-    assert "at least /24" in problem.cure
+    assert "at least /24" in problem.fix
 
 
 def test_fewer_zones_need_less_room() -> None:
@@ -211,7 +211,7 @@ def test_ranges_that_overlap_are_refused_at_the_later_one() -> None:
 def test_given_vpcs_and_subnets_are_those_of_clusters() -> None:
     unused = one(configuration(EU, gcp=GCP | {"vpcs": [{"name": "m"}]}))
     assert unused.path == "isthmus:gcp.vpcs[0].name"
-    assert "name one of: n" in unused.cure
+    assert "name one of: n" in unused.fix
     assert config.parse(configuration(EU, gcp=GCP | {"vpcs": [{"name": "n"}]}))
     nowhere = one(configuration(made(subnet="there")))
     assert nowhere.path == "isthmus:clusters[0].gke.subnet"
@@ -223,7 +223,7 @@ def test_a_region_without_a_subnet_is_refused() -> None:
     problem = one(configuration(EU, US, gcp=gcp))
     assert problem.path == "isthmus:clusters[1].gke.region"
     assert "there in europe-west1" in problem.rule
-    assert "list a subnet in us-central1" in problem.cure
+    assert "list a subnet in us-central1" in problem.fix
 
 
 def test_one_subnet_is_one_clusters() -> None:
@@ -239,7 +239,7 @@ def test_one_subnet_is_one_clusters() -> None:
     gcp = GCP | {"vpcs": [{"name": "n", "subnets": [SUBNET, other]}]}
     for problem in refused(configuration(EU, both, gcp=gcp)):
         assert problem.path.endswith("gke.subnet")
-        assert "there, here" in problem.cure
+        assert "there, here" in problem.fix
     chosen = {**both, "gke": {**both["gke"], "subnet": "here"}}
     assert config.parse(configuration(made(subnet="there"), chosen, gcp=gcp))
 

@@ -34,7 +34,7 @@ def outputs(configured: Mapping[str, Any]) -> dict[str, Any]:
     """Both outputs of the mesh's stack, as another stack reads them."""
     spec = config.parse(configured)
     mesh = {
-        "spec": description.told(spec),
+        "spec": description.spec_for_output(spec),
         "kubeconfigs": {c.name: f"kubeconfig of {c.name}" for c in spec.clusters},
         "root": "ROOT\n",
         "servers": {},
@@ -48,7 +48,7 @@ def outputs(configured: Mapping[str, Any]) -> dict[str, Any]:
     given = {"west": {"certificate": "CERTIFICATE\n", "key": "KEY of west\n"}}
     # Through JSON, as a state is.
     return json.loads(
-        json.dumps({"mesh": mesh, "handover": handover.written(spec, given)}, default=str)
+        json.dumps({"mesh": mesh, "handover": handover.handover_output(spec, given)}, default=str)
     )
 
 
@@ -77,9 +77,10 @@ def test_the_spec_arrives_whole() -> None:
 def test_a_root_that_is_brought_keeps_its_key() -> None:
     configured = fleet()
     configured["mesh"]["ca"] = {"root": {"certificate": "ROOT", "key": "KEY of the root"}}
-    spec = config.typed(configured)
+    spec = config.parse_types(configured)
     assert "KEY of the root" not in json.dumps(
-        {"spec": description.told(spec), "handover": handover.written(spec, {})}, default=str
+        {"spec": description.spec_for_output(spec), "handover": handover.handover_output(spec, {})},
+        default=str,
     )
 
 
@@ -149,7 +150,7 @@ def test_the_stack_of_a_mesh_with_such_clusters_is_protected_as_long_as_it_has_t
         with monkeypatch.context() as patched:
             patched.setattr(build, "start", start)
             record(lambda: build_mesh(spec, meshes.facts(spec)))
-        return bool(started[-1].access.provider("east")._protect)  # pyright: ignore[reportPrivateUsage]
+        return bool(started[-1].connections.provider("east")._protect)  # pyright: ignore[reportPrivateUsage]
 
     assert protected(fleet())
     assert not protected(meshes.two_networks())

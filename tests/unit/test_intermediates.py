@@ -81,7 +81,7 @@ def test_an_intermediate_is_made_where_none_is_brought() -> None:
 
 def test_no_output_tells_the_key_of_a_brought_intermediate() -> None:
     spec = config.parse(configured(KEYLESS, east=EAST.brought, west=WEST.brought))
-    assert "PRIVATE KEY" not in str(description.told(spec))
+    assert "PRIVATE KEY" not in str(description.spec_for_output(spec))
     assert "PRIVATE KEY" not in repr(spec)
 
 
@@ -158,7 +158,7 @@ def test_a_root_must_allow_as_many_cas_as_there_are() -> None:
 def test_a_gap_in_the_chain_is_named() -> None:
     (problem,) = problems({**EAST.brought, "certificate": EAST.certificate})
     assert problem.path == CERTIFICATE
-    assert "write CN=Issuing CA after it" in problem.cure
+    assert "write CN=Issuing CA after it" in problem.fix
 
 
 def test_the_key_of_another_intermediate_is_refused() -> None:

@@ -83,7 +83,7 @@ def test_a_labelled_service_is_read_with_its_namespace_and_its_ready_pods(
     asked |= {"east": EAST, "west": {}}
     east = inventories()["east"]
     found = east.services[CART]
-    assert (found.labelled, found.made, found.takes_callers) == (True, False, True)
+    assert (found.labelled, found.made_by_isthmus, found.takes_callers) == (True, False, True)
     assert [(p.name, p.port, p.target_port) for p in found.ports] == [("http", 80, "web")]
     assert east.namespaces["shop"].injection == {"istio-injection": "enabled"}
     assert east.running == {CART}
@@ -109,8 +109,8 @@ def test_copies_are_known_by_their_mark(asked: dict[str, Answers]) -> None:
     west = {"/api/v1/namespaces": [namespace], "/api/v1/namespaces/shop/services": [copy]}
     asked |= {"east": EAST, "west": west}
     found = inventories()["west"]
-    assert found.services[CART].made
-    assert found.namespaces["shop"].made
+    assert found.services[CART].made_by_isthmus
+    assert found.namespaces["shop"].made_by_isthmus
 
 
 @pytest.mark.parametrize("spec", [{"clusterIP": "None"}, {"type": "ExternalName"}])

@@ -66,7 +66,7 @@ def test_the_certificates_name_goes_with_the_url_into_the_remote_secret(
     west = meshes.cluster("west", "m", primary="east", apiServer=api_server)
     spec = config.parse(meshes.configuration(east, west))
     facts = {
-        name: replace(known, access=replace(known.access, tls_server_name="api"))
+        name: replace(known, connection=replace(known.connection, tls_server_name="api"))
         for name, known in meshes.facts(spec).items()
     }
     mesh = record(lambda: build_mesh(spec, facts))
@@ -101,19 +101,19 @@ def test_content_is_read_as_well_as_a_path() -> None:
 
 
 @pytest.mark.parametrize(
-    ("context", "says", "cure"),
+    ("context", "says", "fix"),
     [
         ("three", "'three' under contexts", "one, torn, two"),
         ("torn", "'gone' under clusters", "c1, c2"),
     ],
 )
 def test_what_is_not_there_is_named_with_what_is(
-    path: str, context: str, says: str, cure: str
+    path: str, context: str, says: str, fix: str
 ) -> None:
     with pytest.raises(KubeconfigError) as error:
         kubeconfig.read(path, context)
     assert says in error.value.rule
-    assert cure in error.value.cure
+    assert fix in error.value.fix
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

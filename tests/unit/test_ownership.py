@@ -2,7 +2,7 @@
 
 import pytest
 
-from components.ownership import STACK
+from components.names import STACK
 from tests.unit import meshes
 from tests.unit.recorder import Recording
 

@@ -21,10 +21,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 import preflight
-from components.ownership import STACK
-from kube.kubeconfig import ClusterAccess
+from components.names import STACK
+from kube.kubeconfig import Connection
 from preflight import charts as istio_charts
-from preflight.facts import Examination
+from preflight.facts import PreflightResult
 from spec import config
 from spec.mesh import MeshSpec, Ranges
 from spec.problems import MeshRefusedError, Problem
@@ -211,7 +211,7 @@ def spec(
     kubeconfig: str, charts: str, *contexts: str, version: str = "1.31.0", **more: Any
 ) -> MeshSpec:
     """Clusters `c0`, `c1`, … of one network; each watches the others at an address of their own."""
-    return config.typed(
+    return config.parse_types(
         configuration(
             *(
                 {
@@ -236,7 +236,7 @@ class Preflight:
     kubeconfig: str
     charts: str
 
-    def examine(self, *contexts: str, **more: Any) -> Examination:
+    def examine(self, *contexts: str, **more: Any) -> PreflightResult:
         return preflight.examine(spec(self.kubeconfig, self.charts, *contexts, **more), _STACK)
 
     def refused(self, *contexts: str, **more: Any) -> list[Problem]:
@@ -294,7 +294,7 @@ def test_credentials_that_are_not_accepted_are_named_with_their_cluster(
 def test_an_unknown_context_is_named_with_those_that_exist(look: Preflight) -> None:
     (problem,) = look.refused("sideways")
     assert problem.path == "isthmus:clusters[0].context"
-    assert "down, other, up" in problem.cure
+    assert "down, other, up" in problem.fix
 
 
 def test_charts_that_are_not_there_are_named(kubeconfig: str, tmp_path: Path) -> None:
@@ -306,7 +306,7 @@ def test_charts_that_are_not_there_are_named(kubeconfig: str, tmp_path: Path) ->
 def test_charts_of_another_version_are_refused(look: Preflight) -> None:
     found = look.refused("up", version="1.30.4")
     assert {p.path for p in found} == {"isthmus:mesh.istio.version"}
-    assert "set it to 1.31.0" in found[0].cure
+    assert "set it to 1.31.0" in found[0].fix
 
 
 def test_configuration_clusters_and_charts_are_refused_together(
@@ -327,7 +327,7 @@ def test_a_loopback_api_server_is_refused_where_another_cluster_watches(look: Pr
     found = look.refused("up", "other", apiServer={})
     assert [p.path for p in found] == [f"isthmus:clusters[{i}].kubeconfig" for i in (0, 1)]
     assert "istiod of c1 watches c0" in found[0].rule
-    assert "isthmus:clusters[0].apiServer.server" in found[0].cure
+    assert "isthmus:clusters[0].apiServer.server" in found[0].fix
     assert look.examine("up", apiServer={}).facts, "nobody watches the only cluster"
 
 
@@ -335,11 +335,11 @@ def test_a_way_through_a_proxy_is_warned_of_where_another_cluster_watches(
     look: Preflight,
 ) -> None:
     mesh = spec(look.kubeconfig, look.charts, "up", "other", apiServer={})
-    there = ClusterAccess("", "https://api.test", None, proxy="http://proxy.test")
-    (problem,) = kubeconfigs.unfit(mesh, {1: there})
+    there = Connection("", "https://api.test", None, proxy="http://proxy.test")
+    (problem,) = kubeconfigs.check_kubeconfigs(mesh, {1: there})
     assert problem.path == "isthmus:clusters[1].apiServer.server"
     assert not problem.refuses
-    assert not list(kubeconfigs.unfit(mesh, {1: replace(there, proxy=None)}))
+    assert not list(kubeconfigs.check_kubeconfigs(mesh, {1: replace(there, proxy=None)}))
 
 
 def test_two_contexts_of_one_cluster_are_refused(
@@ -363,7 +363,7 @@ def test_kubernetes_is_of_a_version_that_istio_supports(
     if refuses:
         (problem,) = look.refused("up")
         assert "1.32 to 1.37" in problem.rule
-        assert "set isthmus:mesh.istio.version to 1.28 or 1.29" in problem.cure
+        assert "set isthmus:mesh.istio.version to 1.28 or 1.29" in problem.fix
     else:
         assert len(look.examine("up").warnings) == (refuses is False)
 
@@ -433,7 +433,7 @@ def test_an_istio_of_someone_else_is_refused_once_with_its_webhooks(
     (problem,) = look.refused("up")
     assert problem.path == "isthmus:clusters[0]"
     assert "Deployment istiod-1-28 in namespace istio-system" in problem.rule
-    assert f"kubectl annotate --overwrite namespace istio-system {STACK}={_STACK}" in problem.cure
+    assert f"kubectl annotate --overwrite namespace istio-system {STACK}={_STACK}" in problem.fix
 
 
 @pytest.mark.parametrize(
@@ -452,7 +452,7 @@ def test_webhooks_that_an_old_istio_left_are_refused(
     up.has(kind, webhook(name, home), webhook("someone-elses", "default"))
     (problem,) = look.refused("up")
     assert name in problem.rule
-    assert f"kubectl delete {kind.rsplit('/', 1)[1]} {name}" in problem.cure
+    assert f"kubectl delete {kind.rsplit('/', 1)[1]} {name}" in problem.fix
 
 
 def test_what_this_stack_has_made_is_not_foreign(look: Preflight, up: Kubernetes) -> None:
@@ -615,5 +615,5 @@ def test_a_cluster_that_does_not_exist_yet_has_no_facts(look: Preflight) -> None
         "ranges": "10.64.0.0/10",
         "otherRanges": ["10.4.0.0/16"],
     }
-    found = preflight.examine(config.typed(configured), _STACK)
+    found = preflight.examine(config.parse_types(configured), _STACK)
     assert set(found.facts) == {"here"}

@@ -260,9 +260,7 @@ def test_every_helm_release_is_taken_up_where_a_killed_update_left_it() -> None:
     components = {r.key: r for r in mesh if r.type.startswith("isthmus:")}
     releases = mesh.of_type("helm.sh/v3:Release")
     assert len(releases) == 8, "base, leave-nothing, istiod and gateway in each cluster"
-    assert {components[r.parent].transforms for r in releases} == {1}, (
-        "stacks/interrupted_releases.py"
-    )
+    assert {components[r.parent].transforms for r in releases} == {1}
 
 
 def test_what_istiod_closes_itself_is_no_drift() -> None:

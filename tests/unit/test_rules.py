@@ -14,7 +14,7 @@ from tests.unit.meshes import cluster, configuration, two_networks
 
 def found(configured: dict[str, Any]) -> list[Problem]:
     """What all rules say, warnings too."""
-    return rules.broken(config.typed(configured))
+    return rules.check(config.parse_types(configured))
 
 
 def only(configured: dict[str, Any]) -> Problem:
@@ -38,7 +38,7 @@ def test_ordinary_meshes_pass() -> None:
 @pytest.mark.parametrize("name", ["Kubernetes", "east_1", "-east", "e" * 64, "eu.east", ""])
 def test_a_clusters_name_is_a_dns_label(name: str) -> None:
     with pytest.raises(MeshRefusedError) as refusal:
-        config.typed(configuration(cluster(name, "n")))
+        config.parse_types(configuration(cluster(name, "n")))
     (problem,) = refusal.value.problems
     assert (problem.path, problem.value) == ("isthmus:clusters[0].name", name)
 
@@ -95,7 +95,7 @@ def test_ranges_that_do_not_meet_pass_and_those_of_services_may_be_the_same() ->
 
 def test_a_range_with_host_bits_is_refused_with_its_place() -> None:
     with pytest.raises(MeshRefusedError) as refusal:
-        config.typed(one_network({"pods": ["10.0.0.1/16"]}, {}))
+        config.parse_types(one_network({"pods": ["10.0.0.1/16"]}, {}))
     (problem,) = refusal.value.problems
     assert problem.path == "isthmus:clusters[0].ranges.pods[0]"
 
@@ -121,7 +121,7 @@ def test_an_istio_without_remotes_in_its_charts_is_refused() -> None:
 
 def test_an_istio_that_forgets_endpoints_is_warned_of() -> None:
     problem = only(two_networks(version="1.30.3"))
-    assert "1.30.4 or later" in problem.cure
+    assert "1.30.4 or later" in problem.fix
     assert not problem.refuses
     assert not found(two_networks(version="1.30.4"))
     assert not found(configuration(cluster("alone", "n"), version="1.30.3"))

@@ -99,7 +99,7 @@ def test_the_key_of_another_root_is_refused(key: Key) -> None:
 def test_a_key_with_a_password_is_refused_with_the_cure(key: Key) -> None:
     (problem,) = problems(root(key), text(key, b"secret"))
     assert "must not be encrypted" in problem.rule
-    assert "openssl pkey" in problem.cure
+    assert "openssl pkey" in problem.fix
 
 
 def test_what_is_no_certificate_or_key_is_refused_together() -> None:

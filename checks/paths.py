@@ -5,17 +5,16 @@ from collections.abc import Mapping, Sequence
 
 from checks.api import Server
 from checks.view import Mesh, View
-from components import sample
-from components.cluster_aware_gateway import NAMES
+from components import names
 from kube.api import UnansweredError
 
-ISTIOD_PORTS = (15012, 15017)
+ISTIOD_PORTS = (names.XDS_PORT, names.WEBHOOK_PORT)
 """At which remotes reach a control plane: xDS and CA, webhooks."""
 
 
 def gateway_name(mesh: Mesh) -> str:
     """Of the gateways' Services and Deployments."""
-    return NAMES[mesh.spec.mesh.gateways.pods]
+    return names.GATEWAYS[mesh.spec.mesh.gateways.pods]
 
 
 def gateway_address(mesh: Mesh, view: View) -> str:
@@ -46,7 +45,7 @@ def gateway_addresses(mesh: Mesh, view: View) -> frozenset[str]:
 
 
 def gateway_server(mesh: Mesh, view: View, name: str) -> Server:
-    """What answers through a cluster's gateway by a name of `name_behind`."""
+    """What answers through a cluster's gateway by a name of `sni_of_a_service`."""
     return Server(gateway_address(mesh, view), mesh.spec.mesh.gateways.port, name, "istio")
 
 
@@ -55,7 +54,7 @@ def istiod_server(view: View, host: str, port: int) -> Server:
     return Server(host, port, f"istiod.{view.namespace}.svc", "h2")
 
 
-def networks_from(mesh: Mesh, view: View) -> Sequence[View]:
+def peers_behind_gateways(mesh: Mesh, view: View) -> Sequence[View]:
     """Clusters that pods of this one reach by a gateway."""
     return [
         v
@@ -64,9 +63,9 @@ def networks_from(mesh: Mesh, view: View) -> Sequence[View]:
     ]
 
 
-def gateways_from(mesh: Mesh, view: View) -> Sequence[View]:
+def gateways_used(mesh: Mesh, view: View) -> Sequence[View]:
     """The same, and the primary whose gateway leads to the control plane."""
-    found = list(networks_from(mesh, view))
+    found = list(peers_behind_gateways(mesh, view))
     primary = mesh.control_plane_of(view)
     if (
         primary is not view
@@ -79,13 +78,13 @@ def gateways_from(mesh: Mesh, view: View) -> Sequence[View]:
 
 def services(mesh: Mesh) -> Mapping[str, Sequence[int]]:
     """Ports of the Services that every cluster has, by `namespace/name`."""
-    own = {f"{sample.NAMESPACE}/{sample.SERVICE}": [sample.PORT]}
+    own = {f"{names.SAMPLE_NAMESPACE}/{names.SAMPLE_SERVICE}": [names.SAMPLE_PORT]}
     return {**mesh.description.services, **(own if mesh.description.versions else {})}
 
 
 def namespaces(mesh: Mesh) -> Mapping[str, Mapping[str, str]]:
     """Labels about injection of the namespaces that every cluster has, by name."""
-    own = {sample.NAMESPACE: {"istio-injection": "enabled"}}
+    own = {names.SAMPLE_NAMESPACE: {names.INJECTION: "enabled"}}
     return {**mesh.description.namespaces, **(own if mesh.description.versions else {})}
 
 
@@ -106,12 +105,12 @@ def endpoints(view: View, service: str) -> Sequence[str]:
     ]
 
 
-def name_behind(mesh: Mesh, view: View) -> str | None:
+def sni_of_a_service(mesh: Mesh, view: View) -> str | None:
     """By which a gateway passes on to a pod of its cluster that shows a certificate."""
     for service, ports in services(mesh).items():
         if _runs_in(view, service):
             namespace, _, name = service.partition("/")
-            return f"outbound_.{ports[0]}_._.{name}.{namespace}.svc.cluster.local"
+            return f"outbound_.{ports[0]}_._.{names.host(name, namespace)}"
     return None
 
 

@@ -6,13 +6,13 @@ from typing import Any, cast
 
 import yaml
 
-from checks import ways
+from checks import paths
 from checks.model import Check, Finding, failed, ok, primaries, warning
 from checks.view import Json, Mesh, View
+from components import names
 from picture.state import Part
 
 _RULES = "/apis/networking.istio.io/v1/destinationrules"
-_DOMAIN = "svc.cluster.local"
 _MTLS = (None, "ISTIO_MUTUAL")
 _REGION = "topology.kubernetes.io/region"
 
@@ -32,7 +32,7 @@ def _destination_rules(mesh: Mesh, view: View) -> Iterator[Finding]:
             f"kubectl --context {view.name} -n {rule['metadata']['namespace']} get destinationrule "
             f"{rule['metadata']['name']} -o yaml"
         )
-        for service in ways.services(mesh):
+        for service in paths.services(mesh):
             if not _is_for(rule, service):
                 continue
             if mode not in _MTLS:
@@ -59,7 +59,7 @@ def _is_for(rule: Json, service: str) -> bool:
     host = str(rule["spec"]["host"])
     if "." not in host and host != "*":
         host = f"{host}.{rule['metadata']['namespace']}"
-    full = f"{name}.{namespace}.{_DOMAIN}"
+    full = f"{name}.{namespace}.{names.CLUSTER_DOMAIN}"
     return fnmatch.fnmatch(full, host) or full.startswith(f"{host}.")
 
 
@@ -81,11 +81,11 @@ def _local(mesh: Mesh, view: View) -> Iterator[Finding]:
         if not setting.get("settings", {}).get("clusterLocal"):
             continue
         for host in setting.get("hosts", []):
-            for service in ways.services(mesh):
+            for service in paths.services(mesh):
                 namespace, _, name = service.partition("/")
                 if host in mesh.spec.mesh.cluster_local:
                     continue
-                if fnmatch.fnmatch(f"{name}.{namespace}.{_DOMAIN}", host):
+                if fnmatch.fnmatch(f"{name}.{namespace}.{names.CLUSTER_DOMAIN}", host):
                     yield failed(
                         f"meshConfig.serviceSettings makes {service} clusterLocal, by {host}",
                         "every cluster asks its own pods only. Name it in isthmus:mesh."

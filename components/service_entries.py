@@ -7,6 +7,8 @@ from typing import TypedDict
 import pulumi
 from pulumi_kubernetes import apiextensions
 
+from components import names
+
 _KUBERNETES_WORDS: Mapping[str, str] = {
     "kubernetes.io/h2c": "HTTP2",
     "kubernetes.io/ws": "HTTP",
@@ -35,7 +37,7 @@ class GatewayEndpoint:
     network: str
 
 
-class FederatedServiceArgs(TypedDict):
+class ServiceEntriesArgs(TypedDict):
     """The service, and where else it runs."""
 
     namespace: pulumi.Input[str]
@@ -48,7 +50,7 @@ class FederatedServiceArgs(TypedDict):
     """By name, every other cluster that has pods for it."""
 
 
-class FederatedService(pulumi.ComponentResource):
+class ServiceEntries(pulumi.ComponentResource):
     """A ServiceEntry that adds other clusters' gateways to a service of this cluster.
 
     It merges with the cluster's own Service of that name, so local and remote pods answer alike.
@@ -56,9 +58,20 @@ class FederatedService(pulumi.ComponentResource):
     """
 
     def __init__(
-        self, name: str, args: FederatedServiceArgs, opts: pulumi.ResourceOptions | None = None
+        self, name: str, args: ServiceEntriesArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        super().__init__("isthmus:index:FederatedService", name, {}, opts)
+        super().__init__(
+            "isthmus:index:ServiceEntries",
+            name,
+            {},
+            pulumi.ResourceOptions.merge(
+                # The component's name until 0.1; without the alias its objects would be replaced.
+                pulumi.ResourceOptions(
+                    aliases=[pulumi.Alias(type_="isthmus:index:FederatedService")]
+                ),
+                opts,
+            ),
+        )
         apiextensions.CustomResource(
             f"{name}-entry",
             api_version="networking.istio.io/v1",
@@ -67,7 +80,7 @@ class FederatedService(pulumi.ComponentResource):
             spec={
                 "hosts": [
                     pulumi.Output.concat(
-                        args["service"], ".", args["namespace"], ".svc.cluster.local"
+                        args["service"], ".", args["namespace"], f".{names.CLUSTER_DOMAIN}"
                     )
                 ],
                 "location": "MESH_INTERNAL",

@@ -1,0 +1,82 @@
+"""Names and numbers that more than one part of the program relies on. This module imports nothing.
+
+Istio's are those of Istio 1.31 (manifests/charts, pkg/config/constants and istio.io's "Ports used
+by Istio"). Isthmus's own marks stand below them.
+"""
+
+# Helm releases, in every cluster those of Istio's documents.
+BASE = "istio-base"
+ISTIOD = "istiod"
+EAST_WEST_GATEWAY = "istio-eastwestgateway"
+INGRESS_GATEWAY = "istio-ingressgateway"
+LEAVE_NOTHING = "leave-nothing"
+
+GATEWAYS = {"own": EAST_WEST_GATEWAY, "ingress": INGRESS_GATEWAY}
+"""By kind of gateway: the release, the Service and the Deployment have this name, and the label
+`istio` has it without `istio-`."""
+
+# Ports.
+GATEWAY_PORT = 15443
+"""mTLS between networks."""
+XDS_PORT = 15012
+"""istiod's configuration and CA, over TLS."""
+WEBHOOK_PORT = 15017
+"""istiod's injection and validation webhooks."""
+STATUS_PORT = 15021
+"""Health of a proxy, over HTTP without authentication."""
+
+# Labels and annotations.
+NETWORK = "topology.istio.io/network"
+"""Label of Istio's namespace and of a gateway's Service: the network that is behind it."""
+CONTROL_PLANE_CLUSTERS = "topology.istio.io/controlPlaneClusters"
+"""Annotation of a remote's Istio namespace: the clusters whose istiod may serve it."""
+LISTENER_PORT = "networking.istio.io/gatewayPort"
+"""Label of a gateway's Service whose port is not 15443."""
+INJECTION = "istio-injection"
+"""Label of a namespace: whether its pods get sidecars."""
+REVISION = "istio.io/rev"
+"""Label of a namespace or pod: the control plane that injects it."""
+INJECT = "sidecar.istio.io/inject"
+"""Label of a pod: whether it gets a sidecar."""
+
+# Objects.
+CACERTS = "cacerts"
+"""Secret with istiod's intermediate CA."""
+ROOT_CONFIG_MAP = "istio-ca-root-cert"
+"""ConfigMap with the roots that proxies trust; istiod writes it into every namespace."""
+PROXY = "istio-proxy"
+"""Container of a sidecar and of a gateway."""
+REMOTE_SERVICE = "istiod-remotes"
+"""Isthmus's own Service for remotes, beside the chart's Service of istiod."""
+CLUSTER_DOMAIN = "svc.cluster.local"
+
+# The sample.
+SAMPLE_NAMESPACE = "sample"
+SAMPLE_SERVICE = "helloworld"
+SAMPLE_PORT = 5000
+CLIENT_IMAGE = "docker.io/curlimages/curl:8.17.0"
+"""Image of the sample's client, the verification and the checks' probe."""
+
+# Isthmus's marks.
+STACK = "isthmus/stack"
+"""Annotation of Istio's namespace and of webhooks: the `<project>/<stack>` that owns the mesh."""
+
+
+def host(service: str, namespace: str) -> str:
+    """The name by which every cluster of the mesh resolves a Service."""
+    return f"{service}.{namespace}.{CLUSTER_DOMAIN}"
+
+
+def injector(namespace: str) -> str:
+    """The istiod chart's injection webhook (templates/mutatingwebhook.yaml)."""
+    suffix = "" if namespace == "istio-system" else f"-{namespace}"
+    return f"istio-sidecar-injector{suffix}"
+
+
+def injection_path(*, cluster: str, network: str) -> str:
+    """The path of the injection webhook that says whose pod istiod injects.
+
+    Keys and values alternate (pkg/kube/inject/webhook.go in istio/istio). Names are DNS labels
+    here, so no slash has to be escaped.
+    """
+    return f"/inject/cluster/{cluster}/net/{network}"
