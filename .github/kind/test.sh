@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Isthmus with the real provider plugins, on kind clusters, wherever there are Docker and internet.
+# Isthmus with the real provider plugins on kind clusters. Needs Docker and internet access.
 #
 #   .github/kind/test.sh mesh        a mesh of two clusters and two networks: up, traffic, unchanged
 #                                    preview, refresh, destroy; no object may be left behind
-#   .github/kind/test.sh stand-ins   the tests in tests/engine that say what the stand-ins of lab/stand_ins
-#                                    do, run against the real plugins; failures are differences
+#   .github/kind/test.sh stand-ins   the tests of the stand-ins (tests/engine), run against the real
+#                                    plugins; failures are differences
 #
-# Needs docker, go, kubectl, pulumi 3.259 and `make .venv`. What it makes is named isthmus-…
-# or lies in .lab/kind, and goes at the end, however that comes; results stay in .lab/kind/results.
+# Also needs go, kubectl, pulumi 3.259 and `make .venv`. Everything that it creates is named isthmus-… or
+# is in .lab/kind, and is removed at the end, also after a failure. Results stay in .lab/kind/results.
 set -euo pipefail
 
 KIND=v0.32.0
@@ -40,7 +40,7 @@ clean() {
   [ -z "$balancer" ] || kill "$balancer" 2>/dev/null || true
   for name in "${clusters[@]}"; do
     kind delete cluster --name "$name" --quiet || true
-    # Load balancers are containers of their own.
+    # Each load balancer is a separate container.
     docker ps --all --quiet --filter "label=io.x-k8s.cloud-provider-kind.cluster=$name" |
       xargs -r docker rm --force >/dev/null || true
   done
@@ -63,7 +63,7 @@ tools() {
   pulumi plugin install resource gcp "$GCP_PLUGIN"
 }
 
-# cluster NAME NUMBER: with ranges of its own, on the network that Docker keeps for kind.
+# cluster NAME NUMBER: on Docker's network for kind; the number gives it separate ranges.
 cluster() {
   say "cluster $1: creating"
   clusters+=("isthmus-$1")
@@ -76,14 +76,14 @@ networking:
 YAML
 }
 
-# The API server as pods of other clusters reach it; the kubeconfig has a port of this machine.
+# The address of the API server for pods of other clusters; the kubeconfig has a local port.
 api_server() {
   local address
   address=$(docker inspect --format '{{.NetworkSettings.Networks.kind.IPAddress}}' "isthmus-$1-control-plane")
   echo "https://$address:6443"
 }
 
-# objects CLUSTER: names of everything that its API serves, less what Kubernetes writes all the time.
+# objects CLUSTER: names of all objects, except those that Kubernetes writes all the time.
 objects() {
   local kinds
   kinds=$(kubectl --context "kind-isthmus-$1" api-resources --verbs=list --output=name |
@@ -101,7 +101,7 @@ mesh() {
   cluster east 1
   cluster west 2
   say "load balancers"
-  # Without its Gateway API: its CRDs would be objects that are not ours.
+  # Without the Gateway API: its CRDs would count as objects that Isthmus left.
   cloud-provider-kind --gateway-channel disabled >"$results/cloud-provider-kind.log" 2>&1 &
   balancer=$!
   cat >Pulumi.kind.yaml <<YAML
@@ -131,7 +131,7 @@ YAML
   isthmus up --yes --skip-preview --suppress-progress
   isthmus stack output verified
 
-  say "nothing is left to do, before a refresh and after it"
+  say "no changes, before and after a refresh"
   isthmus preview --expect-no-changes --diff
   isthmus refresh --yes --skip-preview --expect-no-changes --diff
   isthmus preview --expect-no-changes --diff
@@ -141,20 +141,20 @@ YAML
   for name in east west; do
     objects "$name" >"$results/$name.after"
     diff -u "$results/$name.before" "$results/$name.after" >"$results/$name.diff" ||
-      fail "cluster $name is not as it was: $results/$name.diff" "see which component made what is left"
+      fail "cluster $name is not as it was: $results/$name.diff" "find the component that created the remaining objects"
   done
   say "the clusters are as they were"
 }
 
 stand_ins() {
   cluster one 3
-  # As in the lab, where these tests have controllers and nothing that runs pods.
+  # As in the lab, where these tests have controllers but no node that runs pods.
   kubectl --context kind-isthmus-one cordon isthmus-one-control-plane
   say "the tests of the stand-ins, with the real plugins"
   ISTHMUS_ENGINE_KUBECONFIG=$KUBECONFIG python -m pytest --junitxml="$results/engine.xml" \
     tests/engine/kubernetes_plugin tests/engine/test_tls.py ||
     fail "the real plugins differ from lab/stand_ins: $results/engine.xml" \
-      "compare with 'What differs, on purpose' in lab/stand_ins/README.md; mend the stand-in where it is not there"
+      "compare with 'What differs, on purpose' in lab/stand_ins/README.md; fix the stand-in if the difference is not listed there"
 }
 
 case ${1:-} in

@@ -23,7 +23,6 @@ _NOT_YET = (
     "docs/configuration",
     "docs/failures",
     "docs/topologies",
-    "examples/",
     "kube/",
     "lab/",
     "picture/",
@@ -32,11 +31,7 @@ _NOT_YET = (
     "spec/",
     "stacks/",
     "tests/",
-    ".github/",
-    "Pulumi.",
     "__main__.py",
-    "pyproject.toml",
-    "requirements",
 )
 
 
@@ -52,7 +47,7 @@ _MARKDOWN = [n for n in _FILES if n.endswith(".md") and not n.startswith(_NOT_YE
 _PROSE = [
     n
     for n in _FILES
-    if n.endswith((".md", ".py", ".yaml", ".toml", ".in", "Makefile"))
+    if n.endswith((".md", ".py", ".sh", ".yaml", ".yml", ".toml", ".in", "Makefile"))
     and not n.startswith(_NOT_YET)
 ]
 
