@@ -10,9 +10,9 @@ from pathlib import Path
 import psutil
 
 from lab import toolchain
-from lab.cluster import CONTAINERD, HOME
 from lab.imagestore import NAMESPACE
 from lab.lab import Lab
+from lab.programs import CONTAINERD, HOME
 from lab.stand_ins.install import install
 
 PASSPHRASE = "isthmus-lab"  # noqa: S105

@@ -21,7 +21,8 @@ from kubernetes.utils import FailToCreateError, create_from_dict
 from pydantic import TypeAdapter
 
 from lab import machine, pki, preflight, reaper, toolchain
-from lab.cluster import DOMAIN, Cluster, ClusterError, Tools
+from lab.cluster import Cluster, ClusterError, Tools
+from lab.programs import DOMAIN
 from lab.spec import Plan, Spec, SpecError, plan
 from lab.toolchain import Toolchain
 
@@ -106,7 +107,8 @@ class Lab:
     def __enter__(self) -> Self:
         """Bring it up for as long as the context is open, and no longer than this process lives."""
         with contextlib.ExitStack() as end:
-            end.enter_context(reaper.watching(self.directory))
+            down = [sys.executable, "-m", "lab", "--dir", str(self.directory), "down"]
+            end.enter_context(reaper.running_after_this_process(down))
             end.callback(self.down)
             self.up()
             self._end = end.pop_all()
@@ -199,7 +201,7 @@ class Lab:
         machine.make_control_groups(self.footprint, planned)
         for c in self.clusters:
             c.write(tools)
-        pki.write_kubeconfig(self.kubeconfig, [c.access() for c in self.clusters])
+        pki.write_kubeconfig(self.kubeconfig, [c.connection() for c in self.clusters])
         with ThreadPoolExecutor(len(planned.clusters)) as pool:
             for booted in [pool.submit(c.boot) for c in self.clusters]:
                 booted.result()

@@ -92,11 +92,6 @@ def only_one(directory: Path) -> Generator[None]:
             os.close(handle)
 
 
-def running_labs() -> list[Path]:
-    """The directories of all labs that have their network on this machine."""
-    return [Path(directory) for directory in _lab_links().values()]
-
-
 def used_ranges(footprint: Footprint) -> list[tuple[IPv4Network, str]]:
     """The IPv4 ranges that this machine has addresses in or routes to, this lab's left out.
 

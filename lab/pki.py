@@ -94,7 +94,7 @@ def service_account_keys() -> tuple[bytes, bytes]:
 
 
 @dataclass(frozen=True)
-class Access:
+class Connection:
     """How one user reaches one cluster: a context, a cluster and a user, all of one name."""
 
     name: str
@@ -103,31 +103,31 @@ class Access:
     user: Pair
 
 
-def write_kubeconfig(path: Path, accesses: list[Access]) -> None:
-    """Write a kubeconfig with a context per access, the first being current."""
+def write_kubeconfig(path: Path, connections: list[Connection]) -> None:
+    """Write a kubeconfig with a context per connection, the first being current."""
     config = {
         "apiVersion": "v1",
         "kind": "Config",
-        "current-context": accesses[0].name,
+        "current-context": connections[0].name,
         "clusters": [
             {
-                "name": a.name,
-                "cluster": {"server": a.server, "certificate-authority-data": _b64(a.authority)},
+                "name": c.name,
+                "cluster": {"server": c.server, "certificate-authority-data": _b64(c.authority)},
             }
-            for a in accesses
+            for c in connections
         ],
         "users": [
             {
-                "name": a.name,
+                "name": c.name,
                 "user": {
-                    "client-certificate-data": _b64(a.user.certificate),
-                    "client-key-data": _b64(a.user.key),
+                    "client-certificate-data": _b64(c.user.certificate),
+                    "client-key-data": _b64(c.user.key),
                 },
             }
-            for a in accesses
+            for c in connections
         ],
         "contexts": [
-            {"name": a.name, "context": {"cluster": a.name, "user": a.name}} for a in accesses
+            {"name": c.name, "context": {"cluster": c.name, "user": c.name}} for c in connections
         ],
     }
     write_secret(path, yaml.safe_dump(config, sort_keys=False).encode())

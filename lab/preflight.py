@@ -13,8 +13,8 @@ from pathlib import Path
 
 import psutil
 
-from lab.cluster import CNI_PLUGINS
 from lab.machine import Footprint, free_range, hierarchies, used_ranges
+from lab.programs import CNI_PLUGINS
 from lab.spec import Plan, Spec, SpecError, plan
 
 _GIB = 1024**3

@@ -1,12 +1,12 @@
-"""Takes a lab away when the process that made it is gone, in whatever way it went.
+"""Runs a command when the process that asked for it has ended, however it ended.
 
-A lab of the command line stays until it is taken down. One that a test or a benchmark makes for
-itself must not outlive it, not even when it is killed, which no `finally` sees.
+A lab of the command line stays until `down`. One that a test or a benchmark creates for itself must
+not outlive it, even when it is killed, which no `finally` sees.
 """
 
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -14,13 +14,13 @@ _DONE = b"done"
 
 
 @contextmanager
-def watching(directory: Path) -> Generator[None]:
-    """For as long as the context is open, the end of this process is the end of the lab."""
+def running_after_this_process(command: Sequence[str]) -> Generator[None]:
+    """Run `command` if this process ends while the context is open; its output is discarded."""
     watcher = subprocess.Popen(
-        [sys.executable, "-m", "lab.reaper", str(directory)],
+        [sys.executable, "-m", "lab.reaper", *command],
         cwd=Path(__file__).parents[1],
         stdin=subprocess.PIPE,
-        # A signal to the group of the tests is not for it.
+        # A signal to the process group of the tests must not end it.
         start_new_session=True,
     )
     try:
@@ -31,11 +31,9 @@ def watching(directory: Path) -> Generator[None]:
 
 
 def main() -> None:
-    """Wait for the end of standard input, which the maker holds, and take the lab down."""
+    """Wait for the end of standard input, which the other process holds, and run the arguments."""
     if sys.stdin.buffer.read() != _DONE:
-        from lab.lab import Lab  # late: mostly there is nothing to do
-
-        Lab(Path(sys.argv[1])).down()
+        subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)
 
 
 if __name__ == "__main__":

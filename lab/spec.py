@@ -103,6 +103,11 @@ class PlannedCluster:
     nodes: bool
 
     @property
+    def server(self) -> str:
+        """URL of its API server, from the machine and from every cluster and pod of the lab."""
+        return f"https://{self.node}:6443"
+
+    @property
     def dns(self) -> IPv4Address:
         """The address of the cluster's DNS service, the tenth of the service range as usual."""
         return self.services[10]

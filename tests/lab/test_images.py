@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from lab.cluster import PAUSE_IMAGE
 from lab.lab import _COREDNS_IMAGE as COREDNS_IMAGE  # pyright: ignore[reportPrivateUsage]
+from lab.programs import PAUSE_IMAGE
 from lab.toolchain import images
 from lab.toolchain.images import Image
 

@@ -20,8 +20,8 @@ import psutil
 import pytest
 from kubernetes.stream import stream
 
-from lab.cluster import DOMAIN, PAUSE_IMAGE
 from lab.lab import Lab
+from lab.programs import DOMAIN, PAUSE_IMAGE
 from lab.spec import parse
 from tests.lab.observe import core, differences, supervisor, traces, within
 

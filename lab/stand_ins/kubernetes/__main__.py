@@ -10,9 +10,9 @@ from lab.stand_ins.kubernetes import identity, release
 from lab.stand_ins.kubernetes.chart import Charts
 from lab.stand_ins.kubernetes.cluster import Cluster
 from lab.stand_ins.kubernetes.functions import Functions
-from lab.stand_ins.kubernetes.generic import Objects
 from lab.stand_ins.kubernetes.groups import Groups
 from lab.stand_ins.kubernetes.helm import Helm
+from lab.stand_ins.kubernetes.objects import Objects
 from lab.stand_ins.kubernetes.release import Releases
 from lab.stand_ins.kubernetes.settings import Settings
 from lab.stand_ins.kubernetes.waiting import refuse_await_all

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import Any, cast
 from urllib.parse import urlencode
 
+from lab.stand_ins.kubernetes import fields
 from lab.stand_ins.kubernetes.kubeconfig import Kubeconfig, UnreachableError, credentials
-from lab.stand_ins.kubernetes.objects import name, namespace
 from lab.stand_ins.servicer import ProviderError
 from lab.stand_ins.values import Object
 
@@ -176,9 +176,9 @@ class Api:
     def path(self, obj: Object, *, named: bool = True) -> str:
         """Give the URL path of an object, or of its collection."""
         plural, namespaced = self.kind(obj["apiVersion"], obj["kind"])
-        place = f"/namespaces/{namespace(obj) or 'default'}" if namespaced else ""
+        place = f"/namespaces/{fields.namespace(obj) or 'default'}" if namespaced else ""
         path = f"{_version_path(obj['apiVersion'])}{place}/{plural}"
-        return f"{path}/{name(obj)}" if named else path
+        return f"{path}/{fields.name(obj)}" if named else path
 
     def get(self, obj: Object) -> Object | None:
         """Read the live object, or None when there is none."""
@@ -224,7 +224,7 @@ class Api:
 
     def pod_log(self, pod: Object, container: str, lines: int) -> str:
         """Give the last lines a container wrote."""
-        path = f"/api/v1/namespaces/{namespace(pod)}/pods/{name(pod)}/log"
+        path = f"/api/v1/namespaces/{fields.namespace(pod)}/pods/{fields.name(pod)}/log"
         query = {"container": container, "tailLines": str(lines)}
         return self._send("GET", path, None, "", query, stream=False).data.decode(errors="replace")
 
@@ -236,7 +236,7 @@ class Api:
             return
         query = {
             "watch": "true",
-            "fieldSelector": f"metadata.name={name(obj)}",
+            "fieldSelector": f"metadata.name={fields.name(obj)}",
             "resourceVersion": metadata_version(live),
             "timeoutSeconds": str(seconds),
         }

@@ -12,16 +12,8 @@ from typing import TypeAlias, cast
 
 import grpc
 
-from lab.stand_ins.kubernetes.objects import (
-    SKIP_AWAIT,
-    is_crd,
-    is_secret,
-    metadata,
-    name,
-    namespace,
-    token,
-    without_nulls,
-)
+from lab.stand_ins.kubernetes import fields
+from lab.stand_ins.kubernetes.fields import SKIP_AWAIT
 from lab.stand_ins.protocol import MESSAGE_SIZE, provider_pb2, resource_pb2, resource_pb2_grpc
 from lab.stand_ins.servicer import ProviderError
 from lab.stand_ins.values import RESOURCE, SIGNATURE, UNKNOWN, Object, Secret, encode, plain
@@ -104,17 +96,17 @@ class Component:
     ) -> Object:
         needed = [future.result() for future in after]
         known = cast(Object, plain(obj))
-        properties = cast(Object, without_nulls(obj))
+        properties = cast(Object, fields.without_nulls(obj))
         if skip_await:
             meta = cast(Object, properties["metadata"])
             meta["annotations"] = {**(meta.get("annotations") or {}), SKIP_AWAIT: "true"}
-        if is_secret(known):
+        if fields.is_secret(known):
             for key in ("data", "stringData"):
                 if key in properties:
                     properties[key] = Secret(plain(properties[key]))
-        place = f"{namespace(known)}/{name(known)}" if namespace(known) else name(known)
+        place = fields.identity(known)
         child = _Request(
-            type=token(known),
+            type=fields.token(known),
             name=f"{prefix}:{place}" if prefix else place,
             parent=self.urn,
             custom=True,
@@ -126,10 +118,10 @@ class Component:
             acceptResources=True,
             supportsPartialValues=True,
             aliasSpecs=True,
-            additionalSecretOutputs=["data", "stringData"] if is_secret(known) else [],
+            additionalSecretOutputs=["data", "stringData"] if fields.is_secret(known) else [],
             parentStackTraceHandle=self._request.stack_trace_handle,
         )
-        if (metadata(known).get("annotations") or {}).get(_KEEP) == "keep":
+        if (fields.metadata(known).get("annotations") or {}).get(_KEEP) == "keep":
             child.retainOnDelete = True
         answer = self._register(child)
         return {
@@ -159,7 +151,7 @@ class Component:
 def _key(obj: Object) -> _Key:
     known = cast(Object, plain(obj))
     group = str(known["apiVersion"]).rpartition("/")[0]
-    return group, str(known["kind"]), namespace(known), name(known)
+    return group, str(known["kind"]), fields.namespace(known), fields.name(known)
 
 
 def _needs(obj: Object, by_key: dict[_Key, Object]) -> list[_Key]:
@@ -168,11 +160,11 @@ def _needs(obj: Object, by_key: dict[_Key, Object]) -> list[_Key]:
     if space and ("", "Namespace", "", space) in by_key:
         needed.append(("", "Namespace", "", space))
     for key, other in by_key.items():
-        if is_crd(other):
+        if fields.is_crd(other):
             spec = cast(Object, other.get("spec") or {})
             if (spec.get("group"), (spec.get("names") or {}).get("kind")) == (group, kind):
                 needed.append(key)
-    wanted = str((metadata(obj).get("annotations") or {}).get(_DEPENDS_ON) or "")
+    wanted = str((fields.metadata(obj).get("annotations") or {}).get(_DEPENDS_ON) or "")
     for reference in filter(None, map(str.strip, wanted.split(","))):
         needed.append(_reference(reference, own))
         if needed[-1] not in by_key:

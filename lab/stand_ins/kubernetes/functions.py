@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from typing import cast
 
-from lab.stand_ins.kubernetes import manifests
+from lab.stand_ins.kubernetes import fields, manifests
 from lab.stand_ins.kubernetes.chart import Charts
 from lab.stand_ins.kubernetes.cluster import Cluster
-from lab.stand_ins.kubernetes.objects import namespace
 from lab.stand_ins.servicer import ProviderError
 from lab.stand_ins.values import Object
 
@@ -50,7 +49,7 @@ class Functions:
         found = [o for o in manifests.parse(text) if o.get("kind") and o.get("apiVersion")]
         for obj in found:
             # A kind that nobody knows is taken for namespaced (invoke_decode_yaml.go).
-            if home and not namespace(obj) and self._cluster.namespaced(obj) is not False:
+            if home and not fields.namespace(obj) and self._cluster.namespaced(obj) is not False:
                 obj["metadata"] = {**(obj.get("metadata") or {}), "namespace": str(home)}
         return found
 

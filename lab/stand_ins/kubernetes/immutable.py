@@ -6,8 +6,8 @@ import re
 from typing import Any
 
 from lab.stand_ins.diff import Path, get, parse
+from lab.stand_ins.kubernetes import fields
 from lab.stand_ins.kubernetes.api import ApiError
-from lab.stand_ins.kubernetes.objects import is_secret
 from lab.stand_ins.kubernetes.settings import Settings
 from lab.stand_ins.values import Object
 
@@ -130,15 +130,15 @@ _SAYS_IMMUTABLE = re.compile(
 
 def force_new(obj: Object, settings: Settings, *, patch: bool) -> list[Path]:
     """Give the fields of this object whose change means replacement."""
-    fields = list(_METADATA)
+    fixed_fields = list(_METADATA)
     if not patch:
-        fields += _FORCE_NEW.get(f"{obj['apiVersion']}/{obj['kind']}", [])
+        fixed_fields += _FORCE_NEW.get(f"{obj['apiVersion']}/{obj['kind']}", [])
         fixed = obj.get("immutable") is True
-        if is_secret(obj) and (fixed or not settings.secret_mutable):
-            fields += ["data", "stringData"]
+        if fields.is_secret(obj) and (fixed or not settings.secret_mutable):
+            fixed_fields += ["data", "stringData"]
         if obj.get("kind") == "ConfigMap" and (fixed or not settings.config_map_mutable):
-            fields += ["data", "binaryData"]
-    return [parse(field) for field in fields]
+            fixed_fields += ["data", "binaryData"]
+    return [parse(field) for field in fixed_fields]
 
 
 def touches(path: Path, fixed: list[Path], values: list[Any]) -> bool:

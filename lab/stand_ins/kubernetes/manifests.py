@@ -9,8 +9,8 @@ from typing import Any, cast
 
 import yaml
 
+from lab.stand_ins.kubernetes import fields
 from lab.stand_ins.kubernetes.cluster import Cluster
-from lab.stand_ins.kubernetes.objects import metadata, name, namespace
 from lab.stand_ins.servicer import ProviderError
 from lab.stand_ins.values import UNKNOWN, Object, Secret, plain
 
@@ -85,10 +85,10 @@ def normalize(objects: Iterable[Object], home: str, cluster: Cluster) -> list[Ob
             raise ProviderError(
                 f"Kubernetes resources require a kind and apiVersion: `{_shown(obj)}`"
             )
-        if not name(plain(obj)):
+        if not fields.name(plain(obj)):
             raise ProviderError(f"Kubernetes resources require a .metadata.name: `{_shown(obj)}`")
         obj["apiVersion"] = str(obj["apiVersion"]).removeprefix("core/")
-        if not namespace(plain(obj)) and cluster.namespaced(obj):
+        if not fields.namespace(plain(obj)) and cluster.namespaced(obj):
             cast(Object, obj["metadata"])["namespace"] = home
     return found
 
@@ -104,7 +104,7 @@ def _unfold(objects: Iterable[Object]) -> Iterable[Object]:
 def _shown(obj: Object) -> str:
     """Show which object is meant, and nothing of its content: it may be a Secret."""
     known = {key: obj[key] for key in ("apiVersion", "kind") if key in obj}
-    return str({**known, "metadata": {"name": metadata(obj).get("name")}})[:_SHOWN]
+    return str({**known, "metadata": {"name": fields.metadata(obj).get("name")}})[:_SHOWN]
 
 
 def leaves(value: Any) -> set[str]:

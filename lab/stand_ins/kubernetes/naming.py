@@ -6,14 +6,8 @@ import hashlib
 import secrets
 from typing import cast
 
-from lab.stand_ins.kubernetes.objects import (
-    AUTONAMED,
-    PATCH_FIELD_MANAGER,
-    annotation,
-    is_true,
-    metadata,
-    name,
-)
+from lab.stand_ins.kubernetes import fields
+from lab.stand_ins.kubernetes.fields import AUTONAMED, PATCH_FIELD_MANAGER
 from lab.stand_ins.protocol import provider_pb2
 from lab.stand_ins.servicer import ProviderError
 from lab.stand_ins.values import UNKNOWN, Object, Secret, plain
@@ -28,13 +22,13 @@ def assign(inputs: Object, old: Object, request: provider_pb2.CheckRequest) -> N
     the provider before keeps its name.
     """
     known = cast(Object, plain(inputs))
-    if name(known) or known.get("metadata") == UNKNOWN:
+    if fields.name(known) or known.get("metadata") == UNKNOWN:
         return
-    if metadata(known).get("generateName"):
+    if fields.metadata(known).get("generateName"):
         raise ProviderError(
             "the `.metadata.generateName` field is not supported in Server-Side Apply mode"
         )
-    chosen = name(old) if is_true(old, AUTONAMED) else _choose(request)
+    chosen = fields.name(old) if fields.is_true(old, AUTONAMED) else _choose(request)
     meta = _open(inputs, "metadata")
     meta["name"] = chosen
     annotations = _open(meta, "annotations")
@@ -67,7 +61,9 @@ def field_manager(inputs: Object, stored: Object) -> str:
 
     Source: provider.go fieldManagerName.
     """
-    given = annotation(inputs, PATCH_FIELD_MANAGER) or str(stored.get("__fieldManager") or "")
+    given = fields.annotation(inputs, PATCH_FIELD_MANAGER) or str(
+        stored.get("__fieldManager") or ""
+    )
     return given or unique("pulumi-kubernetes", b"")
 
 

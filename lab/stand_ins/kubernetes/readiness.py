@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from lab.stand_ins.kubernetes.objects import metadata, name
+from lab.stand_ins.kubernetes import fields
 from lab.stand_ins.values import Object
 
 
@@ -51,7 +51,7 @@ def _spec(obj: Object) -> Object:
 
 
 def _observed(obj: Object) -> bool:
-    return _status(obj).get("observedGeneration", 0) >= metadata(obj).get("generation", 0)
+    return _status(obj).get("observedGeneration", 0) >= fields.metadata(obj).get("generation", 0)
 
 
 def _stated(found: Object) -> list[str]:
@@ -131,7 +131,7 @@ def _daemon_set(obj: Object, updated: bool) -> Verdict:
 
 def _pod(obj: Object, updated: bool) -> Verdict:
     # await/checker/pod/check.go
-    full = name(obj)
+    full = fields.name(obj)
     if _status(obj).get("phase") == "Succeeded":
         return READY
     for type_, what in (
@@ -158,7 +158,7 @@ def pod_problems(pod: Object) -> list[str]:
         (c for t in ("PodScheduled", "Initialized", "Ready") if _stated(c := condition(pod, t))), {}
     )
     text = "; ".join([*([str(waiting["message"])] if waiting else []), *said])
-    return [f"[Pod {name(pod)}]: {text}"] if text else []
+    return [f"[Pod {fields.name(pod)}]: {text}"] if text else []
 
 
 def _containers(statuses: Any) -> list[str]:
@@ -225,8 +225,8 @@ def _job(obj: Object, updated: bool) -> Verdict:
         return Verdict(False, problems=[text], failed=True)
     return Verdict(
         False,
-        f'Waiting for Job "{name(obj)}" to succeed ({counts})',
-        [f'Job "{name(obj)}" did not complete ({counts})'],
+        f'Waiting for Job "{fields.name(obj)}" to succeed ({counts})',
+        [f'Job "{fields.name(obj)}" did not complete ({counts})'],
     )
 
 
@@ -248,7 +248,7 @@ def _volume(obj: Object, updated: bool) -> Verdict:
 def _secret(obj: Object, updated: bool) -> Verdict:
     if obj.get("type") != "kubernetes.io/service-account-token" or obj.get("data"):
         return READY
-    account = cast(Object, metadata(obj).get("annotations") or {}).get(
+    account = cast(Object, fields.metadata(obj).get("annotations") or {}).get(
         "kubernetes.io/service-account.name", ""
     )
     return Verdict(

@@ -10,11 +10,9 @@ from typing import Any, cast
 from google.protobuf import empty_pb2
 
 from lab.stand_ins import diff
-from lab.stand_ins.kubernetes import changes, manifests, naming
+from lab.stand_ins.kubernetes import changes, fields, manifests, naming
 from lab.stand_ins.kubernetes.cluster import Cluster
 from lab.stand_ins.kubernetes.helm import Helm, HelmError, source_of
-from lab.stand_ins.kubernetes.objects import name as name_of
-from lab.stand_ins.kubernetes.objects import namespace as namespace_of
 from lab.stand_ins.kubernetes.unreachable import read_unreachable
 from lab.stand_ins.protocol import engine_pb2, provider_pb2
 from lab.stand_ins.servicer import InitFailedError, Provider, ProviderError
@@ -394,6 +392,6 @@ def _resource_names(manifest: str) -> Object:
     for obj in manifests.parse(manifest):
         group = str(obj["apiVersion"]).rpartition("/")[0]
         kind = f"{obj['kind']}.{group}" if group else str(obj["kind"])
-        own = f"{namespace_of(obj)}/{name_of(obj)}" if namespace_of(obj) else name_of(obj)
+        own = fields.identity(obj)
         names.setdefault(f"{kind}/{obj['apiVersion']}", set()).add(own)
     return {key: sorted(found) for key, found in names.items()}

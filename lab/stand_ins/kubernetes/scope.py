@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable
 from typing import cast
 
-from lab.stand_ins.kubernetes.objects import group, is_crd
+from lab.stand_ins.kubernetes import fields
 from lab.stand_ins.values import Object
 
 # Built-in groups and the kinds in them that belong to no namespace (kinds/kinds.go Namespaced).
@@ -56,7 +56,7 @@ class Scopes:
         """Note the scope of every kind that a CRD among the objects defines."""
         with self._lock:
             for obj in objects:
-                spec = obj.get("spec") if is_crd(obj) else None
+                spec = obj.get("spec") if fields.is_crd(obj) else None
                 if isinstance(spec, dict):
                     given = cast(Object, spec)
                     kind = str(cast(Object, given.get("names") or {}).get("kind"))
@@ -66,8 +66,8 @@ class Scopes:
     def namespaced(self, obj: Object) -> bool | None:
         """Tell whether the object's kind is namespaced, or None where only the server knows."""
         kind = str(obj["kind"])
-        builtin = _CLUSTER_SCOPED.get(group(obj))
+        builtin = _CLUSTER_SCOPED.get(fields.group(obj))
         if builtin is not None:
             return kind not in builtin
         with self._lock:
-            return self._custom.get((group(obj), kind))
+            return self._custom.get((fields.group(obj), kind))

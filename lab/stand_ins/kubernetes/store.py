@@ -6,15 +6,10 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from lab.stand_ins import diff
+from lab.stand_ins.kubernetes import fields
 from lab.stand_ins.kubernetes.api import Api, ApiError, NoKindError
+from lab.stand_ins.kubernetes.fields import PATCH_FORCE
 from lab.stand_ins.kubernetes.immutable import refused_fields
-from lab.stand_ins.kubernetes.objects import (
-    PATCH_FORCE,
-    is_crd,
-    is_true,
-    metadata,
-    name,
-)
 from lab.stand_ins.servicer import ProviderError
 from lab.stand_ins.values import Object
 
@@ -86,13 +81,13 @@ class Store:
         if live is None:
             kind = self._api.kind(obj["apiVersion"], obj["kind"])[0]
             raise ProviderError(
-                f'{kind} "{name(obj)}" not found: it was deleted outside of Pulumi; '
+                f'{kind} "{fields.name(obj)}" not found: it was deleted outside of Pulumi; '
                 "run `pulumi refresh` and then update again"
             )
-        if is_crd(obj):
+        if fields.is_crd(obj):
             # Replaced, not patched: objects of the kind stay (await.go updateResource).
-            versioned = {**obj, "metadata": {**metadata(obj)}}
-            versioned["metadata"]["resourceVersion"] = metadata(live)["resourceVersion"]
+            versioned = {**obj, "metadata": {**fields.metadata(obj)}}
+            versioned["metadata"]["resourceVersion"] = fields.metadata(live)["resourceVersion"]
             return self._api.replace(versioned, manager=manager, dry_run=dry_run)
         if not patch and not dry_run:
             live = self._take_over(live, manager)
@@ -124,7 +119,7 @@ class Store:
                 raise
 
     def _apply(self, obj: Object, manager: str, *, live: Object | None, dry_run: bool) -> Object:
-        force = self._force or is_true(obj, PATCH_FORCE) or _forced(live, dry_run=dry_run)
+        force = self._force or fields.is_true(obj, PATCH_FORCE) or _forced(live, dry_run=dry_run)
         try:
             return self._api.apply(obj, manager=manager, force=force, dry_run=dry_run)
         except ApiError as error:
@@ -138,28 +133,29 @@ class Store:
 
     def _take_over(self, live: Object, manager: str) -> Object:
         """Make the fields of creations and of kubectl ours, so that they cause no conflict."""
-        entries = cast(list[Object], metadata(live).get("managedFields") or [])
+        entries = cast(list[Object], fields.metadata(live).get("managedFields") or [])
         taken = [entry for entry in entries if _takes_over(entry)]
         if not taken:
             return live
         ours = [e for e in entries if e.get("manager") == manager and e.get("operation") == "Apply"]
-        fields: Object = {}
+        owned: Object = {}
         for entry in (*ours, *taken):
-            fields = _union(fields, cast(Object, entry.get("fieldsV1") or {}))
-        merged = {**taken[0], "manager": manager, "operation": "Apply", "fieldsV1": fields}
+            owned = _union(owned, cast(Object, entry.get("fieldsV1") or {}))
+        merged = {**taken[0], "manager": manager, "operation": "Apply", "fieldsV1": owned}
         rest = [entry for entry in entries if entry not in taken and entry not in ours]
         version = {"op": "test", "path": "/metadata/resourceVersion"}
         return self._api.json_patch(
             live,
             [
-                {**version, "value": metadata(live)["resourceVersion"]},
+                {**version, "value": fields.metadata(live)["resourceVersion"]},
                 {"op": "replace", "path": "/metadata/managedFields", "value": [*rest, merged]},
             ],
         )
 
 
 def _bare(obj: Object) -> Object:
-    meta = {key: metadata(obj)[key] for key in ("name", "namespace") if key in metadata(obj)}
+    whole = fields.metadata(obj)
+    meta = {key: whole[key] for key in ("name", "namespace") if key in whole}
     return {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": meta}
 
 
@@ -174,7 +170,7 @@ def _forced(live: Object | None, *, dry_run: bool) -> bool:
     """Conflicts that a real update would not have (await.go patchForce)."""
     if live is None:
         return dry_run
-    entries = cast(list[Object], metadata(live).get("managedFields") or [])
+    entries = cast(list[Object], fields.metadata(live).get("managedFields") or [])
     return not entries or (dry_run and any(map(_takes_over, entries)))
 
 
@@ -198,7 +194,7 @@ def _without_ignored(obj: Object, live: Object, manager: str, ignored: list[str]
         held = diff.get(live, path)
         if held is None:
             continue
-        entries = cast(list[Object], metadata(live).get("managedFields") or [])
+        entries = cast(list[Object], fields.metadata(live).get("managedFields") or [])
         keys = tuple(f"f:{step}" for step in path)
         ours = any(
             diff.get(e.get("fieldsV1"), keys) is not None for e in entries if _is(e, manager)

@@ -9,22 +9,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import cast
 
-from lab.stand_ins.kubernetes import readiness
+from lab.stand_ins.kubernetes import fields, readiness
 from lab.stand_ins.kubernetes.api import Api, ApiError
-from lab.stand_ins.kubernetes.kubeconfig import UnreachableError
-from lab.stand_ins.kubernetes.objects import (
+from lab.stand_ins.kubernetes.conditions import WaitFor
+from lab.stand_ins.kubernetes.fields import (
     DELETION_PROPAGATION,
     SKIP_AWAIT,
     TIMEOUT_SECONDS,
     WAIT_FOR,
-    annotation,
-    is_true,
-    metadata,
-    name,
-    namespace,
 )
+from lab.stand_ins.kubernetes.kubeconfig import UnreachableError
 from lab.stand_ins.kubernetes.readiness import Verdict
-from lab.stand_ins.kubernetes.waitfor import WaitFor
 from lab.stand_ins.servicer import ProviderError
 from lab.stand_ins.values import Object
 
@@ -64,7 +59,7 @@ class Waiter:
 
     def ready(self, inputs: Object, obj: Object, seconds: float, *, updated: bool) -> Object:
         """Wait until the object is ready and give its live form; raise NotReadyError."""
-        if is_true(inputs, SKIP_AWAIT):
+        if fields.is_true(inputs, SKIP_AWAIT):
             return obj
         judge = _judge(obj, updated=updated)
         if judge is None or self._waits_for_consumer(obj):
@@ -83,14 +78,14 @@ class Waiter:
 
     def check(self, inputs: Object, obj: Object) -> None:
         """Raise NotReadyError if the object is not ready now (await/await.go Read)."""
-        if is_true(inputs, SKIP_AWAIT) or not readiness.has_check(obj):
+        if fields.is_true(inputs, SKIP_AWAIT) or not readiness.has_check(obj):
             return
-        if annotation(obj, WAIT_FOR) or self._waits_for_consumer(obj):
+        if fields.annotation(obj, WAIT_FOR) or self._waits_for_consumer(obj):
             return
         found = readiness.verdict(obj, updated=False)
         if not found.ready:
             raise NotReadyError(
-                f"Resource '{name(obj)}' was created but failed to initialize",
+                f"Resource '{fields.name(obj)}' was created but failed to initialize",
                 obj,
                 [*found.problems, *self._pod_words(obj)],
             )
@@ -101,11 +96,11 @@ class Waiter:
         while not found.ready:
             left = end - time.monotonic()
             if found.failed:
-                sentence = f"Resource '{name(obj)}' was created but failed to initialize"
+                sentence = f"Resource '{fields.name(obj)}' was created but failed to initialize"
             elif left <= 0:
-                sentence = f"'{name(obj)}' timed out waiting to be Ready"
+                sentence = f"'{fields.name(obj)}' timed out waiting to be Ready"
             elif self.pause(0):
-                sentence = f'Resource operation was cancelled for "{name(obj)}"'
+                sentence = f'Resource operation was cancelled for "{fields.name(obj)}"'
             else:
                 sentence = ""
             if sentence:
@@ -117,7 +112,7 @@ class Waiter:
             for event in self._events(live, max(1, min(2, int(left)))):
                 if event is None:
                     raise NotReadyError(
-                        f"'{name(obj)}' was deleted while it was waited for", live, []
+                        f"'{fields.name(obj)}' was deleted while it was waited for", live, []
                     )
                 live = event
                 found = judge(live)
@@ -132,25 +127,30 @@ class Waiter:
 
     def gone(self, inputs: Object, obj: Object, seconds: float) -> None:
         """Wait until the object is gone, or replaced by a namesake; raise NotReadyError."""
-        if is_true(inputs, SKIP_AWAIT) and f"{obj['apiVersion']}/{obj['kind']}" in _SKIPS_DELETE:
+        if (
+            fields.is_true(inputs, SKIP_AWAIT)
+            and f"{obj['apiVersion']}/{obj['kind']}" in _SKIPS_DELETE
+        ):
             return
         end = time.monotonic() + seconds
-        uid, live = metadata(obj).get("uid"), obj
+        uid, live = fields.metadata(obj).get("uid"), obj
         while True:
             for event in self._events(live, 2):
-                if event is None or (uid and metadata(event).get("uid") != uid):
+                if event is None or (uid and fields.metadata(event).get("uid") != uid):
                     return
                 live = event
                 if self.pause(0) or time.monotonic() > end:
                     break
-            finalizers = ", ".join(metadata(live).get("finalizers") or [])
+            finalizers = ", ".join(fields.metadata(live).get("finalizers") or [])
             because = [f"finalizers might be preventing deletion ({finalizers})"]
             if self.pause(0):
                 raise NotReadyError(
-                    f'Resource operation was cancelled for "{name(obj)}"', live, because
+                    f'Resource operation was cancelled for "{fields.name(obj)}"', live, because
                 )
             if time.monotonic() > end:
-                raise NotReadyError(f"'{name(obj)}' timed out waiting to be Ready", live, because)
+                raise NotReadyError(
+                    f"'{fields.name(obj)}' timed out waiting to be Ready", live, because
+                )
 
     def _events(self, obj: Object, seconds: int) -> Iterator[Object | None]:
         """Watch the object; an API server that starts again is no reason to give up."""
@@ -173,7 +173,7 @@ class Waiter:
         words: list[str] = []
         # What cannot be read must not hide why the wait failed.
         with contextlib.suppress(ApiError, UnreachableError):
-            for pod in self.api.pods(namespace(obj), selector)[:5]:
+            for pod in self.api.pods(fields.namespace(obj), selector)[:5]:
                 words += readiness.pod_problems(pod)
                 words += self._log_tail(pod)
         return words
@@ -190,7 +190,9 @@ class Waiter:
                 with contextlib.suppress(ApiError, UnreachableError):
                     log = self.api.pod_log(pod, container["name"], LAST_WORDS).strip()
                     if log:
-                        tails.append(f"[Pod {name(pod)}]: {container['name']} said last:\n{log}")
+                        tails.append(
+                            f"[Pod {fields.name(pod)}]: {container['name']} said last:\n{log}"
+                        )
         return tails
 
 
@@ -199,13 +201,13 @@ def seconds_of(inputs: Object, custom: float) -> float:
     if custom:
         return custom
     with contextlib.suppress(ValueError):
-        return float(int(annotation(inputs, TIMEOUT_SECONDS)))
+        return float(int(fields.annotation(inputs, TIMEOUT_SECONDS)))
     return DEFAULT_SECONDS
 
 
 def deletion_policy(inputs: Object) -> str:
     """Give the propagation policy; foreground unless the annotation says otherwise."""
-    policy = annotation(inputs, DELETION_PROPAGATION).lower()
+    policy = fields.annotation(inputs, DELETION_PROPAGATION).lower()
     return {"orphan": "Orphan", "background": "Background"}.get(policy, "Foreground")
 
 
@@ -220,7 +222,7 @@ def refuse_await_all() -> None:
 
 def _judge(obj: Object, *, updated: bool) -> Callable[[Object], Verdict] | None:
     # Read from the live object: a Patch puts its annotation there (metadata/overrides.go).
-    if text := annotation(obj, WAIT_FOR):
+    if text := fields.annotation(obj, WAIT_FOR):
         return WaitFor(text).verdict
     if readiness.has_check(obj):
         return lambda live: readiness.verdict(live, updated=updated)

@@ -6,20 +6,10 @@ from typing import Any
 import pytest
 import yaml
 
+from lab.stand_ins.kubernetes import fields
 from lab.stand_ins.kubernetes.identity import diff_config
 from lab.stand_ins.kubernetes.kubeconfig import Kubeconfig, UnreachableError
 from lab.stand_ins.kubernetes.manifests import hide, leaves, parse
-from lab.stand_ins.kubernetes.objects import (
-    body,
-    for_api,
-    for_pulumi,
-    identity,
-    inputs_of,
-    live_of,
-    of_token,
-    state,
-    token,
-)
 from lab.stand_ins.kubernetes.scope import Scopes
 from lab.stand_ins.kubernetes.settings import Settings
 from lab.stand_ins.servicer import ProviderError
@@ -181,26 +171,27 @@ def test_state_is_what_the_real_plugin_keeps() -> None:
         "metadata": {"name": "s", "namespace": "n"},
         "stringData": {"k": Secret("v")},
     }
-    live = {**body(for_api(inputs)), "status": {"x-kubernetes-map-type": "a"}}
-    kept = state(live, inputs, "v1", "manager")
+    live = {**fields.body(fields.for_api(inputs)), "status": {"x-kubernetes-map-type": "a"}}
+    kept = fields.state(live, inputs, "v1", "manager")
     assert kept["data"] == Secret({"k": "dg=="})
     assert kept["__inputs"]["stringData"] == Secret({"k": "v"})
     assert kept["status"] == {"x_kubernetes_map_type": "a"}
-    assert live_of(kept)["data"] == {"k": "dg=="}
-    assert "__inputs" not in live_of(kept)
-    assert inputs_of(kept)["stringData"] == {"k": "v"}
+    assert fields.live_of(kept)["data"] == {"k": "dg=="}
+    assert "__inputs" not in fields.live_of(kept)
+    assert fields.inputs_of(kept)["stringData"] == {"k": "v"}
 
 
 def test_objects_are_named_as_pulumi_names_them() -> None:
     service: Object = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}}
-    assert token(service) == "kubernetes:core/v1:Service"
-    assert of_token("kubernetes:apps/v1:DeploymentPatch") == {
+    assert fields.token(service) == "kubernetes:core/v1:Service"
+    assert fields.of_token("kubernetes:apps/v1:DeploymentPatch") == {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
     }
-    assert identity(service) == "s"
-    assert for_pulumi(for_api({"x_kubernetes_validations": 1})) == {"x_kubernetes_validations": 1}
-    assert body({"metadata": {"name": "s", "uid": "u"}, "spec": None}) == {
+    assert fields.identity(service) == "s"
+    properties = {"x_kubernetes_validations": 1}
+    assert fields.for_pulumi(fields.for_api(properties)) == properties
+    assert fields.body({"metadata": {"name": "s", "uid": "u"}, "spec": None}) == {
         "metadata": {"name": "s"}
     }
 

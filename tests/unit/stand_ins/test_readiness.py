@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from lab.stand_ins.kubernetes.conditions import WaitFor
 from lab.stand_ins.kubernetes.readiness import pod_problems, verdict
-from lab.stand_ins.kubernetes.waitfor import WaitFor
 from lab.stand_ins.servicer import ProviderError
 from lab.stand_ins.values import Object
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, cast
 
-from lab.stand_ins.kubernetes.objects import load_json, metadata
+from lab.stand_ins.kubernetes import fields
 from lab.stand_ins.kubernetes.readiness import READY, Verdict, condition
 from lab.stand_ins.servicer import ProviderError
 from lab.stand_ins.values import Object
@@ -29,7 +29,7 @@ class WaitFor:
     """
 
     def __init__(self, annotation: str) -> None:
-        values = load_json(annotation)
+        values = fields.load_json(annotation)
         expressions = cast(list[Any], values) if isinstance(values, list) else [annotation]
         if not expressions:
             raise ProviderError("at least one condition must be specified")
@@ -63,7 +63,7 @@ class _JsonPath:
     def missing(self, obj: Object) -> str:
         status = cast(Object, obj.get("status") or {})
         observed = status.get("observedGeneration")
-        if observed is not None and observed < metadata(obj).get("generation", 0):
+        if observed is not None and observed < fields.metadata(obj).get("generation", 0):
             return "the controller to see the change"
         found = self._query.find(obj).values()
         want = f"{self._path}={self._value}" if self._value else self._path
