@@ -31,7 +31,7 @@ _SPEC = Path(__file__).with_name("dev.yaml")
     type=click.Path(file_okay=False, path_type=Path),
     default=".lab",
     show_default=True,
-    help="Where the lab keeps its files. Each lab has one of its own.",
+    help="Directory for the lab's files. Each lab needs its own.",
 )
 @click.pass_context
 def main(context: click.Context, directory: Path) -> None:
@@ -53,7 +53,7 @@ def _lab(context: click.Context) -> Lab:
 )
 @click.pass_context
 def up(context: click.Context, spec: Path) -> None:
-    """Bring the clusters up, or what is missing of them, until pods and names work in all."""
+    """Create the clusters, or restart what does not run, and wait until pods and DNS work."""
     with _sentences():
         lab = Lab(context.obj, parse(spec.read_text(), str(spec)))
         lab.up(click.echo)
@@ -64,22 +64,21 @@ def up(context: click.Context, spec: Path) -> None:
 @main.command()
 @click.pass_context
 def down(context: click.Context) -> None:
-    """Remove the clusters and all that the lab made, its directory and Pulumi's state included."""
+    """Delete the clusters and everything the lab created, including its directory and Pulumi's
+    state."""
     with _sentences():
         started = time.monotonic()
         lab = _lab(context)
         lab.down()
         took = time.monotonic() - started
-        click.echo(
-            f"lab down after {took:.1f} s: {lab.directory} and Pulumi's state in it are gone"
-        )
+        click.echo(f"lab down after {took:.1f} s: deleted {lab.directory} and Pulumi's state in it")
 
 
 @main.command()
-@click.option("--json", "as_json", is_flag=True, help="For programs; memory in bytes.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with memory in bytes.")
 @click.pass_context
 def status(context: click.Context, as_json: bool) -> None:
-    """Show what runs. Exit status 1 if anything that should does not."""
+    """Show what runs. The exit status is 1 if anything that should run does not."""
     with _sentences():
         found = _lab(context).status()
         if as_json:
@@ -93,18 +92,20 @@ def status(context: click.Context, as_json: bool) -> None:
 @main.command()
 @click.argument("cluster")
 @click.argument("program", required=False)
-@click.option("-f", "--follow", is_flag=True, help="Go on with what comes.")
-@click.option("-n", "--lines", default=20, show_default=True, help="How many of the last lines.")
+@click.option("-f", "--follow", is_flag=True, help="Keep printing new lines.")
+@click.option("-n", "--lines", default=20, show_default=True, help="Number of lines to print.")
 @click.pass_context
 def logs(
     context: click.Context, cluster: str, program: str | None, follow: bool, lines: int
 ) -> None:
-    """Show what a cluster's programs write: all of them, or PROGRAM."""
+    """Show the logs of a cluster's programs, or only of PROGRAM."""
     with _sentences():
         directory = _lab(context).cluster(cluster).log("any").parent
         known = sorted(p.stem for p in directory.glob("*.log"))
         if program and program not in known:
-            raise ClusterError(f"{cluster}: no log of {program!r}; there are: {', '.join(known)}")
+            raise ClusterError(
+                f"{cluster}: no log of {program!r}; there are logs of: {', '.join(known)}"
+            )
         files = [str(directory / f"{p}.log") for p in ([program] if program else known)]
         tail = ["tail", f"--lines={lines}", *(["--follow=name"] if follow else []), *files]
         os.execvp("tail", tail)  # noqa: S606
@@ -129,7 +130,7 @@ def kubeconfig(context: click.Context) -> None:
     """Print the path of the kubeconfig, which has a context for each cluster."""
     with _sentences():
         lab = _lab(context)
-        lab.clusters  # noqa: B018  # complains where there is no lab
+        lab.clusters  # noqa: B018  # raises where there is no lab
         click.echo(lab.kubeconfig)
 
 
@@ -144,7 +145,7 @@ def env(context: click.Context) -> None:
 
 
 def _table(found: list[Status]) -> Table:
-    # Narrow enough for 80 columns; --json has everything.
+    # Fits into 80 columns; --json has everything.
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("cluster", "network", "API server", "node", "load balancers", "programs"):
         table.add_column(heading, overflow="fold")
@@ -166,7 +167,7 @@ def _table(found: list[Status]) -> Table:
 
 @contextmanager
 def _sentences() -> Generator[None]:
-    """Turn what can go wrong into sentences on standard error, and exit status 1."""
+    """Print expected errors as sentences on standard error, and exit with status 1."""
     try:
         yield
     except (SpecError, PreflightError) as e:

@@ -8,8 +8,8 @@ from kubernetes.client import ApiClient, Configuration
 def connect(server: str, pki: Path) -> ApiClient:
     """An administrator's client, with the certificates in the directory `pki`.
 
-    Unlike one made from a kubeconfig, it does not copy the key into a file of its own, which would
-    stay behind in /tmp when the process is killed.
+    A client created from a kubeconfig copies the key into a file in /tmp, which stays there when
+    the process is killed. This one does not.
     """
     configuration = Configuration(host=server)
     configuration.ssl_ca_cert = str(pki / "ca.crt")

@@ -39,12 +39,12 @@ exec "$@"
 
 
 class ClusterError(RuntimeError):
-    """A cluster does not do what it should. The text says which, what, where to look."""
+    """A cluster does not work. The text says which one, what is wrong and where to look."""
 
 
 @dataclass(frozen=True)
 class Tools:
-    """What clusters are made of: the Kubernetes binary, and archives of images."""
+    """The Kubernetes binary and the archives of images that clusters are created from."""
 
     hyperkube: Path
     images: tuple[Path, ...]
@@ -82,7 +82,7 @@ class Cluster:
         return self.directory / "log" / f"{program}.log"
 
     def write(self, tools: Tools) -> None:
-        """Write keys, unless there are some, and every configuration file; lay out the images."""
+        """Write keys, unless they exist, and every configuration file; prepare the images."""
         (self.directory / "log").mkdir(parents=True, exist_ok=True)
         if not (self.directory / "pki" / "complete").exists():
             self._write_pki()
@@ -94,7 +94,7 @@ class Cluster:
         (self.directory / "supervisord.conf").write_text(config)
 
     def connection(self, user: str = "admin") -> pki.Connection:
-        """How `user` reaches the cluster, from the files that `write` made."""
+        """How `user` reaches the cluster, from the files that `write` has written."""
         directory = self.directory / "pki"
         pair = pki.Pair(
             (directory / f"{user}.crt").read_bytes(), (directory / f"{user}.key").read_bytes()
@@ -123,14 +123,14 @@ class Cluster:
                 stderr=log,
                 start_new_session=True,
             )
-        # Not only until it is there: while a process executes its program it shows no environment,
-        # by which it is known.
+        # Waiting for the process is not enough: it is found by its environment, which is empty
+        # while the kernel loads its program.
         deadline = time.monotonic() + 30
         while not self.states():
             if first.poll() is not None or time.monotonic() > deadline:
                 raise ClusterError(
-                    f"{self.name}: the namespaces cannot be made or its supervisor does not start; "
-                    f"the last words:\n{self.complaint('boot')}"
+                    f"{self.name}: creating the namespaces or starting the supervisor failed; "
+                    f"the end of the log:\n{self.log_tail('boot')}"
                 )
             time.sleep(0.02)
 
@@ -139,27 +139,27 @@ class Cluster:
         return first_process(self.footprint, self.name) is not None
 
     def states(self) -> dict[str, str]:
-        """The state of each program in the supervisor's words (RUNNING, BACKOFF, FATAL …).
+        """The state of each program as the supervisor names it (RUNNING, BACKOFF, FATAL …).
 
-        Empty as long as the supervisor does not answer.
+        Empty while the supervisor does not answer.
         """
         with contextlib.suppress(OSError, ClusterError):
             return {p["name"]: p["statename"] for p in self._supervisor().getAllProcessInfo()}
         return {}
 
     def start(self) -> None:
-        """Start the programs that do not run yet, without waiting for them to be of use."""
+        """Start the programs that do not run yet, without waiting until they are ready."""
         self._supervisor().startAllProcesses(False)
 
     def enter(self) -> list[str]:
         """The beginning of a command line that runs a program inside the cluster's namespaces."""
         first = first_process(self.footprint, self.name)
         if first is None:
-            raise ClusterError(f"{self.name}: does not run; start it with `python -m lab up`")
+            raise ClusterError(f"{self.name}: is not running; start it with `python -m lab up`")
         return ["nsenter", "--target", str(first.pid), "--mount", "--net", "--pid", "--wd=/"]
 
     def memory(self) -> int:
-        """Bytes that the cluster takes, pods included; pages shared by programs count once."""
+        """Memory of the cluster in bytes, including pods; pages shared by programs count once."""
         first = first_process(self.footprint, self.name)
         total = 0
         for p in (first, *first.children(recursive=True)) if first else ():
@@ -167,17 +167,17 @@ class Cluster:
                 total += p.memory_full_info().pss
         return total
 
-    def complaint(self, program: str) -> str:
-        """The last words of a program, for error messages."""
+    def log_tail(self, program: str) -> str:
+        """The last lines of a program's log, for error messages."""
         with contextlib.suppress(FileNotFoundError):
             lines = self.log(program).read_text(errors="replace").splitlines()[-5:]
             return "\n".join(f"  {program}: {line[:300]}" for line in lines)
-        return f"  {program}: has written no log"
+        return f"  {program}: no log yet"
 
     def _supervisor(self) -> Any:
         first = first_process(self.footprint, self.name)
         if first is None:
-            raise ClusterError(f"{self.name}: its supervisor does not run")
+            raise ClusterError(f"{self.name}: its supervisor is not running")
         # Through the supervisor's own root directory, as its /run is not the machine's.
         socket = f"unix:///proc/{first.pid}/root{SUPERVISOR}"
         transport = SupervisorTransport(None, None, serverurl=socket)
@@ -196,7 +196,7 @@ class Cluster:
             "admin": authority.issue("admin", "system:masters"),
             "api-server": authority.issue(
                 "kube-apiserver",
-                # Reads logs and runs commands through the kubelet, which asks for this group.
+                # It reads logs and runs commands through the kubelet, which requires this group.
                 "system:masters",
                 names=(*local, f"kubernetes.default.svc.{DOMAIN}", "localhost", self.name),
                 addresses=(plan.node, plan.services[1], pki.LOOPBACK),

@@ -16,17 +16,18 @@ from lab.programs import CONTAINERD, HOME
 from lab.stand_ins.install import install
 
 PASSPHRASE = "isthmus-lab"  # noqa: S105
-"""Fits the salt in Pulumi.dev.yaml, which Pulumi would otherwise write into it. It is no secret:
-the lab's state is as private as its directory, in which the kubeconfig lies in clear."""
+"""Matches the salt in Pulumi.dev.yaml; with another passphrase Pulumi would rewrite that file. It
+is not a secret: the lab's directory, which has the state, has the kubeconfig in clear."""
 
 
 def for_pulumi(lab: Lab, report: Callable[[str], None]) -> dict[str, str]:
     """Variables for the Pulumi command line, and whatever else reads KUBECONFIG.
 
-    Plugins and state are the lab's own and go with it. Installs the
-    stand-ins for provider plugins where the real ones are not installed; `report` is told which.
+    Plugins and state belong to the lab and are deleted with it. Installs the stand-ins for
+    provider plugins where the real ones are not installed, and passes a line about each to
+    `report`.
     """
-    lab.clusters  # noqa: B018  # complains where there is no lab
+    lab.clusters  # noqa: B018  # raises where there is no lab
     home = lab.directory / "pulumi"
     state = lab.directory / "state"
     for directory in (home, state):
@@ -50,15 +51,15 @@ def for_pulumi(lab: Lab, report: Callable[[str], None]) -> dict[str, str]:
 def backend(state: Path) -> str:
     """URL of a backend in a directory that no kill leaves unreadable.
 
-    Beside every file go-cloud's fileblob writes another of what it knows about it, which nobody
-    asks for. A kill between its making and its filling leaves it empty, and from then on Pulumi
-    says `failed to load checkpoint: EOF`.
+    go-cloud's fileblob writes a metadata file beside every file, which Pulumi does not need. A kill
+    between creating and filling it leaves it empty, and from then on Pulumi fails with
+    `failed to load checkpoint: EOF`.
     """
     return f"file://{state}?metadata=skip"
 
 
 def forget_killed_updates(state: Path) -> None:
-    """Remove the locks of updates that no longer run, for which Pulumi would wait for ever."""
+    """Delete the locks of updates that no longer run: Pulumi would wait for them indefinitely."""
     for lock in state.glob(".pulumi/locks/**/*.json"):
         holder = json.loads(lock.read_text())
         if holder["hostname"] == socket.gethostname() and not psutil.pid_exists(holder["pid"]):

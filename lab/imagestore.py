@@ -1,4 +1,4 @@
-"""A containerd root with all images of the lab unpacked: made once, then linked into each cluster.
+"""A containerd root with all images of the lab unpacked: created once, then linked into clusters.
 
 Importing the images costs seconds and their size on disk for each cluster; linking costs neither.
 """
@@ -36,18 +36,18 @@ UNUSED_PLUGINS = (
 
 
 def lay_out(archives: Sequence[Path], root: Path) -> None:
-    """Make `root` a new containerd root with the images of `archives`, and no containers.
+    """Create in `root` a containerd root with the images of `archives` and without containers.
 
-    `archives` are tar files as of `docker save` or of the OCI layout. Raises MachineError with
-    containerd's words.
+    `archives` are tar files as `docker save` writes them, or of the OCI layout. Raises MachineError
+    with containerd's error.
     """
     _copy(prepare(archives, cache().with_name("images")), root)
 
 
 def prepare(archives: Sequence[Path], stores: Path) -> Path:
-    """A containerd root with these images, to be copied; made under `stores` if it is not there.
+    """A containerd root with these images, to be copied; created below `stores` if it is missing.
 
-    Stores that were not asked for within the last day are removed.
+    Stores that have not been used for a day are deleted.
     """
     version = subprocess.run(["containerd", "--version"], capture_output=True, check=True).stdout
     key = hashlib.sha256(version)
@@ -95,7 +95,7 @@ def _containerd(root: Path) -> Generator[Path]:
     disabled = json.dumps(["io.containerd.grpc.v1.cri", *UNUSED_PLUGINS])
     config.write_text(f"version = 2\ndisabled_plugins = {disabled}\n")
     socket = state / "containerd.sock"
-    # Should this process be killed, containerd goes with it.
+    # If this process is killed, the kernel kills containerd too.
     command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork"]
     command += ["--kill-child", "--mount-proc", "containerd", "--config", str(config)]
     command += ["--root", str(root), "--state", str(state / "state"), "--address", str(socket)]
@@ -106,9 +106,10 @@ def _containerd(root: Path) -> Generator[Path]:
         deadline = time.monotonic() + 30
         while not socket.exists():
             if daemon.poll() is not None or time.monotonic() > deadline:
-                words = log.read_text(errors="replace").strip().splitlines()[-5:]
+                tail = log.read_text(errors="replace").strip().splitlines()[-5:]
                 raise MachineError(
-                    "containerd does not start to import images:\n" + "\n".join(words)
+                    "containerd failed to start for importing images; the end of its log:\n"
+                    + "\n".join(tail)
                 )
             time.sleep(0.05)
         yield socket

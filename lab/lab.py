@@ -1,4 +1,4 @@
-"""A lab as a whole: up, down and what is known about it."""
+"""A lab as a whole: up, down and status."""
 
 import contextlib
 import shutil
@@ -39,12 +39,12 @@ resolver.resolve(sys.argv[2], lifetime=2)
 """
 
 Report = Callable[[str], None]
-"""Told of each step in a line for people: which of how many, after how long, and what."""
+"""Receives a line for each step: its number, the total, the seconds so far, and what it was."""
 
 
 @dataclass(frozen=True)
 class Status:
-    """What one cluster does at the moment. `memory` in bytes, shared pages counted once."""
+    """The current state of one cluster. `memory` in bytes, shared pages counted once."""
 
     cluster: str
     network: str
@@ -59,7 +59,7 @@ class Status:
 
     @property
     def healthy(self) -> bool:
-        """Whether all runs that should."""
+        """Whether everything runs that should."""
         programs = bool(self.programs) and all(p == "RUNNING" for p in self.programs.values())
         return self.api and programs and (self.node == "Ready" or "kubelet" not in self.programs)
 
@@ -67,7 +67,7 @@ class Status:
 class Lab:
     """The lab in `directory`, described by `spec`. Also a context manager: up, then down.
 
-    `spec` of None stands for the description of the lab that is there already.
+    A `spec` of None means the description of the existing lab.
     """
 
     def __init__(self, directory: Path, spec: Spec | None = None) -> None:
@@ -78,22 +78,22 @@ class Lab:
 
     @property
     def kubeconfig(self) -> Path:
-        """Contexts of all clusters, named as they are; for administrators, from this machine."""
+        """Has a context for each cluster, with its name, for an administrator on this machine."""
         return self.directory / "kubeconfig"
 
     @property
     def charts(self) -> Path:
-        """Istio's charts, a directory each: where they are is for the toolchain to know."""
+        """Istio's charts, a directory each; a link into the toolchain's cache."""
         return self.directory / "charts"
 
     @property
     def plan(self) -> Plan:
-        """The lab's addresses. Raises SpecError as long as it has not been up."""
+        """The lab's addresses. Raises SpecError if it has never been up."""
         try:
             return _PLAN.validate_json(self._plan_file.read_bytes())
         except FileNotFoundError:
             raise SpecError(
-                [f"there is no lab in {self.directory}; make one with `python -m lab up`"]
+                [f"there is no lab in {self.directory}; create one with `python -m lab up`"]
             ) from None
 
     @property
@@ -101,11 +101,11 @@ class Lab:
         return [Cluster(self.footprint, c) for c in self.plan.clusters]
 
     def cluster(self, name: str) -> Cluster:
-        """The cluster of that name. Raises SpecError, naming those there are."""
+        """The cluster of that name. Raises SpecError with the existing names."""
         return Cluster(self.footprint, self.plan.cluster(name))
 
     def __enter__(self) -> Self:
-        """Bring it up for as long as the context is open, and no longer than this process lives."""
+        """Bring it up until the context is closed or this process ends, even if it is killed."""
         with contextlib.ExitStack() as end:
             down = [sys.executable, "-m", "lab", "--dir", str(self.directory), "down"]
             end.enter_context(reaper.running_after_this_process(down))
@@ -118,15 +118,15 @@ class Lab:
         self._end.close()
 
     def up(self, report: Report = lambda line: None) -> None:
-        """Bring up what is not up, and wait until all of it is of use.
+        """Start whatever is not running, and wait until pods and DNS work in every cluster.
 
-        The toolchain is made first where it is missing. Raises SpecError, PreflightError,
-        ToolchainError, MachineError or ClusterError, each with what to do.
+        Builds the missing part of the toolchain first. Raises SpecError, PreflightError,
+        ToolchainError, MachineError or ClusterError, each with its fix.
         """
         if self._spec and self._plan_file.exists() and self.plan.spec != self._spec:
             raise SpecError(
                 [
-                    f"the lab in {self.directory} was made from another description; take it away "
+                    f"the lab in {self.directory} was created from another description; delete it "
                     "with `python -m lab down`, or choose another --dir"
                 ]
             )
@@ -135,20 +135,20 @@ class Lab:
                 self._up(report)
             finally:
                 with contextlib.suppress(OSError):
-                    self.directory.rmdir()  # no trace of a lab that there cannot be
+                    self.directory.rmdir()  # leave no directory if the preflight failed
 
     def down(self) -> None:
-        """Remove every trace of the lab, its directory included, in whatever state it is."""
+        """Delete everything the lab created, including its directory, whatever its state."""
         with machine.only_one(self.directory):
             machine.remove(self.footprint)
             if not self.footprint.owns_directory():
                 raise machine.MachineError(
-                    f"{self.directory} is not a lab's directory, so it is left as it is"
+                    f"{self.directory} is not a lab's directory, so it was not deleted"
                 )
             shutil.rmtree(self.directory)
 
     def status(self) -> list[Status]:
-        """The state of every cluster, asked of all at once."""
+        """The state of every cluster, queried in parallel."""
         clusters = self.clusters
         with ThreadPoolExecutor(len(clusters)) as pool:
             return list(pool.map(_status, clusters))
@@ -159,27 +159,27 @@ class Lab:
 
     @property
     def _made_of(self) -> Path:
-        """The file that tells which toolchain the lab was made with."""
+        """The file that names the toolchain that the lab was created with."""
         return self.directory / "toolchain"
 
     def _up(self, report: Report) -> None:
         started = time.monotonic()
         running = self._plan_file.exists() and all(c.running() for c in self.clusters)
         if not running:
-            machine.remove(self.footprint)  # what is left of one that was killed
+            machine.remove(self.footprint)  # remains of a lab that was killed
             self._check()
         made = toolchain.ensure(report)
         if not running:
-            self._check()  # now with what the toolchain has installed
+            self._check()  # again, with the programs that the toolchain has installed
             self._boot(made)
         elif self._made_of.read_text() != _key(made):
             report(
-                "the toolchain has changed since this lab was made: its clusters keep their "
+                "the toolchain has changed since this lab was created: its clusters keep the old "
                 "programs and images until `python -m lab down`"
             )
         clusters = self.clusters
         work = _Work(report, 1 + sum(4 if c.plan.nodes else 2 for c in clusters), started)
-        work.step("network and namespaces: there" if running else "network and namespaces made")
+        work.step(f"network and namespaces {'exist' if running else 'created'}")
         work.in_parallel([partial(_bring_up, c, work) for c in clusters])
 
     def _check(self) -> None:
@@ -194,7 +194,7 @@ class Lab:
         self.charts.unlink(missing_ok=True)
         self.charts.symlink_to(made.charts)
         self._made_of.write_text(_key(made))
-        # Two labs that start at once must not plan the same ranges.
+        # Two labs that start at the same time must not plan the same ranges.
         with machine.only_one(Path("/run")):
             planned = self._settle_plan()
             machine.make_network(self.footprint, planned)
@@ -216,19 +216,19 @@ class Lab:
 
 
 def _key(made: Toolchain) -> str:
-    """Another for every change of the programs, charts or images: their paths are."""
+    """Changes with every change of the programs, charts or images, as their paths do."""
     return "\n".join(str(p) for p in (made.bin, made.charts, *made.images))
 
 
 class _Work:
-    """Steps that are counted, waited for with patience, and given up together."""
+    """Counts steps, waits for them, and stops waiting in all threads when one fails."""
 
     def __init__(self, report: Report, total: int, started: float) -> None:
         self._report = report
         self._total = total
         self._started = started
         self._done = 0
-        self._given_up = threading.Event()
+        self._failed = threading.Event()
 
     def step(self, what: str) -> None:
         self._done += 1
@@ -236,9 +236,9 @@ class _Work:
         self._report(f"[{self._done:2}/{self._total} {elapsed:5.1f} s] {what}")
 
     def until(self, c: Cluster, program: str, what: str, done: Callable[[], bool]) -> None:
-        """Wait until `done`, to which `program` has to come. Raises ClusterError if it does not.
+        """Wait until `done`, which `program` has to achieve. Raises ClusterError after a timeout.
 
-        An answer of the API server that is an error counts as not done yet.
+        An error from the API server counts as not done yet.
         """
         deadline = time.monotonic() + _PATIENCE
         answer = ""
@@ -251,22 +251,22 @@ class _Work:
             state = c.states().get(program, "not started yet") if c.running() else "killed"
             if state in ("FATAL", "killed") or time.monotonic() > deadline:
                 raise ClusterError(
-                    f"{c.name}: {program} ({state}) has not come to where it {what}; look into "
-                    f"{c.log(program)}, mend what it says and run `python -m lab up` again. "
-                    f"Its last words:\n{answer}{c.complaint(program)}"
+                    f"{c.name}: timed out waiting until {program} ({state}) {what}; see "
+                    f"{c.log(program)}, fix what it reports and run `python -m lab up` again. "
+                    f"The end of the log:\n{answer}{c.log_tail(program)}"
                 )
-            if self._given_up.wait(0.1):
-                raise ClusterError(f"{c.name}: given up")
+            if self._failed.wait(0.1):
+                raise ClusterError(f"{c.name}: cancelled, because another step failed")
 
     def in_parallel(self, tasks: list[Callable[[], None]]) -> None:
-        """Run all, and raise what the first that fails raises."""
+        """Run all tasks, and raise the error of the first that fails."""
         with ThreadPoolExecutor(len(tasks)) as pool:
             try:
                 futures = [pool.submit(task) for task in tasks]
                 for future in wait(futures, return_when=FIRST_EXCEPTION).done:
                     future.result()
             finally:  # an interruption too
-                self._given_up.set()
+                self._failed.set()
 
 
 def _bring_up(c: Cluster, work: _Work) -> None:
@@ -276,17 +276,17 @@ def _bring_up(c: Cluster, work: _Work) -> None:
     client = c.client()
     core, apps = CoreV1Api(client), AppsV1Api(client)
     if c.plan.nodes:
-        work.until(c, "kube-apiserver", "takes objects", lambda: _create_coredns(c, client))
-    work.until(c, "kube-controller-manager", "makes service accounts", lambda: _has_account(core))
+        work.until(c, "kube-apiserver", "accepts objects", lambda: _create_coredns(c, client))
+    work.until(c, "kube-controller-manager", "creates service accounts", lambda: _has_account(core))
     for program in c.states():
         work.until(c, program, "has stayed up for a second", partial(_runs, c, program))
-    work.step(f"{c.name}: controllers at work")
+    work.step(f"{c.name}: controllers running")
     if c.plan.nodes:
-        work.until(c, "kubelet", "has a node ready", lambda: _node_state(core) == "Ready")
+        work.until(c, "kubelet", "reports its node ready", lambda: _node_state(core) == "Ready")
         work.step(f"{c.name}: node ready")
         work.until(c, "kubelet", "runs coredns", lambda: _coredns_available(apps))
-        work.until(c, "kube-proxy", "leads to the name server", lambda: _dns_answers(c))
-        work.step(f"{c.name}: names resolved")
+        work.until(c, "kube-proxy", "routes to the DNS server", lambda: _dns_answers(c))
+        work.step(f"{c.name}: DNS works")
 
 
 def _api_ready(c: Cluster) -> bool:
@@ -302,12 +302,12 @@ def _create_coredns(c: Cluster, client: ApiClient) -> bool:
 
 
 def _create(client: ApiClient, document: dict[str, object]) -> None:
-    """Create an object, unless it is there already."""
+    """Create an object, unless it exists."""
     try:
         create_from_dict(client, document)
     except FailToCreateError as e:
         for cause in e.api_exceptions:
-            # A Service that is there is refused for its address before its name is looked at.
+            # The API server checks the address of a Service before its name.
             if cause.status != 409 and "provided IP is already allocated" not in str(cause.body):
                 raise
 
@@ -322,7 +322,7 @@ def _has_account(core: CoreV1Api) -> bool:
 
 
 def _node_state(core: CoreV1Api) -> str:
-    """Ready, NotReady, or none where there is no node."""
+    """`Ready`, `NotReady`, or `none` if there is no node."""
     states = [
         "Ready" if condition.status == "True" else "NotReady"
         for node in core.list_node().items

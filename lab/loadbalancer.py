@@ -1,4 +1,4 @@
-"""Gives the LoadBalancer Services of one cluster their addresses: `… SERVER PKI-DIRECTORY RANGE`.
+"""Assigns addresses to the LoadBalancer Services of one cluster: `… SERVER PKI-DIRECTORY RANGE`.
 
 kube-proxy on the node does the rest, as every packet for the range is routed to the node.
 """
@@ -30,13 +30,13 @@ from lab.client import connect
 _log = logging.getLogger("load-balancer")
 
 BY_NAME = "isthmus-lab/host-name"
-"""Annotation of a Service that is to show a host name first, as AWS's do. It needs no name server:
-it is the address in hexadecimal, which the C library's resolver takes for one."""
+"""Annotation of a Service whose status is to have a host name first, as on AWS. It needs no DNS:
+the name is the address in hexadecimal, which the C library's resolver accepts as an address."""
 
 
 @dataclass(frozen=True)
-class Wish:
-    """A LoadBalancer Service: which one, the address it asks for, and the one it shows now."""
+class Request:
+    """A LoadBalancer Service, the address it requests, and the one in its status now."""
 
     uid: str
     namespace: str
@@ -47,7 +47,7 @@ class Wish:
 
     @classmethod
     def of(cls, service: V1Service) -> Self | None:
-        """None for a Service that is of another type or some other implementation's."""
+        """None for a Service of another type or of another load balancer class."""
         spec, meta = service.spec, service.metadata
         if not spec or spec.type != "LoadBalancer" or spec.load_balancer_class or not meta:
             return None
@@ -67,9 +67,9 @@ class Wish:
 class Allocator:
     """Keeps the status of each LoadBalancer Service in step with the addresses of `pool`.
 
-    A Service keeps its address for as long as it is of the type; the lowest free one is given next.
-    One that asks for an address (`spec.loadBalancerIP`) gets that or none. With the pool exhausted
-    a Service waits for the next release, and an Event on it says so.
+    A Service keeps its address while it has the type; a new one gets the lowest free address.
+    A Service that requests an address (`spec.loadBalancerIP`) gets that one or none. When the pool
+    is exhausted, a Service waits for the next release, and an Event on it says so.
     """
 
     def __init__(self, api: CoreV1Api, pool: IPv4Network) -> None:
@@ -77,12 +77,12 @@ class Allocator:
         self._pool = pool
         self._addresses = [str(a) for a in pool.hosts()]
         self._held: dict[str, str] = {}  # address by Service uid
-        self._told: set[str] = set()  # uids of Services that have been told that they wait
+        self._waiting: set[str] = set()  # uids of Services that have an Event about it
         self._informer = SharedInformer(api.list_service_for_all_namespaces)
         self._changed = threading.Event()
 
     def run(self) -> None:
-        """Serve until the process ends. API servers that go away are waited for."""
+        """Serve until the process ends. Waits for API servers that stop answering."""
         for event in (ADDED, MODIFIED, DELETED):
             self._informer.add_event_handler(event, self._notice)
         self._informer.start()
@@ -95,66 +95,66 @@ class Allocator:
                 self.settle(self._informer.cache.list())
             except (ApiException, urllib3.exceptions.HTTPError) as e:
                 # Most often a Service that was changed or deleted at the same moment.
-                _log.info("once more in half a second: %s", " ".join(str(e).split())[:300])
+                _log.info("retrying in half a second: %s", " ".join(str(e).split())[:300])
                 retry = 0.5
 
     def settle(self, services: Iterable[V1Service]) -> None:
-        """Give and take addresses so that they fit `services`, which are all of the cluster's."""
-        wishes = [wish for wish in map(Wish.of, services) if wish]
-        uids = {wish.uid for wish in wishes}
+        """Assign and release addresses to match `services`, which are all of the cluster's."""
+        requests = [request for request in map(Request.of, services) if request]
+        uids = {request.uid for request in requests}
         for uid in self._held.keys() - uids:
             _log.info("released %s", self._held.pop(uid))
-        self._told &= uids
-        for wish in wishes:  # what was given before this process started
-            if wish.shown in self._addresses and wish.shown not in self._held.values():
-                self._held.setdefault(wish.uid, wish.shown)
-        for wish in wishes:
-            address = self._held.get(wish.uid) or self._choose(wish)
+        self._waiting &= uids
+        for request in requests:  # assigned before this process started
+            if request.shown in self._addresses and request.shown not in self._held.values():
+                self._held.setdefault(request.uid, request.shown)
+        for request in requests:
+            address = self._held.get(request.uid) or self._choose(request)
             if address is None:
-                self._refuse(wish)
+                self._refuse(request)
             else:
-                self._held[wish.uid] = address
-                if wish.shown != address:
-                    self._show(wish, address)
+                self._held[request.uid] = address
+                if request.shown != address:
+                    self._show(request, address)
 
     def _notice(self, _: object) -> None:
         self._changed.set()
 
-    def _choose(self, wish: Wish) -> str | None:
+    def _choose(self, request: Request) -> str | None:
         taken = set(self._held.values())
-        candidates = [wish.wanted] if wish.wanted else self._addresses
+        candidates = [request.wanted] if request.wanted else self._addresses
         return next((a for a in candidates if a in self._addresses and a not in taken), None)
 
-    def _show(self, wish: Wish, address: str) -> None:
-        _log.info("%s/%s: %s", wish.namespace, wish.name, address)
+    def _show(self, request: Request, address: str) -> None:
+        _log.info("%s/%s: %s", request.namespace, request.name, address)
         self._api.patch_namespaced_service_status(
-            wish.name,
-            wish.namespace,
-            {"status": {"loadBalancer": {"ingress": _ingress(wish, address)}}},
+            request.name,
+            request.namespace,
+            {"status": {"loadBalancer": {"ingress": _ingress(request, address)}}},
         )
 
-    def _refuse(self, wish: Wish) -> None:
-        if wish.uid in self._told:
+    def _refuse(self, request: Request) -> None:
+        if request.uid in self._waiting:
             return
-        if wish.wanted:
-            why = f"{wish.wanted} is taken or not one of {self._pool}; ask for another address"
+        if request.wanted:
+            why = f"{request.wanted} is in use or outside {self._pool}; request another address"
         else:
             why = (
-                f"all {len(self._addresses)} addresses of {self._pool} are taken; delete another "
+                f"all {len(self._addresses)} addresses of {self._pool} are in use; delete another "
                 "LoadBalancer Service or give the lab's cluster a larger loadBalancers range"
             )
-        _log.warning("%s/%s: %s", wish.namespace, wish.name, why)
+        _log.warning("%s/%s: %s", request.namespace, request.name, why)
         now = datetime.now(UTC)
         self._api.create_namespaced_event(
-            wish.namespace,
+            request.namespace,
             CoreV1Event(
-                metadata=V1ObjectMeta(generate_name=f"{wish.name}."),
+                metadata=V1ObjectMeta(generate_name=f"{request.name}."),
                 involved_object=V1ObjectReference(
                     api_version="v1",
                     kind="Service",
-                    name=wish.name,
-                    namespace=wish.namespace,
-                    uid=wish.uid,
+                    name=request.name,
+                    namespace=request.namespace,
+                    uid=request.uid,
                 ),
                 type="Warning",
                 reason="AllocationFailed",
@@ -165,13 +165,13 @@ class Allocator:
                 count=1,
             ),
         )
-        self._told.add(wish.uid)
+        self._waiting.add(request.uid)
 
 
-def _ingress(wish: Wish, address: str) -> list[dict[str, str]]:
-    """What the Service shows. kube-proxy needs the address, wherever in the list it is."""
+def _ingress(request: Request, address: str) -> list[dict[str, str]]:
+    """The Service's status. kube-proxy needs the address, at any position of the list."""
     name = {"hostname": f"{int(IPv4Address(address)):#010x}"}
-    return [name, {"ip": address}] if wish.by_name else [{"ip": address}]
+    return [name, {"ip": address}] if request.by_name else [{"ip": address}]
 
 
 def main(server: str, pki: str, pool: str) -> None:

@@ -1,12 +1,12 @@
-"""What a lab puts on the machine outside its directory, how it is told apart, and how it goes.
+"""What a lab creates on the machine outside its directory, how it is recognised and deleted.
 
-Everything carries the lab's id, so that it can be found and removed with the lab's files gone:
+Everything carries the lab's id, so that it can be found and deleted without the lab's files:
 network namespaces `isthmus-ID` (the lab's switch) and `isthmus-ID-CLUSTER`, the link `ist-ID` to
 this machine, control groups `isthmus-ID`, and processes. Those of a cluster live in one process
 and one mount namespace, whose first process has ISTHMUS_LAB=DIRECTORY in its environment: when it
-ends, the kernel ends the others and takes their mounts and the files under their /run. Firewall
-rules are made in the lab's network namespaces only; the machine's own and its sysctls stay as they
-were.
+ends, the kernel ends the others and removes their mounts and the files under their /run. Firewall
+rules exist in the lab's network namespaces only; those of the machine and its sysctls are not
+changed.
 """
 
 import contextlib
@@ -32,12 +32,12 @@ _CANDIDATES = IPv4Network("10.160.0.0/11")
 
 
 class MachineError(RuntimeError):
-    """A command that changes the machine failed. The text says which, why and what to do."""
+    """A command that changes the machine failed. The text says which, why, and the fix."""
 
 
 @dataclass(frozen=True)
 class Footprint:
-    """The names of everything that the lab in `directory` puts on the machine."""
+    """The names of everything that the lab in `directory` creates on the machine."""
 
     directory: Path
 
@@ -59,11 +59,11 @@ class Footprint:
 
     @property
     def marker(self) -> Path:
-        """The file that tells a lab's directory from any other."""
+        """The file that marks a lab's directory."""
         return self.directory / "isthmus-lab"
 
     def owns_directory(self) -> bool:
-        """Whether the directory is a lab's, empty as one that is just being made, or not there."""
+        """Whether the directory is a lab's, empty (being created), or missing."""
         if not self.directory.exists():
             return True
         return self.directory.is_dir() and (
@@ -77,13 +77,13 @@ class Footprint:
 
 @contextlib.contextmanager
 def only_one(directory: Path) -> Generator[None]:
-    """Hold `directory` alone, waiting for other holders. The lock goes with the process."""
+    """Lock `directory`, waiting for other holders. The lock ends with the process."""
     while True:
         directory.mkdir(parents=True, exist_ok=True)
         handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
-            # The last holder may have removed the directory: hold the one that is there now.
+            # The last holder may have deleted the directory: lock the current one.
             with contextlib.suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(handle), directory.stat()):
                     yield
@@ -93,9 +93,9 @@ def only_one(directory: Path) -> Generator[None]:
 
 
 def used_ranges(footprint: Footprint) -> list[tuple[IPv4Network, str]]:
-    """The IPv4 ranges that this machine has addresses in or routes to, this lab's left out.
+    """The IPv4 ranges that this machine has addresses in or routes to, except this lab's.
 
-    Each comes with a name for people: the link's, or the directory of the lab that it belongs to.
+    Each has a name for messages: the link's, or the directory of the lab that it belongs to.
     """
     labs = {link: f"the lab in {directory}" for link, directory in _lab_links().items()}
     used: list[tuple[IPv4Network, str]] = []
@@ -119,7 +119,7 @@ def free_range(used: list[tuple[IPv4Network, str]]) -> IPv4Network:
 
 
 def make_network(footprint: Footprint, plan: Plan) -> None:
-    """Make the namespaces, links, routes and firewall rules of the lab. None may be there yet."""
+    """Create the namespaces, links, routes and firewall rules of the lab. None must exist yet."""
     switch = footprint.name
     _batch(
         ["ip", "-batch", "-"],
@@ -131,7 +131,7 @@ def make_network(footprint: Footprint, plan: Plan) -> None:
             f"link set {footprint.link} up",
         ],
     )
-    # Not in a batch, which would end the name at its first space.
+    # Not in a batch: that would cut the name at its first space.
     _run(["ip", "link", "set", footprint.link, "alias", str(footprint.directory)])
     ports = [f"c{i}" for i in range(len(plan.clusters))]
     _batch(
@@ -160,8 +160,8 @@ def _connect(footprint: Footprint, plan: Plan, cluster: PlannedCluster) -> None:
     peers = plan.peers(cluster)
     routes = [f"route add {c.load_balancers} via {c.node}" for c in others]
     routes += [f"route add {c.pods} via {c.node}" for c in peers]
-    # A sender's own connections to a service or a load balancer get their destination after they
-    # have found a route, so there must be one. Pods of other networks have none.
+    # The destination of a local connection to a service or a load balancer is translated after the
+    # route lookup, so a route must exist. There is none to pods of other networks.
     routes += [f"route add {r} dev eth0" for r in (cluster.services, cluster.load_balancers)]
     _batch(
         ["ip", "-netns", netns, "-batch", "-"],
@@ -207,7 +207,7 @@ def first_process(footprint: Footprint, cluster: str) -> psutil.Process | None:
 
 
 def processes(footprint: Footprint) -> list[psutil.Process]:
-    """Every process of the lab, pods' included."""
+    """Every process of the lab, including those of pods."""
     found: dict[int, psutil.Process] = {}
     for p, _ in _marked(footprint):
         with contextlib.suppress(psutil.Error):
@@ -216,30 +216,32 @@ def processes(footprint: Footprint) -> list[psutil.Process]:
 
 
 def remove(footprint: Footprint) -> None:
-    """Remove all of the lab that is not under its directory. Does nothing where nothing is.
+    """Delete everything of the lab outside its directory, if anything exists.
 
-    Raises MachineError naming what could not be removed.
+    Raises MachineError that names what could not be deleted.
     """
     _kill(footprint)
     for netns in (n for n in _netns() if n == footprint.name or n.startswith(f"{footprint.name}-")):
         _run(["ip", "netns", "delete", netns])
-    # The link goes with its other end, but only when the kernel gets to it: a new lab of the same
-    # name must not meet the old link.
+    # The kernel deletes the link with its other end, but later: a new lab of the same name must not
+    # find the old link.
     if Path(f"/sys/class/net/{footprint.link}").exists():
         subprocess.run(["ip", "link", "delete", footprint.link], capture_output=True, check=False)
     for top in control_groups(footprint):
         for directory, _, _ in os.walk(top, topdown=False):
-            _retry(lambda d=directory: os.rmdir(d), f"the control group {directory} is still busy")
+            _retry(
+                lambda d=directory: os.rmdir(d), f"the control group {directory} is still in use"
+            )
 
 
 def make_control_groups(footprint: Footprint, plan: Plan) -> None:
-    """Make the groups below which the kubelets make those of their pods, in every hierarchy."""
+    """Create the parent groups of the pods' groups, in every hierarchy."""
     for root, _ in hierarchies():
         for cluster in plan.clusters:
             group = root / footprint.control_group(cluster.name)
             group.mkdir(parents=True, exist_ok=True)
             if (root / "cgroup.controllers").exists():
-                # Version 2: a group may limit only what its parents have handed down.
+                # Version 2: a group can limit only what its parents have delegated.
                 for parent in (root, group.parent, group):
                     offered = (parent / "cgroup.controllers").read_text().split()
                     wanted = " ".join(f"+{controller}" for controller in offered)
@@ -247,7 +249,7 @@ def make_control_groups(footprint: Footprint, plan: Plan) -> None:
 
 
 def control_groups(footprint: Footprint) -> list[Path]:
-    """The lab's control groups, one in each mounted hierarchy that has it."""
+    """The lab's control groups, at most one in each mounted hierarchy."""
     tops = [root / footprint.name for root, _ in hierarchies()]
     return [top for top in tops if top.is_dir()]
 
@@ -266,8 +268,8 @@ def hierarchies() -> list[tuple[Path, frozenset[str]]]:
 
 
 def _kill(footprint: Footprint) -> None:
-    # The kernel kills a process namespace with its first process. The loop is for its taking time,
-    # for a supervisor that was starting just now, and for helpers outside the namespace.
+    # The kernel kills a process namespace with its first process. The loop is needed because that
+    # takes time, because a supervisor may just be starting, and for helpers outside the namespace.
     deadline = time.monotonic() + 10
     while alive := processes(footprint):
         for p in alive:
@@ -276,8 +278,8 @@ def _kill(footprint: Footprint) -> None:
         if time.monotonic() > deadline:
             names = ", ".join(f"{p.pid}" for p in alive)
             raise MachineError(
-                f"processes {names} of the lab do not end after SIGKILL (stuck in the kernel?); "
-                "look at them with `ps -o pid,stat,wchan,cmd`, then run `down` again"
+                f"processes {names} of the lab still run after SIGKILL (blocked in the kernel?); "
+                "inspect them with `ps -o pid,stat,wchan,cmd`, then run `down` again"
             )
         time.sleep(0.02)
 
@@ -305,7 +307,7 @@ def _netns() -> list[str]:
 
 
 def _lab_links() -> dict[str, str]:
-    """The links between labs and this machine, each with its lab's directory."""
+    """The links between labs and this machine, with the directory of each lab."""
     return {
         link["ifname"]: link["ifalias"]
         for link in _ip_json("link", "show")
@@ -314,7 +316,7 @@ def _lab_links() -> dict[str, str]:
 
 
 def _ip_json(*args: str) -> list[dict[str, Any]]:
-    # iproute2 prints nothing at all, not an empty list, where there is nothing to show.
+    # iproute2 prints nothing, not an empty list, if there is nothing to show.
     return json.loads(_run(["ip", "-json", *args]) or "[]")
 
 
@@ -330,7 +332,7 @@ def _batch(command: list[str], lines: list[str]) -> None:
         _run(command, "\n".join(lines) + "\n")
 
 
-def _retry(action: Any, complaint: str) -> None:
+def _retry(action: Any, failure: str) -> None:
     deadline = time.monotonic() + 5
     while True:
         try:
@@ -339,5 +341,5 @@ def _retry(action: Any, complaint: str) -> None:
             return None
         except OSError as e:
             if time.monotonic() > deadline:
-                raise MachineError(f"{complaint}: {e}") from e
+                raise MachineError(f"{failure}: {e}") from e
             time.sleep(0.02)

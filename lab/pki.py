@@ -1,4 +1,4 @@
-"""Certificates, keys and kubeconfigs of a cluster. A new authority for each cluster, EC P-256."""
+"""Certificates, keys and kubeconfigs of a cluster, which has its own authority (EC P-256)."""
 
 import base64
 import os
@@ -50,7 +50,7 @@ class Authority:
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         builder = _builder(self._name, self._name, self._key.public_key())
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
-        # Python from 3.13 on refuses authorities that do not say what their key is for.
+        # Python 3.13 and later rejects authorities without key usage.
         builder = builder.add_extension(SIGNS_CERTIFICATES, True)
         self._certificate = builder.sign(self._key, hashes.SHA256())
 
@@ -65,7 +65,7 @@ class Authority:
         names: tuple[str, ...] = (),
         addresses: tuple[IPv4Address, ...] = (),
     ) -> Pair:
-        """A certificate for a client, and for a server where it has names or addresses."""
+        """A client certificate, which is a server's too if it has names or addresses."""
         subject = [x509.NameAttribute(NameOID.COMMON_NAME, common_name)]
         if organization:
             subject.append(x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization))
@@ -95,7 +95,7 @@ def service_account_keys() -> tuple[bytes, bytes]:
 
 @dataclass(frozen=True)
 class Connection:
-    """How one user reaches one cluster: a context, a cluster and a user, all of one name."""
+    """How one user reaches one cluster: context, cluster and user of a kubeconfig share `name`."""
 
     name: str
     server: str
@@ -104,7 +104,7 @@ class Connection:
 
 
 def write_kubeconfig(path: Path, connections: list[Connection]) -> None:
-    """Write a kubeconfig with a context per connection, the first being current."""
+    """Write a kubeconfig with a context per connection; the first is the current one."""
     config = {
         "apiVersion": "v1",
         "kind": "Config",
@@ -134,7 +134,7 @@ def write_kubeconfig(path: Path, connections: list[Connection]) -> None:
 
 
 def write_secret(path: Path, content: bytes) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
+    """Write a file that only its owner can read, atomically."""
     part = path.with_name(f".{path.name}.part")
     part.unlink(missing_ok=True)
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as f:
@@ -152,7 +152,7 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        # A clock a little behind must not refuse a certificate of this second.
+        # A clock that is a little behind must not reject a new certificate.
         .not_valid_before(now - timedelta(minutes=5))
         .not_valid_after(now + _LIFETIME)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), False)

@@ -1,4 +1,4 @@
-"""What a machine must have for a lab, found out before anything is changed."""
+"""Checks that the machine has what a lab needs, before anything changes."""
 
 import contextlib
 import os
@@ -38,7 +38,7 @@ _PACKAGES = {
     "unshare": "util-linux",
 }
 _PLUGINS = ("host-local", "loopback", "portmap", "ptp")
-# Each is tried, with a program if there is one, in namespaces that end with the try.
+# Each is tried, if its program is installed, in namespaces that end with the attempt.
 _FEATURES = (
     ("network namespaces", "unshare", "true"),
     ("veth links", "ip", "ip link add name a type veth peer name b"),
@@ -68,7 +68,7 @@ _OVERLAY = (
 
 
 class PreflightError(RuntimeError):
-    """The machine lacks what a lab needs. `errors` holds one sentence for each, with the cure."""
+    """The machine lacks what a lab needs. `errors` has one sentence for each, with its fix."""
 
     def __init__(self, errors: list[str]) -> None:
         self.errors = tuple(errors)
@@ -76,14 +76,14 @@ class PreflightError(RuntimeError):
 
 
 def check(directory: Path, spec: Spec, planned: Plan | None = None) -> None:
-    """Raise PreflightError with everything that hinders the lab of `spec` in `directory`.
+    """Raise PreflightError with everything that prevents the lab of `spec` in `directory`.
 
-    `planned` is for a lab that was there before and keeps its addresses. For labs that do not run:
-    a running one uses addresses and memory itself. What takes a program that the toolchain has yet
-    to install is left out.
+    `planned` is for a lab that existed before and keeps its addresses. Only for labs that do not
+    run: a running one uses addresses and memory itself. Checks that need a program which the
+    toolchain will install are skipped.
     """
     errors = list(_who())
-    # As another user, or on another system, the rest cannot be found out.
+    # The rest cannot be checked as another user or on another system.
     if not errors:
         errors += [*_programs(), *_kernel(directory), *_room(directory, spec)]
         errors += [*_ranges(directory, spec, planned), *_directory(directory)]
@@ -93,23 +93,23 @@ def check(directory: Path, spec: Spec, planned: Plan | None = None) -> None:
 
 def _who() -> Iterator[str]:
     if sys.platform != "linux":
-        yield f"the lab needs Linux, and this is {sys.platform}; use a Linux machine or VM"
+        yield f"the lab needs Linux, not {sys.platform}; use a Linux machine or a virtual machine"
     if platform.machine() not in ("x86_64", "aarch64"):
-        yield f"the lab needs x86_64 or aarch64, and this is {platform.machine()}"
+        yield f"the lab needs x86_64 or aarch64, not {platform.machine()}; use another machine"
     if sys.platform == "linux" and os.geteuid() != 0:
-        yield "the lab needs root, for it makes namespaces and mounts; run it with `sudo`"
+        yield "the lab needs root, because it creates namespaces and mounts; run it with `sudo`"
 
 
 def _programs() -> Iterator[str]:
     missing = {name: package for name, package in _PACKAGES.items() if not shutil.which(name)}
     absent = [p for p in _PLUGINS if not (CNI_PLUGINS / p).exists()]
     missing |= {f"{CNI_PLUGINS}/{p}": "containernetworking-plugins" for p in absent}
-    # The toolchain installs them where it can.
+    # The toolchain installs them where apt-get exists.
     if missing and not shutil.which("apt-get"):
         packages = " ".join(sorted(set(missing.values())))
         yield (
-            f"programs are missing: {', '.join(missing)}; install them, which Debian has in its "
-            f"packages {packages}"
+            f"missing programs: {', '.join(missing)}; install them (Debian's packages are "
+            f"{packages})"
         )
 
 
@@ -118,8 +118,8 @@ def _kernel(directory: Path) -> Iterator[str]:
         failure = _attempt(command) if shutil.which(program) else ""
         if failure:
             yield (
-                f"the kernel does not offer {feature} ({failure}); load the module, give this "
-                "container the privilege, or use a machine that has it"
+                f"the kernel does not provide {feature} ({failure}); load the module, run this "
+                "container with the privilege, or use another machine"
             )
             if command == "true":
                 return
@@ -127,20 +127,21 @@ def _kernel(directory: Path) -> Iterator[str]:
         failure = _attempt(_OVERLAY, scratch)
         if failure:
             yield (
-                f"images cannot be laid over each other in {directory} ({failure}); choose a "
-                "--dir on ext4 or xfs"
+                f"overlay mounts do not work in {directory} ({failure}); choose a --dir on ext4 or "
+                "xfs"
             )
     missing = sorted(_CONTROLLERS - _controllers())
     if missing:
         yield (
-            f"control groups lack {', '.join(missing)}, which kubelets need; mount them below "
+            f"missing controllers of control groups, which kubelets need: {', '.join(missing)}; "
+            "mount them below "
             "/sys/fs/cgroup"
         )
     fixed = [str(root) for root, _ in hierarchies() if not os.access(root, os.W_OK)]
     if fixed:
         yield (
-            f"control groups cannot be made in {', '.join(fixed)}; mount them writable, or give "
-            "this container the privilege"
+            f"control groups in {', '.join(fixed)} are read-only; mount them writable, or run this "
+            "container with the privilege"
         )
 
 
@@ -150,7 +151,7 @@ def _room(directory: Path, spec: Spec) -> Iterator[str]:
     if available < needed:
         yield (
             f"memory: {_gib(needed)} needed for {len(spec.clusters)} clusters, {_gib(available)} "
-            "available; end other programs (another lab?) or describe fewer clusters"
+            "available; stop other programs (another lab?) or describe fewer clusters"
         )
     free = shutil.disk_usage(_existing(directory)).free
     if free < _DISK:
@@ -159,8 +160,8 @@ def _room(directory: Path, spec: Spec) -> Iterator[str]:
     used, wanted = _inotify_instances(), sum(_INOTIFY[c.nodes] for c in spec.clusters)
     if limit < used + wanted:
         yield (
-            f"inotify: {wanted} instances needed, {limit - used} of root's {limit} are free; allow "
-            "more with `sysctl fs.inotify.max_user_instances=1024`"
+            f"inotify: {wanted} instances needed, {limit - used} of root's {limit} are free; raise "
+            "the limit with `sysctl fs.inotify.max_user_instances=1024`"
         )
 
 
@@ -168,9 +169,9 @@ def _ranges(directory: Path, spec: Spec, planned: Plan | None) -> Iterator[str]:
     if not shutil.which("ip"):
         return
     used = used_ranges(Footprint(directory))
-    cure = "run `python -m lab down` first, so that it gets others"
+    fix = "run `python -m lab down` first, so that the lab gets other ranges"
     if planned is None:
-        cure = "set another, or leave it out to have it planned"
+        fix = "set another range, or omit it to have it planned"
         try:
             planned = plan(spec, free_range(used))
         except SpecError as e:
@@ -182,16 +183,16 @@ def _ranges(directory: Path, spec: Spec, planned: Plan | None) -> Iterator[str]:
     for path, ours in named:
         for theirs, owner in used:
             if ours.overlaps(theirs):
-                yield f"{path}: {ours} overlaps {theirs} of {owner} on this machine; {cure}"
+                yield f"{path}: {ours} overlaps {theirs} of {owner} on this machine; {fix}"
 
 
 def _directory(directory: Path) -> Iterator[str]:
     if not Footprint(directory).owns_directory():
-        yield f"{directory} is in use for something else; choose an empty or new --dir"
+        yield f"{directory} is not a lab's directory and not empty; choose an empty or new --dir"
 
 
 def _attempt(command: str, directory: str = "/") -> str:
-    """Run a shell command in namespaces of its own. Returns its complaint, empty if all is well."""
+    """Run a shell command in new namespaces. Returns its error, empty if it succeeds."""
     done = subprocess.run(
         ["unshare", "--net", "--mount", "--pid", "--fork", "sh", "-c", command],
         cwd=directory,
@@ -212,7 +213,7 @@ def _controllers() -> set[str]:
 
 
 def _inotify_instances() -> int:
-    """How many instances root's processes have open now."""
+    """The number of instances that root's processes have open now."""
     count = 0
     for p in psutil.process_iter():
         with contextlib.suppress(OSError, psutil.Error):

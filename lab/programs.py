@@ -42,7 +42,7 @@ def programs(plan: PlannedCluster, hyperkube: Path) -> Iterator[Program]:
         options = [f"--{k.replace('_', '-')}={v}" for k, v in flags.items()]
         return Program(name, (str(hyperkube), name, *options), early)
 
-    # A lab is made again sooner than repaired: nothing waits for the disk.
+    # A lab is recreated rather than repaired, so nothing has to wait for the disk.
     yield Program("etcd", ("etcd", f"--data-dir={HOME}/etcd", "--unsafe-no-fsync"), early=True)
     yield kubernetes(
         "kube-apiserver",
@@ -56,7 +56,7 @@ def programs(plan: PlannedCluster, hyperkube: Path) -> Iterator[Program]:
         kubelet_certificate_authority=_PKI / "ca.crt",
         kubelet_client_certificate=_PKI / "api-server.crt",
         kubelet_client_key=_PKI / "api-server.key",
-        # The node has a name that no name server knows.
+        # The name of the node is not in any DNS.
         kubelet_preferred_address_types="InternalIP",
         service_account_issuer=f"https://kubernetes.default.svc.{DOMAIN}",
         service_account_key_file=_PKI / "service-accounts.pub",
@@ -76,7 +76,7 @@ def programs(plan: PlannedCluster, hyperkube: Path) -> Iterator[Program]:
         kube_api_burst=500,
         kubeconfig=_PKI / "controller-manager.kubeconfig",
         leader_elect="false",
-        # The one node gets the whole range.
+        # The only node gets the whole range.
         node_cidr_mask_size=plan.pods.prefixlen,
         root_ca_file=_PKI / "ca.crt",
         service_account_private_key_file=_PKI / "service-accounts.key",
@@ -119,7 +119,7 @@ def supervisor_config(programs: Iterable[Program]) -> str:
             "command": shlex.join(p.command).replace("%", "%%"),
             "autostart": "true" if p.early else "false",
             "autorestart": "true",
-            # A program that meets a busy machine may fail a few times: go on for minutes.
+            # On a busy machine a program can fail a few times: retry for minutes.
             "startretries": "20",
             "redirect_stderr": "true",
             "stdout_logfile": f"{HOME}/log/{p.name}.log",

@@ -1,7 +1,7 @@
 """What a lab is: its clusters and address ranges, read from YAML, checked and planned.
 
-`parse` turns YAML text into a `Spec`, `plan` fills in the ranges that were left out. Both report
-every error at once as `SpecError`, each with the path of the value and the cure.
+`parse` turns YAML text into a `Spec`, `plan` fills in the ranges that were omitted. Both report all
+errors at once as `SpecError`, each with the path of the value and the fix.
 """
 
 import re
@@ -28,7 +28,7 @@ _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 class SpecError(ValueError):
-    """The lab description cannot work. `errors` holds one sentence per mistake."""
+    """The lab description is invalid. `errors` has one sentence per mistake."""
 
     def __init__(self, errors: Sequence[str]) -> None:
         self.errors = tuple(errors)
@@ -38,13 +38,13 @@ class SpecError(ValueError):
 def _label(value: str) -> str:
     if not _DNS_LABEL.fullmatch(value):
         raise ValueError(
-            "is no DNS label; use lower-case letters, digits and inner hyphens, at most 63 in all"
+            "is not a DNS label; use at most 63 lower-case letters, digits and inner hyphens"
         )
     return value
 
 
 def _name(value: str) -> str:
-    # The name is part of a network namespace's file name, beside the lab's prefix of 17 characters.
+    # The name is part of a network namespace's file name, after the lab's prefix of 17 characters.
     if len(value) > 40:
         raise ValueError("is too long; use at most 40 characters")
     return _label(value)
@@ -67,7 +67,7 @@ Pool = Annotated[IPv4Network, _prefix(12, 30)]
 
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)
 class Cluster:
-    """One cluster as described. A range of None is planned.
+    """One cluster as described. Ranges that are None are planned.
 
     Clusters of one `network` have flat routes between their pods; pods of different networks cannot
     reach each other. Without `nodes` the cluster is a control plane only: an API server for tests
@@ -84,7 +84,7 @@ class Cluster:
 
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)
 class Spec:
-    """A lab as described. `range` is where node addresses and planned ranges come from."""
+    """A lab as described. Node addresses and planned ranges are allocated from `range`."""
 
     clusters: tuple[Cluster, ...]
     range: Annotated[IPv4Network, _prefix(12, 20)] | None = None
@@ -92,7 +92,7 @@ class Spec:
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedCluster:
-    """One cluster with every address settled. `node` is also where its API server listens."""
+    """One cluster with all addresses allocated. Its API server listens on `node`."""
 
     name: str
     network: str
@@ -115,7 +115,7 @@ class PlannedCluster:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A lab with every address settled. `machine` is this machine's own address in the lab."""
+    """A lab with all addresses allocated. `machine` is this machine's address in the lab."""
 
     nodes: IPv4Network
     machine: IPv4Address
@@ -134,7 +134,7 @@ class Plan:
         return (self.nodes, *(c.load_balancers for c in self.clusters))
 
     def cluster(self, name: str) -> PlannedCluster:
-        """The cluster of that name. Raises SpecError, naming those there are."""
+        """The cluster of that name. Raises SpecError with the existing names."""
         for cluster in self.clusters:
             if cluster.name == name:
                 return cluster
@@ -152,7 +152,7 @@ def parse(text: str, source: str = "lab spec") -> Spec:
 
 
 def parse_object(raw: object, source: str = "lab spec") -> Spec:
-    """As `parse`, for YAML that has been read already."""
+    """Like `parse`, for YAML that has been loaded."""
     if not isinstance(raw, dict):
         raise SpecError([f"{source}: must be a mapping with a list `clusters`; see lab/dev.yaml"])
     document: dict[object, object] = dict(raw)  # pyright: ignore[reportUnknownArgumentType]
@@ -162,7 +162,7 @@ def parse_object(raw: object, source: str = "lab spec") -> Spec:
             [f"{source}: clusters: must list 1 to {MAX_CLUSTERS} clusters; see lab/dev.yaml"]
         )
     errors: list[str] = []
-    # One cluster at a time: a mistake in one must not hide what is wrong between the others.
+    # One cluster at a time: a mistake in one must not hide contradictions between the others.
     clusters: list[tuple[int, Cluster]] = []
     entries: list[object] = list(listed)  # pyright: ignore[reportUnknownArgumentType]
     for i, entry in enumerate(entries):
@@ -182,11 +182,11 @@ def parse_object(raw: object, source: str = "lab spec") -> Spec:
 
 
 def plan(spec: Spec, free: IPv4Network) -> Plan:
-    """Settle every address. Ranges left out come from `spec.range`, or else from `free`.
+    """Allocate all addresses. Omitted ranges come from `spec.range`, or else from `free`.
 
     The range is cut into sixteen blocks: the first holds the nodes, block i the i-th cluster's pods
     (a quarter), services (a quarter) and load balancers (a sixteenth).
-    Raises SpecError where a planned range meets one that was set.
+    Raises SpecError if a planned range overlaps one that was set.
     """
     whole = spec.range or free
     blocks = list(whole.subnets(prefixlen_diff=4))
@@ -208,7 +208,7 @@ def plan(spec: Spec, free: IPv4Network) -> Plan:
     planned = Plan(nodes=nodes, machine=nodes[1], clusters=tuple(clusters), spec=spec)
     errors = _contradictions(list(enumerate(clusters)))
     errors += [
-        f"clusters[{i}].{what}: {value} overlaps the nodes' range {nodes}; set another, or `range`"
+        f"clusters[{i}].{what}: {value} overlaps the nodes' {nodes}; set another range, or `range`"
         for i, c in enumerate(clusters)
         for what, value in _ranges(c)
         if value.overlaps(nodes)
@@ -224,20 +224,20 @@ def _ranges(c: Cluster | PlannedCluster) -> list[tuple[str, IPv4Network]]:
 
 
 def _contradictions(clusters: Sequence[tuple[int, Cluster | PlannedCluster]]) -> list[str]:
-    """What cannot be between ranges and names. Each int is the cluster's place in the list."""
+    """Contradictions between ranges and names. Each int is the cluster's index in the list."""
     errors: list[str] = []
     for i, c in clusters:
         for (what, a), (other, b) in combinations(_ranges(c), 2):
             if a.overlaps(b):
                 errors.append(
                     f"clusters[{i}].{other}: {b} overlaps the same cluster's {what} {a}; "
-                    "choose ranges apart"
+                    "choose ranges that do not overlap"
                 )
     for (i, c), (j, d) in combinations(clusters, 2):
         if c.name == d.name:
             errors.append(
-                f"clusters[{j}].name: {d.name!r} is the name of clusters[{i}] too; "
-                "give each cluster a name of its own"
+                f"clusters[{j}].name: {d.name!r} is also the name of clusters[{i}]; "
+                "give each cluster a unique name"
             )
         for what, a in _ranges(c):
             for other, b in _ranges(d):
@@ -253,7 +253,7 @@ def _contradictions(clusters: Sequence[tuple[int, Cluster | PlannedCluster]]) ->
                 if (together or same_network_service) and a.overlaps(b):
                     errors.append(
                         f"clusters[{j}].{other}: {b} overlaps {what} {a} of clusters[{i}]; "
-                        "choose ranges apart, or leave both out to have them planned"
+                        "choose ranges that do not overlap, or omit both to have them planned"
                     )
     return errors
 
@@ -262,15 +262,15 @@ def _sentences(error: ValidationError, source: str, parent: str = "") -> list[st
     found: list[str] = []
     for e in error.errors():
         path = parent + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in e["loc"])
-        said = _CURES.get(e["type"], "{value} " + e["msg"].removeprefix("Value error, "))
+        said = _MESSAGES.get(e["type"], "{value} " + e["msg"].removeprefix("Value error, "))
         found.append(f"{source}: {path.lstrip('.')}: {said.format(value=repr(e['input']))}")
     return found
 
 
-_CURES = {  # by pydantic's error type
+_MESSAGES = {  # by pydantic's error type
     "missing": "is missing; add it",
-    "unexpected_keyword_argument": "is not known; remove it or mend its spelling",
-    "ip_v4_network": "{value} is no IPv4 range; write it as 10.1.0.0/16, host bits zero",
-    "bool_parsing": "{value} is neither true nor false",
+    "unexpected_keyword_argument": "is unknown; remove it or correct the spelling",
+    "ip_v4_network": "{value} is not an IPv4 range; write it as 10.1.0.0/16, with host bits zero",
+    "bool_parsing": "{value} is not true or false",
     "dataclass_type": "must be a mapping such as {{ name: east, network: east-net }}",
 }

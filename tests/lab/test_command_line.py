@@ -65,7 +65,7 @@ def test_logs_are_shown_of_one_program_or_of_all(lab: Lab) -> None:
     assert run(lab.directory, "logs", "a").stdout.count("==>") >= 5
     done = run(lab.directory, "logs", "a", "kubelet")
     assert done.returncode == 1
-    assert done.stderr.startswith("error: a: no log of 'kubelet'; there are: boot, etcd, kube-api")
+    assert done.stderr.startswith("error: a: no log of 'kubelet'; there are logs of: boot, etcd, kube-api")
 
 
 def test_env_makes_a_shell_talk_to_the_lab(lab: Lab) -> None:
@@ -84,12 +84,12 @@ def test_env_makes_a_shell_talk_to_the_lab(lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        (["status"], "error: there is no lab in {}; make one with `python -m lab up`\n"),
-        (["exec", "a", "true"], "error: there is no lab in {}; make one with"),
-        (["env"], "error: there is no lab in {}; make one with"),
+        (["status"], "error: there is no lab in {}; create one with `python -m lab up`\n"),
+        (["exec", "a", "true"], "error: there is no lab in {}; create one with"),
+        (["env"], "error: there is no lab in {}; create one with"),
     ],
 )
-def test_where_no_lab_is_there_is_a_sentence(
+def test_a_missing_lab_is_reported_in_a_sentence(
     arguments: list[str], error: str, tmp_path: Path
 ) -> None:
     done = run(tmp_path, *arguments)
@@ -114,12 +114,12 @@ def test_a_description_with_mistakes_is_refused_line_by_line(tmp_path: Path) -> 
     ]
 
 
-def test_status_tells_of_a_cluster_that_was_killed(lab: Lab) -> None:
+def test_status_reports_a_cluster_that_was_killed(lab: Lab) -> None:
     supervisor(lab, "a").kill()
     within(10, lambda: not lab.cluster("a").running())
     done = run(lab.directory, "status")
     assert done.returncode == 1
     assert "no answer" in done.stdout
     assert run(lab.directory, "exec", "a", "true").stderr == (
-        "error: a: does not run; start it with `python -m lab up`\n"
+        "error: a: is not running; start it with `python -m lab up`\n"
     )

@@ -101,7 +101,7 @@ def test_up_tells_when_the_toolchain_has_changed(
     use(dataclasses.replace(toolchain.ensure(), bin=tmp_path), monkeypatch)
     lines: list[str] = []
     lab.up(lines.append)
-    assert lines[0].startswith("the toolchain has changed since this lab was made: its clusters")
+    assert lines[0].startswith("the toolchain has changed since this lab was created: its clusters")
 
 
 def test_addresses_that_were_lost_to_another_lab_are_told(lab: Lab, directory: Path) -> None:
@@ -117,7 +117,7 @@ def test_addresses_that_were_lost_to_another_lab_are_told(lab: Lab, directory: P
 
 
 def test_another_description_is_refused_while_the_lab_is_there(lab: Lab) -> None:
-    with pytest.raises(SpecError, match="was made from another description; take it away with"):
+    with pytest.raises(SpecError, match="was created from another description; delete it with"):
         Lab(lab.directory, parse(ONE)).up()
 
 
@@ -162,7 +162,7 @@ def test_load_balancers_get_addresses_at_once_and_give_them_back(lab: Lab) -> No
         return [e.message for e in events if e.involved_object.name == "three"]
 
     within(5, complaints)
-    assert f"all 2 addresses of {POOL} are taken; delete another" in complaints()[0]
+    assert f"all 2 addresses of {POOL} are in use; delete another" in complaints()[0]
     api.delete_namespaced_service("one", "default")
     assert within(5, lambda: address(api, "three")) < 0.5
     assert address(api, "three") == LOWER
@@ -227,7 +227,7 @@ def test_a_killed_up_goes_on_and_a_killed_lab_can_be_taken_down(
     command = [sys.executable, "-m", "lab", "--dir", str(directory), "up", "--spec", str(spec)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as up:
         assert up.stdout
-        assert "network and namespaces made" in up.stdout.readline()
+        assert "network and namespaces created" in up.stdout.readline()
         up.send_signal(signal.SIGKILL)
     assert lab.cluster("a").running()
     Lab(directory, parse(ONE)).up()
@@ -275,7 +275,7 @@ def test_a_program_that_cannot_run_is_named_with_its_last_words(
     with pytest.raises(ClusterError) as caught:
         Lab(directory, parse(ONE)).up()
     words = str(caught.value)
-    assert words.startswith("a: kube-apiserver (BACKOFF) has not come to where it is ready")
+    assert words.startswith("a: timed out waiting until kube-apiserver (BACKOFF) is ready")
     assert f"{directory}/a/log/kube-apiserver.log" in words
     assert "kube-apiserver: cannot find my feet" in words
 
@@ -289,7 +289,7 @@ def test_down_never_removes_a_directory_that_is_not_a_labs(tmp_path: Path) -> No
         check=False,
     )
     assert done.returncode == 1
-    assert "is not a lab's directory, so it is left as it is" in done.stderr
+    assert "is not a lab's directory, so it was not deleted" in done.stderr
     assert (tmp_path / "letter.txt").exists()
 
 

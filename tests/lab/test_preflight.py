@@ -31,7 +31,7 @@ def test_this_machine_will_do(tmp_path: Path) -> None:
 def test_another_user_than_root_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert errors_of(tmp_path) == [
-        "the lab needs root, for it makes namespaces and mounts; run it with `sudo`"
+        "the lab needs root, because it creates namespaces and mounts; run it with `sudo`"
     ]
 
 
@@ -50,9 +50,9 @@ def test_everything_that_is_missing_is_named_at_once(
         f"clusters: [{{name: a, network: n, loadBalancers: {address.network_address}/24}}]",
     )
     for part in (
-        "memory: 1.5 GiB needed for 1 clusters, 0.1 GiB available; end other programs",
+        "memory: 1.5 GiB needed for 1 clusters, 0.1 GiB available; stop other programs",
         f"clusters[0].loadBalancers: {address.network_address}/24 overlaps {address} of {owner}",
-        f"{tmp_path} is in use for something else; choose an empty or new --dir",
+        f"{tmp_path} is not a lab's directory and not empty; choose an empty or new --dir",
     ):
         assert [e for e in errors if e.startswith(part)], errors
 

@@ -57,7 +57,7 @@ def test_clusters_of_different_networks_may_use_the_same_pod_and_service_ranges(
     assert planned.clusters[0].pods == planned.clusters[1].pods
 
 
-def test_all_mistakes_are_named_at_once_with_path_and_cure() -> None:
+def test_all_mistakes_are_reported_at_once_with_path_and_fix() -> None:
     errors = errors_of(
         """
         range: 10.0.0.0/8
@@ -72,15 +72,15 @@ def test_all_mistakes_are_named_at_once_with_path_and_cure() -> None:
     ).splitlines()
     for part in (
         "lab.yaml: range: '10.0.0.0/8' has the wrong size; use a prefix from /12 to /20",
-        "lab.yaml: colour: is not known; remove it",
-        "lab.yaml: clusters[0].name: 'East_1' is no DNS label; use lower-case letters",
-        "lab.yaml: clusters[0].pods: '10.0.0.1/16' is no IPv4 range; write it as 10.1.0.0/16",
-        "lab.yaml: clusters[0].podz: is not known; remove it or mend its spelling",
+        "lab.yaml: colour: is unknown; remove it",
+        "lab.yaml: clusters[0].name: 'East_1' is not a DNS label; use at most 63",
+        "lab.yaml: clusters[0].pods: '10.0.0.1/16' is not an IPv4 range; write it as 10.1.0.0/16",
+        "lab.yaml: clusters[0].podz: is unknown; remove it or correct the spelling",
         "lab.yaml: clusters[1].services: 10.1.2.0/24 overlaps the same cluster's pods",
-        "lab.yaml: clusters[2].name: 'b' is the name of clusters[1] too; give each cluster a name",
+        "lab.yaml: clusters[2].name: 'b' is also the name of clusters[1]; give each cluster a unique",
         "lab.yaml: clusters[2].pods: 10.1.0.0/20 overlaps pods 10.1.0.0/16 of clusters[1]",
         "lab.yaml: clusters[3].name: is missing; add it",
-        "lab.yaml: clusters[3].nodes: 'maybe' is neither true nor false",
+        "lab.yaml: clusters[3].nodes: 'maybe' is not true or false",
         "lab.yaml: clusters[4]: must be a mapping such as",
     ):
         assert [e for e in errors if e.startswith(part)], f"{part}\nnot in\n" + "\n".join(errors)
@@ -96,7 +96,7 @@ def test_all_mistakes_are_named_at_once_with_path_and_cure() -> None:
         ("clusters: [{name: " + "a" * 41 + ", network: n}]", "is too long; use at most 40"),
         (
             "clusters: [{name: a, network: n, pods: 10.160.0.0/26}]",
-            "clusters[0].pods: 10.160.0.0/26 overlaps the nodes' range 10.160.0.0/24",
+            "clusters[0].pods: 10.160.0.0/26 overlaps the nodes' 10.160.0.0/24",
         ),
         (
             "clusters: [{name: a, network: n, loadBalancers: 10.160.32.0/24},"
