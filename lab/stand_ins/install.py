@@ -1,4 +1,4 @@
-"""Puts the stand-ins where Pulumi's engine looks for plugins, unless the real ones are there."""
+"""Installs the stand-ins where Pulumi's engine looks for plugins, unless the real ones exist."""
 
 import contextlib
 import os
@@ -14,14 +14,14 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Plugin:
-    """A provider plugin as the engine will find it."""
+    """A provider plugin as the engine finds it."""
 
     name: str
     version: str
-    """Exact: the engine asks for the version of the program's SDK and takes no other."""
+    """The version of the program's SDK: the engine accepts no other."""
     executable: Path
     stand_in: bool
-    """False where the real plugin is installed."""
+    """False if the real plugin is installed."""
 
     def __str__(self) -> str:
         kind = "stand-in" if self.stand_in else "real plugin"
@@ -41,10 +41,10 @@ takes 6.8 s of CPU with it, 1.2 s without). Remove this file to get the logs.
 
 
 def install(pulumi_home: Path) -> list[Plugin]:
-    """Make every provider of the program runnable under this PULUMI_HOME, and the engine quick.
+    """Install every provider of the program under this PULUMI_HOME, and turn off debug logs.
 
-    A real plugin, in this PULUMI_HOME or in the user's own (~/.pulumi), is used as it is. Running
-    it again is cheap and repairs launchers that point to a checkout which is gone.
+    A real plugin in this PULUMI_HOME is kept, and one in the user's own (~/.pulumi) is linked.
+    Running it again is cheap and repairs launchers that point to a deleted checkout.
     """
     pulumi_home.mkdir(parents=True, exist_ok=True)
     _without_debug_logs(pulumi_home)
@@ -52,9 +52,9 @@ def install(pulumi_home: Path) -> list[Plugin]:
 
 
 def _without_debug_logs(home: Path) -> None:
-    """Take the place of the log directory: the engine has no switch (pkg/logging/encrypted.go).
+    """Put a file in place of the log directory: pkg/logging/encrypted.go has no switch.
 
-    Where it cannot make the directory it goes on without. Logs that are there already stay.
+    It continues without logs if it cannot create the directory. Existing logs are kept.
     """
     with contextlib.suppress(FileExistsError), (home / "logs").open("x") as file:
         file.write(_NO_LOGS)
@@ -63,16 +63,16 @@ def _without_debug_logs(home: Path) -> None:
 def _install(home: Path, name: str, version: str) -> Plugin:
     place = Path("plugins", f"resource-{name}-v{version}", f"pulumi-resource-{name}")
     executable = home / place
+    if executable.parent.is_symlink():  # as earlier versions installed a real plugin
+        executable.parent.unlink()
     if _real(executable):
         return Plugin(name, version, executable, stand_in=False)
     own = Path.home() / ".pulumi" / place
     if _real(own):
-        shutil.rmtree(executable.parent, ignore_errors=True)
-        executable.parent.parent.mkdir(parents=True, exist_ok=True)
-        executable.parent.symlink_to(own.parent, target_is_directory=True)
-        return Plugin(name, version, own, stand_in=False)
+        _link(own.parent, executable.parent)
+        return Plugin(name, version, executable, stand_in=False)
     executable.parent.mkdir(parents=True, exist_ok=True)
-    # Moved into place: another run may be starting the launcher this moment.
+    # Moved into place, because another process can be starting the launcher at the same time.
     draft = executable.with_name(f".{executable.name}.{os.getpid()}")
     draft.write_text(
         f"#!/bin/sh\n# A stand-in that {_MARK}. Install the real one and it is used.\n"
@@ -82,6 +82,24 @@ def _install(home: Path, name: str, version: str) -> Plugin:
     draft.chmod(0o755)
     draft.replace(executable)
     return Plugin(name, version, executable, stand_in=True)
+
+
+def _link(source: Path, target: Path) -> None:
+    """Replace the directory `target` with hard links to the files of `source`, or copies.
+
+    The engine ignores a symbolic link among its plugins' directories (sdk/go/common/workspace).
+    """
+    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    shutil.copytree(source, draft, copy_function=_link_file)
+    shutil.rmtree(target, ignore_errors=True)
+    draft.rename(target)
+
+
+def _link_file(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system
+        shutil.copy2(source, target)
 
 
 def _real(executable: Path) -> bool:

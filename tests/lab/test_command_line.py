@@ -65,7 +65,9 @@ def test_logs_are_shown_of_one_program_or_of_all(lab: Lab) -> None:
     assert run(lab.directory, "logs", "a").stdout.count("==>") >= 5
     done = run(lab.directory, "logs", "a", "kubelet")
     assert done.returncode == 1
-    assert done.stderr.startswith("error: a: no log of 'kubelet'; there are logs of: boot, etcd, kube-api")
+    assert done.stderr.startswith(
+        "error: a: no log of 'kubelet'; there are logs of: boot, etcd, kube-api"
+    )
 
 
 def test_env_makes_a_shell_talk_to_the_lab(lab: Lab) -> None:

@@ -51,13 +51,40 @@ def test_a_real_plugin_stays(tmp_path: Path) -> None:
     assert program.read_bytes() == b"\x7fELF real plugin"
 
 
-def test_a_real_plugin_of_the_user_is_used(tmp_path: Path, user: Path) -> None:
-    install(tmp_path / "home")  # a stand-in was there before
+@pytest.mark.parametrize("other_file_system", [False, True])
+def test_a_real_plugin_of_the_user_is_used(
+    tmp_path: Path, user: Path, monkeypatch: pytest.MonkeyPatch, *, other_file_system: bool
+) -> None:
+    if other_file_system:
+        monkeypatch.setattr("os.link", _refuse)
+    directory = tmp_path / "home" / KUBERNETES
+    install(tmp_path / "home")
+    assert _stand_in(directory)
+    own = _program(user / ".pulumi" / KUBERNETES)
+    for _ in range(2):
+        (found, *_) = install(tmp_path / "home")
+        assert not found.stand_in
+        assert found.executable.read_bytes() == own.read_bytes()
+    assert not directory.is_symlink(), "the engine ignores symbolic links"
+    assert [path.name for path in directory.parent.glob("*kubernetes*")] == [directory.name]
+
+
+def test_a_symbolic_link_to_a_real_plugin_is_replaced(tmp_path: Path, user: Path) -> None:
     _program(user / ".pulumi" / KUBERNETES)
+    directory = tmp_path / "home" / KUBERNETES
+    directory.parent.mkdir(parents=True)
+    directory.symlink_to(user / ".pulumi" / KUBERNETES)
     assert not install(tmp_path / "home")[0].stand_in
-    linked = tmp_path / "home" / KUBERNETES / "pulumi-resource-kubernetes"
-    assert linked.read_bytes() == b"\x7fELF real plugin"
-    assert not install(tmp_path / "home")[0].stand_in
+    assert not directory.is_symlink()
+    assert (user / ".pulumi" / KUBERNETES / "pulumi-resource-kubernetes").exists()
+
+
+def _refuse(source: str, target: str) -> None:
+    raise OSError(f"{target} is on another file system than {source}")
+
+
+def _stand_in(directory: Path) -> bool:
+    return b"stand-in" in (directory / "pulumi-resource-kubernetes").read_bytes()
 
 
 def test_the_engine_writes_no_debug_log_unless_it_did(tmp_path: Path) -> None:
