@@ -12,6 +12,8 @@ LAB := $(BIN)/python -m lab
 IN_LAB := eval "$$($(LAB) env)"; pulumi stack select --create $(STACK) >/dev/null;
 # Tests that need no cluster, no root and no tool that the lab builds.
 UNIT := tests/unit tests/checks tests/policy/test_rules.py --ignore=tests/checks/test_broken.py
+# Tests mostly wait for their labs, so two files, or two meshes, run at a time.
+IN_PAIRS := $(BIN)/python -m pytest --numprocesses=2 --dist=loadscope
 UP := pulumi up --stack $(STACK) --yes --skip-preview
 
 .DEFAULT_GOAL := help
@@ -55,12 +57,11 @@ lint: $(VENV) policy/.venv ## style, spelling and types
 	$(BIN)/basedpyright
 
 test: lint toolchain       ## everything that CI runs: lint, and every test
-	# Tests mostly wait for their labs, so two files, or two meshes, run at a time.
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadscope --ignore=tests/mesh
-	$(MAKE) test-mesh
+	$(IN_PAIRS) --ignore=tests/mesh
+	$(IN_PAIRS) tests/mesh
 
 test-mesh: toolchain       ## the tests on real meshes (half an hour)
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadscope tests/mesh
+	$(IN_PAIRS) tests/mesh
 
 bench: toolchain           ## measure the figures of the README
 	$(BIN)/python -m bench

@@ -17,6 +17,7 @@ from lab.__main__ import main as lab
 from spec import config, reference
 from spec.problems import MeshRefusedError
 from tests.documents import PAGES, ROOT, Command, blocks, commands, headings, links, name, spans
+from tests.unit.test_layout import MAY_IMPORT
 from tests.unit.test_reference import paths
 
 _EVERY_PAGE = pytest.mark.parametrize("page", PAGES, ids=name)
@@ -184,3 +185,19 @@ def test_the_refusal_in_the_readme_is_that_of_the_program() -> None:
     with pytest.raises(MeshRefusedError) as refused:
         config.parse({key.removeprefix("isthmus:"): value for key, value in given.items()})
     assert f"error: {refused.value}\n" in readme.read_text()
+
+
+def test_the_page_of_components_has_every_component() -> None:
+    table = (ROOT / "docs/components.md").read_text().partition("## The components")[2]
+    rows = re.findall(r"^\| (`.+?`) \|", table, re.MULTILINE)
+    listed = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    sources = "".join(path.read_text() for path in (ROOT / "components").glob("*.py"))
+    assert sorted(listed) == sorted(re.findall(r'__init__\(\s*"isthmus:index:(\w+)"', sources))
+
+
+def test_the_package_map_of_contributors_is_the_one_that_is_checked() -> None:
+    rows = re.findall(
+        r"^\| `(\w+)/` \| .+ \| (.+) \|$", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE
+    )
+    shown = {name: set(re.findall(r"`(\w+)`", imports)) for name, imports in rows}
+    assert {name: shown[name] for name in MAY_IMPORT} == MAY_IMPORT
