@@ -16,7 +16,7 @@ _REST = 10.0  # seconds until an empty cluster has come to rest
 
 
 def main() -> None:
-    """Print each figure beside what is asked of it."""
+    """Print each figure beside its goal."""
     with tempfile.TemporaryDirectory(prefix="isthmus-bench-") as directory:
         images = partial(
             imagestore.prepare, toolchain.ensure(print).images, Path(directory, "images")

@@ -1,4 +1,4 @@
-"""The policy pack: hands what the engine sends to the rules, and their findings back."""
+"""The policy pack: passes resources from the engine to the rules, and their findings back."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -20,10 +20,10 @@ from rules.secrecy import keeps_secrets
 
 
 def _plain(value: Any) -> Any:
-    """Inputs as the SDK hands them over, without its wrappers.
+    """Inputs without the SDK's wrappers.
 
-    Those raise at the touch of what is not known yet, and a rule with it goes unasked; and they
-    hide what is a secret. The way around them is the SDK's own (its deserialize.py).
+    The wrappers raise when a rule reads a value that is not known yet, which ends the rule, and
+    they hide which values are secret. The SDK itself removes them like this (its deserialize.py).
     """
     if isinstance(value, Mapping | Sequence) and not isinstance(value, dict | list | str):
         wrapper: Any = value
@@ -38,8 +38,8 @@ def _plain(value: Any) -> Any:
 
 
 _inputs: dict[str, Mapping[str, Any]] = {}
-"""By URN, as seen one by one. Of a whole stack the engine tells outputs, and in the preview of a
-cluster that does not exist yet there are none."""
+"""Inputs by URN, from the checks of single resources. For a whole stack the engine only sends
+outputs, and in the preview of a cluster that does not exist yet there are none."""
 
 
 def _resource(args: ResourceValidationArgs) -> Resource:
@@ -62,7 +62,7 @@ def _resource_of_stack(found: PolicyResource) -> Resource:
 def _for_resources(rule: Rule, check: ResourceCheck) -> ResourceValidationPolicy:
     def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
         for finding in check(_resource(args)):
-            report(rule.tell(finding), None)
+            report(rule.message(finding), None)
 
     return ResourceValidationPolicy(rule.name, rule.demand, validate)
 
@@ -70,25 +70,25 @@ def _for_resources(rule: Rule, check: ResourceCheck) -> ResourceValidationPolicy
 def _for_stacks(rule: Rule, check: StackCheck) -> StackValidationPolicy:
     def validate(args: StackValidationArgs, report: ReportViolation) -> None:
         for finding in check([_resource_of_stack(r) for r in args.resources]):
-            report(rule.tell(finding), finding.urn)
+            report(rule.message(finding), finding.urn)
 
     return StackValidationPolicy(rule.name, rule.demand, validate)
 
 
 def _secrecy() -> ResourceValidationPolicy:
-    """The one rule about what the SDK shows to remediations alone: what is marked as secret.
+    """The rule about secret marks, which the SDK only shows to remediations.
 
-    The engine asks for remediations first. This one mends nothing, for by then the value has been
-    plain in the program; it leaves its findings for the validation.
+    The engine runs remediations first. This one changes nothing, because the value has already
+    been plain text in the program. It keeps its findings for the validation.
     """
     found = dict[str, list[str]]()
 
     def look(args: ResourceValidationArgs) -> None:
-        found[args.urn] = [SECRECY.tell(finding) for finding in keeps_secrets(_resource(args))]
+        found[args.urn] = [SECRECY.message(finding) for finding in keeps_secrets(_resource(args))]
 
     def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
-        unasked = ["secrets are only seen at level `remediate`: leave this rule at that level"]
-        for message in found.pop(args.urn, unasked):
+        unchecked = ["secrets are only seen at level `remediate`: leave this rule at that level"]
+        for message in found.pop(args.urn, unchecked):
             report(message, None)
 
     remediate: Callable[[ResourceValidationArgs], Mapping[str, Any] | None] = look

@@ -1,4 +1,4 @@
-"""The rules, apart from what runs them (`__main__.py`). docs/policy.md lists them."""
+"""The rules, without the code that runs them (`__main__.py`). docs/policy.md lists them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,21 +12,21 @@ StackCheck = Callable[[Sequence[Resource]], Iterator[Finding]]
 
 @dataclass(frozen=True)
 class Rule:
-    """What must hold, why, and what to do where it does not."""
+    """What must hold, why, and how to fix a violation."""
 
     name: str
     demand: str
     why: str
-    cure: str
+    fix: str
 
-    def tell(self, finding: Finding) -> str:
-        return f"{finding.what}\n  why:  {self.why}\n  cure: {self.cure}"
+    def message(self, finding: Finding) -> str:
+        return f"{finding.what}\n  why: {self.why}\n  fix: {self.fix}"
 
 
 SECRECY = Rule(
     "secrets-stay-secret",
     "CA keys, kubeconfigs and the data of Secrets are Pulumi secrets.",
-    "they would lie in clear in the state, in diffs and in a pull request's comment",
+    "they would be readable in the state, in diffs and in a pull request's comment",
     "make it a secret where it is read: pulumi.Output.secret(…), `pulumi config set --secret`",
 )
 
@@ -44,10 +44,10 @@ RESOURCE_RULES: Sequence[tuple[Rule, ResourceCheck]] = (
     (
         Rule(
             "no-default-provider",
-            "No object goes to the default Kubernetes provider.",
-            "it means whatever context this machine's kubeconfig has today, so an object of one "
-            "cluster lands in another",
-            "pass opts with the provider of its cluster, or parent to what has it",
+            "No object uses the default Kubernetes provider.",
+            "it means whatever context this machine's kubeconfig has today, so an object can "
+            "land in another cluster",
+            "pass opts with the provider of its cluster, or with a parent that has it",
         ),
         providers.has_own_provider,
     ),
@@ -55,7 +55,7 @@ RESOURCE_RULES: Sequence[tuple[Rule, ResourceCheck]] = (
         Rule(
             "versions-pinned",
             "Charts have an exact version, images a tag other than latest or a digest.",
-            "the next update, or the next pod, would run what nobody has reviewed",
+            "the next update, or the next pod, would run code that no reviewer has seen",
             "write the version, or the digest as NAME@sha256:…",
         ),
         versions.pins_versions,
@@ -65,7 +65,7 @@ RESOURCE_RULES: Sequence[tuple[Rule, ResourceCheck]] = (
             "no-public-load-balancer",
             "Load balancers are internal.",
             "gateways and control planes are for the mesh's own clusters; on the internet anyone "
-            "may try their certificates",
+            "can connect to them",
             "add the cloud's annotation to isthmus:mesh.gateways.annotations or to controlPlane, "
             "or disable the rule in policy/levels for a stack whose networks only meet there",
         ),
@@ -75,9 +75,9 @@ RESOURCE_RULES: Sequence[tuple[Rule, ResourceCheck]] = (
         Rule(
             "deletion-protection",
             "Clusters on Google Cloud are protected from deletion.",
-            "one wrong key in a pull request, and the cluster goes with everything in it",
-            "leave deletionProtection on, or set this rule's level in policy/levels for a stack "
-            "that comes and goes",
+            "one wrong key in a pull request would delete the cluster with everything in it",
+            "leave deletionProtection on, or set this rule's level in policy/levels for a "
+            "temporary stack",
         ),
         clusters.is_protected,
     ),
@@ -87,8 +87,8 @@ STACK_RULES: Sequence[tuple[Rule, StackCheck]] = (
     (
         Rule(
             "mtls-strict",
-            "Every control plane demands mTLS of the whole mesh.",
-            "whoever reaches a pod may call it in plain text, as nobody",
+            "Every control plane requires mTLS in the whole mesh.",
+            "any client that reaches a pod could call it in plain text, without an identity",
             "set isthmus:mesh.mtls to strict, or this rule's level in policy/levels",
         ),
         traffic.demands_mtls,

@@ -1,4 +1,4 @@
-"""Which cluster a resource goes to is said, and stays said."""
+"""Rules about the cluster of a resource: it is named, and the name does not change."""
 
 from collections.abc import Iterator
 
@@ -22,5 +22,5 @@ def has_own_provider(resource: Resource) -> Iterator[Finding]:
 
 
 def _is_default(name: str) -> bool:
-    """As the engine names the providers that it makes (resource/deploy/source_eval.go)."""
+    """Whether the engine named the provider (resource/deploy/source_eval.go)."""
     return name == "default" or name.startswith("default_")

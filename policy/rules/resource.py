@@ -1,11 +1,11 @@
-"""A resource as the rules see it: plain data, so that they need neither Pulumi nor its engine."""
+"""A resource as plain data, so that the rules need neither Pulumi nor its engine."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-"""A text that only the update will know (sdk/proto in pulumi/pulumi). It is never judged."""
+"""A text that is only known in the update (sdk/proto in pulumi/pulumi). No rule judges it."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class Resource:
     name: str
     urn: str
     props: Mapping[str, Any]
-    """Inputs. Secrets are laid open, but for the rule that is about them."""
+    """Inputs. Secrets are plain values, except for the rule about secrets."""
     provider: str = ""
     """URN of the provider; empty for components and providers."""
     components: tuple[str, ...] = ()
-    """Types of what it is a part of, the nearest first; only in a rule for the stack."""
+    """Types of its parents, the nearest first; only in a rule for the stack."""
 
     @property
     def metadata(self) -> Mapping[str, Any]:
@@ -42,11 +42,11 @@ class Resource:
 
 @dataclass(frozen=True)
 class Finding:
-    """Where a rule is broken. The rule says why it matters, and the cure."""
+    """A place where a rule is violated. The rule has the reason and the fix."""
 
     what: str
     urn: str = field(default="", kw_only=True)
-    """Resource that breaks a rule for the stack."""
+    """Resource that violates a rule for the stack."""
 
 
 def mapping(parent: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -56,7 +56,7 @@ def mapping(parent: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value that is no mapping or list, with its path. A secret counts as one value."""
+    """Every value that is not a mapping or list, with its path. A secret counts as one value."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from leaves(inner, f"{path}.{key}" if path else str(key))

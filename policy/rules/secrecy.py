@@ -1,4 +1,4 @@
-"""Private keys and credentials are secrets before they reach the state."""
+"""Rules about private keys and credentials: they are secrets before they reach the state."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,17 +13,17 @@ _PRIVATE: Mapping[str, Sequence[str]] = {
     "tls:index/certRequest:CertRequest": ("privateKeyPem",),
     "tls:index/locallySignedCert:LocallySignedCert": ("caPrivateKeyPem",),
 }
-"""Inputs that are private whatever is in them."""
+"""Inputs that are private whatever their value."""
 
 _KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 _CREDENTIALS = re.compile(r"""["']?\b(client-key-data|token)["']?:\s*["']?[\w.=/+-]{16}""")
 
 
 def keeps_secrets(resource: Resource) -> Iterator[Finding]:
-    """Findings for props in which secrets are still `Secret`. They name places, never values.
+    """Check inputs in which secrets are still `Secret`. Findings name places, never values.
 
-    Pulumi's SDK for Python sends no mark with what is not known yet (runtime/rpc.py), so that is
-    left to the update, which asks again before it makes anything.
+    Pulumi's SDK for Python marks no unknown value as secret (runtime/rpc.py). The update checks
+    those again, before it creates the resource.
     """
     for path, value in leaves(resource.props):
         if isinstance(value, Secret) or value in (None, UNKNOWN):
@@ -42,6 +42,6 @@ def _private(type_: str, path: str, value: Any) -> str:
     if top not in _PRIVATE.get(type_, ()):
         return ""
     if top == "kubeconfig":
-        # A path of a file gives nothing away.
+        # The path of a file is not secret.
         return "" if re.fullmatch(r"[~./][^\n]*", text) else "a kubeconfig"
     return "private"

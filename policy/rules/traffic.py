@@ -1,4 +1,4 @@
-"""Who can talk to the mesh, and how."""
+"""Rules about who can reach the mesh, and how."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ _SERVICE = "kubernetes:core/v1:Service"
 
 
 def is_internal(resource: Resource) -> Iterator[Finding]:
-    """For inputs of a Service."""
+    """Check a Service: its load balancer is internal."""
     if resource.type != _SERVICE or resource.spec.get("type") != "LoadBalancer":
         return
     annotations = mapping(resource.metadata, "annotations")
@@ -28,7 +28,7 @@ def is_internal(resource: Resource) -> Iterator[Finding]:
 
 
 def gateways_announced(stack: Sequence[Resource]) -> Iterator[Finding]:
-    """For a stack: every gateway between networks tells its network, or `meshNetworks` does."""
+    """Check a stack: every gateway between networks names its network, or `meshNetworks` does."""
     if any(_mesh_networks(resource) for resource in stack):
         return
     for resource in stack:
@@ -41,7 +41,7 @@ def gateways_announced(stack: Sequence[Resource]) -> Iterator[Finding]:
 
 
 def demands_mtls(stack: Sequence[Resource]) -> Iterator[Finding]:
-    """For a stack: each control plane has a strict policy for its mesh, and none is weaker."""
+    """Check a stack: each control plane has a strict policy for its mesh, and none is weaker."""
     policies = [r for r in stack if r.type.endswith(":PeerAuthentication")]
     for policy in policies:
         for path, mode in leaves(policy.spec):
@@ -53,7 +53,7 @@ def demands_mtls(stack: Sequence[Resource]) -> Iterator[Finding]:
         if _is_control_plane(istiod) and not any(_covers(policy, istiod) for policy in strict):
             cluster = istiod.provider.rsplit("::", 1)[-1]
             what = (
-                f"cluster `{cluster}` takes plain text: no strict PeerAuthentication for its mesh"
+                f"cluster `{cluster}` accepts plain text: no strict PeerAuthentication for its mesh"
             )
             yield Finding(what, urn=istiod.urn)
 
@@ -83,7 +83,7 @@ def _is_strict(policy: Resource) -> bool:
 
 
 def _is_control_plane(resource: Resource) -> bool:
-    """istiod, of a primary: its Deployment, or the release that has it."""
+    """Whether it is istiod of a primary: the Deployment, or the release with it."""
     return "isthmus:index:PrimaryCluster" in resource.components and resource.type in (
         "kubernetes:apps/v1:Deployment",
         "kubernetes:helm.sh/v3:Release",

@@ -1,4 +1,4 @@
-"""What runs tomorrow is what was reviewed today."""
+"""Rules about versions: an update only runs reviewed versions."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,7 @@ from .resource import UNKNOWN, Finding, Resource
 _CONTAINERS = ("containers", "initContainers")
 _EXACT = re.compile(r"v?\d+\.\d+\.\d+([-+].*)?")
 _INJECTED = "auto"
-"""Image of a gateway's container; istiod puts its own version in its place."""
+"""Image of a gateway's container; istiod replaces it by its own version."""
 
 
 def pins_versions(resource: Resource) -> Iterator[Finding]:

@@ -172,7 +172,7 @@ def refusal(tools: toolchain.Toolchain, tmp_path_factory: pytest.TempPathFactory
         ("versions-pinned", "image `curl` of `latest` has no version"),
         ("no-public-load-balancer", "Service `gateway` (`gateway`) gets a load balancer"),
         ("gateway-network-label", "has no label topology.istio.io/network"),
-        ("mtls-strict", "cluster `anonymous` takes plain text"),
+        ("mtls-strict", "cluster `anonymous` accepts plain text"),
         ("deletion-protection", "cluster `open` can be deleted"),
     ],
 )

@@ -16,7 +16,6 @@ _WIDTH = 100
 _GENERATED = ("docs/configuration.md", "docs/topologies.md")
 # Not yet in plain English. This list only gets shorter.
 _NOT_YET = (
-    "bench/",
     "checks/",
     "components/",
     "docs/checks",
@@ -26,7 +25,6 @@ _NOT_YET = (
     "kube/",
     "lab/",
     "picture/",
-    "policy/",
     "preflight/",
     "spec/",
     "stacks/",
