@@ -17,7 +17,7 @@ IN_PAIRS := $(BIN)/python -m pytest --numprocesses=2 --dist=loadscope
 UP := pulumi up --stack $(STACK) --yes --skip-preview
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview check destroy down lab toolchain unit fix lint test test-mesh bench lock
+.PHONY: help up preview check destroy down lab toolchain unit fix lint test test-mesh test-all bench lock
 
 help:                      ## this list
 	awk -F ' *## ' '/^[a-z-]+:.* ## / { sub(/:.*/, "", $$1); printf "  %-10s %s\n", $$1, $$2 }' Makefile
@@ -56,12 +56,15 @@ lint: $(VENV) policy/.venv ## style, spelling and types
 	$(BIN)/python -m pytest -q tests/unit/test_english.py
 	$(BIN)/basedpyright
 
-test: lint toolchain       ## everything that CI runs: lint, and every test
+test: lint toolchain       ## everything that CI runs: lint, and every test of one matrix cell each
 	$(IN_PAIRS) --ignore=tests/mesh
-	$(IN_PAIRS) tests/mesh
+	$(IN_PAIRS) -m "not whole_matrix" tests/mesh
 
-test-mesh: toolchain       ## the tests on real meshes (half an hour)
-	$(IN_PAIRS) tests/mesh
+test-mesh: toolchain       ## the tests on real meshes
+	$(IN_PAIRS) -m "not whole_matrix" tests/mesh
+
+test-all: test             ## `make test`, and every example by both ways to install charts
+	$(IN_PAIRS) -m whole_matrix tests/mesh
 
 bench: toolchain           ## measure the figures of the README
 	$(BIN)/python -m bench

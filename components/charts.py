@@ -7,7 +7,7 @@ Both wait until the chart's workloads are ready, so depending on what `install` 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import pulumi
 from pulumi_kubernetes.helm import v3, v4
@@ -58,7 +58,7 @@ def install(
             repository_opts=v4.RepositoryOptsArgs(repo=repository) if repository else None,
             values=values,
             opts=pulumi.ResourceOptions.merge(
-                opts, pulumi.ResourceOptions(transforms=[leave_to_istiod])
+                opts, pulumi.ResourceOptions(transforms=[leave_to_istiod, wait_for_workloads_only])
             ),
         )
     return v3.Release(
@@ -87,3 +87,20 @@ def leave_to_istiod(
         args.opts, pulumi.ResourceOptions(ignore_changes=["webhooks[*].failurePolicy"])
     )
     return pulumi.ResourceTransformResult(props=args.props, opts=opts)
+
+
+def wait_for_workloads_only(
+    args: pulumi.ResourceTransformArgs,
+) -> pulumi.ResourceTransformResult | None:
+    """A chart's Service is not waited for; its Deployment is, and a remote's Service has no pods.
+
+    The provider takes a Service for ready when its endpoints have not changed for ten seconds
+    (provider/pkg/await in pulumi/pulumi-kubernetes), which nothing here needs.
+    """
+    if args.type_ != "kubernetes:core/v1:Service":
+        return None
+    metadata = cast("Mapping[str, Any]", args.props["metadata"])
+    annotations = {**(metadata.get("annotations") or {}), "pulumi.com/skipAwait": "true"}
+    return pulumi.ResourceTransformResult(
+        props={**args.props, "metadata": {**metadata, "annotations": annotations}}, opts=args.opts
+    )

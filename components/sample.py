@@ -1,6 +1,6 @@
 """Istio's own sample: a version of `helloworld` and a client in each cluster."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 import pulumi
@@ -31,18 +31,23 @@ class Sample(pulumi.ComponentResource):
     (istio/istio#31760). Objects are those of samples/helloworld and samples/sleep in istio/istio.
     """
 
+    before_requests: Sequence[pulumi.Resource]
+    """The namespace and the rules for its traffic, which exist before the workloads are ready."""
+
     def __init__(
         self, name: str, args: SampleArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("isthmus:index:Sample", name, {}, opts)
-        namespace = kubernetes.core.v1.Namespace(
+        namespace_resource = kubernetes.core.v1.Namespace(
             f"{name}-sample",
             metadata={"name": names.SAMPLE_NAMESPACE, "labels": {names.INJECTION: "enabled"}},
             opts=pulumi.ResourceOptions(parent=self),
-        ).metadata.name
-        child = pulumi.ResourceOptions(parent=self)
-        if args["is_primary"]:
-            _traffic_rules(name, namespace, child)
+        )
+        namespace = namespace_resource.metadata.name
+        # The namespace takes them with it: one wait at the end, instead of one for each.
+        child = pulumi.ResourceOptions(parent=self, deleted_with=namespace_resource)
+        rules = _traffic_rules(name, namespace, child) if args["is_primary"] else []
+        self.before_requests = [namespace_resource, *rules]
         kubernetes.core.v1.Service(
             f"{name}-helloworld",
             metadata={
@@ -63,8 +68,10 @@ class Sample(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-def _traffic_rules(name: str, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions) -> None:
-    kubernetes.apiextensions.CustomResource(
+def _traffic_rules(
+    name: str, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions
+) -> list[pulumi.Resource]:
+    strict = kubernetes.apiextensions.CustomResource(
         f"{name}-strict",
         api_version="security.istio.io/v1",
         kind="PeerAuthentication",
@@ -74,7 +81,7 @@ def _traffic_rules(name: str, namespace: pulumi.Input[str], opts: pulumi.Resourc
     )
     # A gateway chooses a pod for each connection, not for each request. With connections that are
     # kept, a caller of a network with several clusters may never come to one of them.
-    kubernetes.apiextensions.CustomResource(
+    one_request = kubernetes.apiextensions.CustomResource(
         f"{name}-one-request-a-connection",
         api_version="networking.istio.io/v1",
         kind="DestinationRule",
@@ -85,6 +92,7 @@ def _traffic_rules(name: str, namespace: pulumi.Input[str], opts: pulumi.Resourc
         },
         opts=opts,
     )
+    return [strict, one_request]
 
 
 def _workloads(

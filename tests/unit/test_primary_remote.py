@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any, cast
 
 import pulumi
 import pytest
@@ -121,7 +122,6 @@ def test_a_remote_takes_its_place_in_this_order(mesh: Recording) -> None:
         mesh.one("Secret", "east-reads-west-secret"),
         mesh.one("MutatingWebhookConfigurationPatch", "west-injector"),
         mesh.one(chart, "west-gateway"),
-        mesh.one("Job", "west-job"),
     ]
     for earlier, later in pairwise(steps):
         assert mesh.waits_for(later, earlier), f"{later.key} does not wait for {earlier.key}"
@@ -218,9 +218,38 @@ def test_every_cluster_asks_for_every_version(mesh: Recording) -> None:
         job = mesh.one("Job", f"{cluster}-job")
         script = job.inputs["spec"]["template"]["spec"]["containers"][0]["command"][2]
         assert "for v in v1 v2" in script
+        for there in ("east", "west"):
+            assert mesh.waits_for(job, mesh.one("Service", f"{there}-service")), "for its address"
+            webhook = mesh.one("MutatingWebhookConfigurationPatch", f"{there}-injector")
+            assert mesh.waits_for(job, webhook)
+
+
+def test_requests_start_beside_the_workloads_that_answer_them(mesh: Recording) -> None:
+    """They wait for the workloads themselves; starting after them cost an update nine seconds."""
+    for job in (mesh.one("Job", "east-job"), mesh.one("Job", "west-job")):
         for name in ("east-helloworld-v1", "west-helloworld-v2"):
-            assert mesh.waits_for(job, mesh.one("Deployment", name))
-        assert mesh.waits_for(job, mesh.one("helm.sh/v4:Chart", "west-gateway"))
+            assert not mesh.waits_for(job, mesh.one("Deployment", name))
+
+
+def test_a_charts_service_is_not_waited_for_beyond_its_workloads() -> None:
+    def of(kind: str) -> pulumi.ResourceTransformArgs:
+        metadata = {"name": "istiod", "annotations": {"kept": "yes"}}
+        return pulumi.ResourceTransformArgs(
+            custom=True,
+            type_=kind,
+            name="istiod",
+            props={"metadata": metadata},
+            opts=pulumi.ResourceOptions(),
+        )
+
+    changed = charts.wait_for_workloads_only(of("kubernetes:core/v1:Service"))
+    assert changed is not None
+    metadata = cast("dict[str, Any]", changed.props["metadata"])
+    assert metadata["annotations"] == {
+        "kept": "yes",
+        "pulumi.com/skipAwait": "true",
+    }
+    assert charts.wait_for_workloads_only(of("kubernetes:apps/v1:Deployment")) is None
 
 
 def test_plain_text_to_the_sample_is_refused(mesh: Recording) -> None:
