@@ -29,7 +29,6 @@ _NOT_YET = (
     "spec/",
     "stacks/",
     "tests/",
-    "__main__.py",
 )
 
 
