@@ -1,40 +1,60 @@
 """The Pulumi program: configuration → spec → components → outputs."""
 
+from collections.abc import Collection
 from typing import Any
 
 import pulumi
 
 import preflight
 from components.ownership import this_stack
+from preflight.facts import PreflightResult
+from preflight.identity import Expected
+from preflight.last_update import LastUpdate
 from spec import config
+from spec.mesh import Cluster, MeshSpec
 from spec.problems import MeshRefusedError
-from stacks import read_config
+from stacks import last_outputs, read_config
 
 
 async def main() -> dict[str, Any]:
     try:
         if mesh_stack := read_config.mesh_stack():
-            from stacks import handover
-
-            taken = await handover.fetch(mesh_stack, pulumi.get_stack())
-            spec, builds = taken.spec, (taken.cluster,)
-        else:
-            spec = config.parse_types(read_config.read())
-            taken, builds = None, spec.in_mesh_stack
-        found = preflight.examine(spec, this_stack(), builds)
+            return await _build_cluster(mesh_stack)
+        return await _build_mesh()
     except MeshRefusedError as refusal:
         raise pulumi.RunError(str(refusal)) from None
-    for warning in (*found.warnings, *found.unchecked):
-        pulumi.log.warn(str(warning))
 
-    # Imported only now: a refused mesh needs none of it, and it takes half a second.
-    if taken:
-        from stacks.cluster_stack import build_cluster
 
-        return build_cluster(taken, found.facts)
+async def _build_mesh() -> dict[str, Any]:
+    from stacks.identity import MeshIdentity
+
+    spec = config.parse_types(read_config.read())
+    identity = MeshIdentity.create()
+    found = await _examine(spec, await identity.known(), spec.in_mesh_stack)
     from stacks.build import build_mesh
 
-    return build_mesh(spec, found.facts)
+    return build_mesh(spec, found.facts, identity)
 
 
+async def _build_cluster(mesh_stack: str) -> dict[str, Any]:
+    from stacks import handover
+
+    taken = await handover.fetch(mesh_stack, pulumi.get_stack())
+    found = await _examine(taken.spec, taken.mesh_uuid, [taken.cluster])
+    from stacks.cluster_stack import build_cluster
+
+    return build_cluster(taken, found.facts)
+
+
+async def _examine(
+    spec: MeshSpec, mesh: str | None, builds: Collection[Cluster]
+) -> PreflightResult:
+    last = LastUpdate.read(await last_outputs.fetch())
+    found = preflight.examine(spec, Expected(this_stack(), mesh, last), builds)
+    for warning in (*found.warnings, *found.unchecked):
+        pulumi.log.warn(str(warning))
+    return found
+
+
+# Imports inside functions are those that a refused mesh does not need: they take half a second.
 pulumi.run(main)

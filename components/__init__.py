@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from components.gke_networks import GkeNetworks, GkeNetworksArgs
     from components.mesh_member import MeshMember, MeshMemberArgs
     from components.mesh_policy import MeshPolicy, MeshPolicyArgs
+    from components.mesh_uuid import MeshUuid
     from components.primary_cluster import PrimaryCluster, PrimaryClusterArgs
     from components.remote_cluster import RemoteCluster, RemoteClusterArgs
     from components.remote_secret import RemoteSecret, RemoteSecretArgs
@@ -58,6 +59,7 @@ _HOMES = {
     "gke_networks": ("GkeNetworks", "GkeNetworksArgs"),
     "mesh_member": ("MeshMember", "MeshMemberArgs"),
     "mesh_policy": ("MeshPolicy", "MeshPolicyArgs"),
+    "mesh_uuid": ("MeshUuid",),
     "primary_cluster": ("PrimaryCluster", "PrimaryClusterArgs"),
     "remote_cluster": ("RemoteCluster", "RemoteClusterArgs"),
     "remote_secret": ("RemoteSecret", "RemoteSecretArgs"),
@@ -92,6 +94,7 @@ __all__ = [
     "MeshMemberArgs",
     "MeshPolicy",
     "MeshPolicyArgs",
+    "MeshUuid",
     "NodePool",
     "Opening",
     "PrimaryCluster",

@@ -36,6 +36,9 @@ class MeshMemberArgs(TypedDict):
     where `meshNetworks` tells."""
     namespace: str
     """Istio's namespace; the same in all clusters."""
+    marks: NotRequired[Mapping[str, pulumi.Input[str]]]
+    """Further annotations of the namespace by which the stack recognizes its own mesh. They are
+    inputs, so that a kubeconfig that leads to another cluster is a difference."""
     primary: NotRequired[pulumi.Input[str]]
     """For a remote, the cluster whose istiod leads here."""
     intermediate_ca: IntermediateCA
@@ -79,6 +82,7 @@ class MeshMember(pulumi.ComponentResource):
                 # secret (pilot/pkg/serviceregistry/kube/controller/multicluster.go).
                 "annotations": {
                     **mark(),
+                    **args.get("marks", {}),
                     **({names.CONTROL_PLANE_CLUSTERS: primary} if primary else {}),
                 },
             },

@@ -60,6 +60,12 @@ CLIENT_IMAGE = "docker.io/curlimages/curl:8.17.0"
 # Isthmus's marks.
 STACK = "isthmus/stack"
 """Annotation of Istio's namespace and of webhooks: the `<project>/<stack>` that owns the mesh."""
+CLUSTER = "isthmus/cluster"
+"""Annotation beside it: the cluster's name in the mesh."""
+CLUSTER_UID = "isthmus/cluster-uid"
+"""Annotation beside it: UID of the cluster's namespace `kube-system`."""
+MESH = "isthmus/mesh"
+"""Annotation beside it: the mesh's UUID, which the stack's state keeps."""
 
 
 def host(service: str, namespace: str) -> str:

@@ -4,9 +4,11 @@ from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from kube.kubeconfig import Connection
+from preflight import identity
 from preflight.ask import ask, is_marked
 from preflight.charts import missing_charts
 from preflight.facts import ClusterFacts, PreflightResult
+from preflight.identity import Expected
 from preflight.reach import read_connection
 from preflight.services import with_inventories
 from spec import rules
@@ -16,12 +18,12 @@ from spec.rules import kubeconfigs, ranges
 
 
 def examine(
-    spec: MeshSpec, stack: str, builds: Collection[Cluster] | None = None
+    spec: MeshSpec, expected: Expected, builds: Collection[Cluster] | None = None
 ) -> PreflightResult:
     """Look at the mesh, and at the clusters that the stack builds and that exist.
 
     Args:
-        stack: the stack's mark (components/ownership.py).
+        expected: what the stack knows of its mesh.
         builds: the clusters that it builds; all that have no stack of their own if left out. Of the
             others there are facts, but they are asked for nothing but the mark.
 
@@ -38,7 +40,7 @@ def examine(
     with ThreadPoolExecutor(8) as pool:
         charts = pool.submit(lambda: list(missing_charts(spec.mesh.istio)))
         asked = {
-            i: pool.submit(ask, spec, i, spec.clusters[i], connection, stack)
+            i: pool.submit(ask, spec, i, spec.clusters[i], connection, expected.stack)
             for i, connection in connections.items()
             if spec.clusters[i] in (spec.in_mesh_stack if builds is None else builds)
         }
@@ -58,7 +60,12 @@ def examine(
     ]
     # What two clusters are to each other, some of it known from the configuration already.
     facts = {i: a.facts for i, a in answers.items()}
-    between = [*_one_cluster_twice(spec, facts), *_overlaps(spec, facts)]
+    between = [
+        *_one_cluster_twice(spec, facts),
+        *_overlaps(spec, facts),
+        *identity.check(spec, expected, facts),
+        *identity.check_changes(spec, expected.last),
+    ]
     warnings = raise_if_refused([*problems, *(p for p in between if p not in problems)])
     by_name = {spec.clusters[i].name: known for i, known in facts.items()}
     return PreflightResult(

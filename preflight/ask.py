@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from kube.api import ClusterApi, UnansweredError
 from kube.kubeconfig import Connection
-from preflight import balancers, foreign
+from preflight import balancers, foreign, marks
 from preflight.facts import ClusterFacts
 from preflight.permissions import (
     GRANTING,
@@ -102,6 +102,7 @@ def _ask(
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         uid = pool.submit(answer, "its identity", lambda: _uid(api))
+        marked = pool.submit(answer, "its marks", lambda: marks.read(api, istio.namespace))
         pods = pool.submit(
             answer, "ranges of its pods", lambda: _pod_ranges(spec, path, cluster, api)
         )
@@ -125,6 +126,7 @@ def _ask(
             version,
             uid.result(),
             pods.result() or (),
+            marks=marked.result(),
             adoptable=unchecked.keys().isdisjoint(_OWNERSHIP),
         ),
         tuple(problems),
@@ -171,7 +173,7 @@ def is_marked(connection: Connection, namespace: str) -> bool:
 
     try:
         with ClusterApi.connect(connection.kubeconfig) as api:
-            return foreign.owner(api, namespace) is not None
+            return marks.read(api, namespace).stack is not None
     except (UnansweredError, ConfigException, OSError, ValueError):
         return False
 

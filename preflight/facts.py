@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kube.kubeconfig import Connection
+from preflight.marks import Marks
 from spec.problems import Problem
 from spec.rules.ranges import IpNetwork
 from spec.shared import Inventory
@@ -20,6 +21,8 @@ class ClusterFacts:
     """What tells the cluster from every other; None where it did not tell."""
     pods: tuple[IpNetwork, ...] = ()
     """Ranges of its nodes' pods, as far as nodes have them."""
+    marks: Marks | None = None
+    """Marks of the mesh that it is in; None where it did not answer."""
     adoptable: bool = False
     """Whether an update may adopt objects that exist: the cluster was seen to have the stack's own
     mark, or no Istio."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from components import names
 from kube.api import ClusterApi
+from preflight import marks
 from spec.problems import Problem
 
 _KINDS = ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
@@ -17,22 +18,9 @@ _NAMES = (
 _REMOVE = "remove it with the tool that installed it (`istioctl uninstall --purge`, or Helm)"
 
 
-def owner(api: ClusterApi, namespace: str) -> str | None:
-    """Mark of the stack whose mesh the cluster is in; None if it is in none that Isthmus made.
-
-    The webhook is asked too: it stays where the namespace was deleted by hand.
-    """
-    webhook = f"/apis/admissionregistration.k8s.io/v1/{_KINDS[0]}/{names.injector(namespace)}"
-    for path in (f"/api/v1/namespaces/{namespace}", webhook):
-        found = api.metadata(path)
-        if found is not None and (stack := (found.get("annotations") or {}).get(names.STACK)):
-            return stack
-    return None
-
-
 def istio(api: ClusterApi, path: str, namespace: str, stack: str) -> Iterator[Problem]:
     """Control planes and webhooks that are not this stack's, whose Istio is in the namespace."""
-    owned_by = owner(api, namespace)
+    owned_by = marks.read(api, namespace).stack
     if owned_by not in (None, stack):
         yield Problem(
             path,
@@ -75,7 +63,7 @@ def istio(api: ClusterApi, path: str, namespace: str, stack: str) -> Iterator[Pr
 def cacerts(api: ClusterApi, path: str, namespace: str, stack: str) -> Iterator[Problem]:
     """A Secret `cacerts` that this stack did not make; its content is never asked for."""
     secret = f"/api/v1/namespaces/{namespace}/secrets/cacerts"
-    if owner(api, namespace) is None and api.metadata(secret) is not None:
+    if marks.read(api, namespace).stack is None and api.metadata(secret) is not None:
         yield Problem(
             path,
             f"must not have a Secret cacerts of someone else in namespace {namespace}",

@@ -39,6 +39,8 @@ class Description:
     """Ports of each Service that every cluster has, by `namespace/name`."""
     kubernetes: Mapping[str, str]
     """Version of Kubernetes of each cluster that told it."""
+    uuid: str
+    """The mesh's UUID, which marks its clusters (stacks/identity.py)."""
     versions: Mapping[str, str]
     """Cluster by the version of `helloworld` that answers from it; empty without the sample."""
 

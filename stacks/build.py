@@ -27,6 +27,7 @@ from stacks import interrupted_releases as releases
 from stacks import outputs
 from stacks.built import Built, Discovery
 from stacks.connections import Connections
+from stacks.identity import MeshIdentity, marks
 from stacks.shared_objects import create_shared_objects
 from stacks.verification import create_sample, verify
 
@@ -34,11 +35,13 @@ if TYPE_CHECKING:
     from stacks.gke import GkeClusters
 
 
-def build_mesh(spec: MeshSpec, facts: Mapping[str, ClusterFacts]) -> dict[str, Any]:
+def build_mesh(
+    spec: MeshSpec, facts: Mapping[str, ClusterFacts], identity: MeshIdentity
+) -> dict[str, Any]:
     """Build every cluster that has no stack of its own. Returns the stack's outputs."""
     connections = Connections(facts, _gke_clusters(spec), protected=spec.needed_by_other_stacks)
-    built = start(spec, facts, connections, present=spec.in_mesh_stack)
-    ca = _create_shared_ca(spec)
+    built = start(spec, facts, connections, mesh_uuid=identity.uuid, present=spec.in_mesh_stack)
+    ca = _create_shared_ca(spec, identity.provider)
     build_clusters(built, spec.in_mesh_stack, ca.intermediates)
     verify(built, built.answering.values(), ca.root_certificate)
     return outputs.stack_outputs(built, ca)
@@ -49,11 +52,12 @@ def start(
     facts: Mapping[str, ClusterFacts],
     connections: Connections,
     *,
+    mesh_uuid: pulumi.Input[str],
     present: Sequence[Cluster],
 ) -> Built:
     """The record of a stack of which nothing is built yet."""
     shared = federation(spec, {name: f.inventory for name, f in facts.items()})
-    return Built(spec, tuple(present), facts, shared, connections)
+    return Built(spec, tuple(present), facts, mesh_uuid, shared, connections)
 
 
 def build_clusters(
@@ -90,7 +94,7 @@ def _options_for_charts(
     )
 
 
-def _create_shared_ca(spec: MeshSpec) -> SharedCA:
+def _create_shared_ca(spec: MeshSpec, provider: tls.Provider) -> SharedCA:
     ca = spec.mesh.ca
     args: SharedCAArgs = {
         "mesh_id": spec.mesh.id,
@@ -110,7 +114,6 @@ def _create_shared_ca(spec: MeshSpec) -> SharedCA:
         args["root"] = {"certificate": ca.root.certificate}
         if ca.root.key is not None:
             args["root"]["key"] = pulumi.Output.secret(ca.root.key)
-    provider = tls.Provider("tls")
     return SharedCA(spec.mesh.id, args, pulumi.ResourceOptions(provider=provider))
 
 
@@ -118,6 +121,7 @@ def _create_member(built: Built, cluster: Cluster, intermediate: IntermediateCA)
     args: MeshMemberArgs = {
         "namespace": built.istio.namespace,
         "intermediate_ca": intermediate,
+        "marks": marks(cluster.name, _uid(built, cluster), built.mesh_uuid),
         "is_read": bool(built.spec.readers_of(cluster)),
         "source": built.charts,
         "base_values": built.istio.values.base,
@@ -128,6 +132,11 @@ def _create_member(built: Built, cluster: Cluster, intermediate: IntermediateCA)
     if cluster.primary is not None:
         args["primary"] = cluster.primary
     return MeshMember(cluster.name, args, _options_for_charts(built, cluster))
+
+
+def _uid(built: Built, cluster: Cluster) -> str | None:
+    facts = built.facts.get(cluster.name)
+    return facts.uid if facts else None
 
 
 def _create_control_plane(built: Built, cluster: Cluster) -> None:

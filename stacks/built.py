@@ -35,6 +35,8 @@ class Built:
     present: tuple[Cluster, ...]
     """Clusters that exist when this stack is updated: its own, and those it depends on."""
     facts: Mapping[str, ClusterFacts]
+    mesh_uuid: pulumi.Input[str]
+    """See stacks/identity.py."""
     shared: Federation
     """Namespaces and Services that every cluster gets."""
     connections: Connections

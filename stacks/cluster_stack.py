@@ -25,7 +25,13 @@ def build_cluster(handover: HandOver, facts: Mapping[str, ClusterFacts]) -> dict
     spec, cluster = handover.spec, handover.cluster
     # Nothing is protected, not even in the primary: only the mesh's stack decides that.
     connections = Connections(facts, None, protected=frozenset())
-    built = start(spec, facts, connections, present=(*spec.in_mesh_stack, cluster))
+    built = start(
+        spec,
+        facts,
+        connections,
+        mesh_uuid=handover.mesh_uuid,
+        present=(*spec.in_mesh_stack, cluster),
+    )
     built.discovery.update(
         {
             name: Discovery(pulumi.Output.from_input(address), None)
@@ -42,6 +48,6 @@ def build_cluster(handover: HandOver, facts: Mapping[str, ClusterFacts]) -> dict
     callers = [c for c in built.answering.values() if c.name in (cluster.name, cluster.primary)]
     verify(built, callers, root, f"verify-mesh-{cluster.name}")
     return {
-        "cluster": outputs.cluster_outputs(built, cluster),
+        "cluster": {"name": cluster.name, **outputs.cluster_outputs(built, cluster)},
         "verified": outputs.verified(built),
     }

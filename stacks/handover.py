@@ -37,6 +37,8 @@ class HandOver:
     """The cluster that this stack builds."""
     intermediate: Intermediate
     """Its CA."""
+    mesh_uuid: str
+    """See stacks/identity.py."""
     root: str
     """PEM text of the root that every cluster trusts."""
     discovery: Mapping[str, str]
@@ -110,6 +112,7 @@ def read(mesh_stack: str, stack: str, outputs: Mapping[str, Any]) -> HandOver:
         spec,
         cluster,
         Intermediate(**outputs["handover"]["intermediates"][cluster.name]),
+        described.uuid,
         described.root,
         described.control_planes,
     )

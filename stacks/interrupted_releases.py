@@ -12,7 +12,7 @@ import pulumi
 
 from components.ownership import this_stack
 from kube.api import ClusterApi
-from preflight.foreign import owner
+from preflight import marks
 
 ANY = "owner=helm"
 UNFINISHED = f"{ANY},status in (pending-install,pending-upgrade,pending-rollback)"
@@ -75,7 +75,7 @@ def delete_stale_records(kubeconfig: str, namespace: str, records: str, stack: s
     with ClusterApi.connect(kubeconfig) as api:
         path = f"/api/v1/namespaces/{namespace}/secrets"
         found = api.get(path, labelSelector=records)["items"]
-        if not found or owner(api, namespace) != stack:
+        if not found or marks.read(api, namespace).stack != stack:
             return []
         for secret in found:
             api.delete(f"{path}/{secret['metadata']['name']}")

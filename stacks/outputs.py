@@ -51,6 +51,7 @@ def _description(built: Built, ca: SharedCA) -> pulumi.Output[Any]:
                 c.name: built.connections.kubeconfig(c.name) for c in built.spec.clusters
             },
             "root": ca.root_certificate,
+            "uuid": built.mesh_uuid,
             "servers": {
                 c.name: built.connections.server(next(iter(built.spec.readers_of(c)), c), c)
                 for c in built.spec.clusters
@@ -81,6 +82,8 @@ def cluster_outputs(built: Built, cluster: Cluster) -> dict[str, Any]:
     facts = built.facts.get(cluster.name)
     if facts and facts.kubernetes:
         described["kubernetes"] = facts.kubernetes
+    if facts and facts.uid:
+        described["uid"] = facts.uid
     if built.connections.gke and cluster.gke:
         described |= built.connections.gke.describe(cluster)
     if cluster.name in built.gateways:

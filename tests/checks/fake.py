@@ -58,6 +58,7 @@ def mesh(**clusters: Objects) -> Mesh:
         namespaces={},
         services={},
         kubernetes={},
+        uuid="the mesh",
         versions={"v1": "east", "v2": "west"},
     )
     views = dict[str, View]()

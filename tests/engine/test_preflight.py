@@ -13,6 +13,7 @@ from kubernetes import client, config
 import preflight
 from components.names import STACK
 from preflight.facts import PreflightResult
+from preflight.identity import Expected
 from spec import config as configuration
 from spec.problems import MeshRefusedError, Problem
 from tests.engine.alone import alone, mesh_of
@@ -24,7 +25,7 @@ _SYSTEM = "istio-system"
 
 
 def examine(kubeconfig: Path, stack: str = _STACK) -> PreflightResult:
-    return preflight.examine(configuration.parse_types(mesh_of(kubeconfig)), stack)
+    return preflight.examine(configuration.parse_types(mesh_of(kubeconfig)), Expected(stack))
 
 
 def refused(kubeconfig: Path, stack: str = _STACK) -> Problem:

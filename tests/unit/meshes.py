@@ -9,6 +9,7 @@ from spec import config
 from spec.mesh import MeshSpec
 from spec.problems import MeshRefusedError, Problem
 from stacks.build import build_mesh
+from stacks.identity import MeshIdentity
 from tests.unit.recorder import Recording, record
 
 
@@ -49,6 +50,7 @@ def facts(spec: MeshSpec) -> dict[str, ClusterFacts]:
         c.name: ClusterFacts(
             Connection(f"kubeconfig of {c.name}", f"https://{c.name}.test:6443", None),
             "1.34.4",
+            f"uid of {c.name}",
             adoptable=True,
         )
         for c in spec.clusters
@@ -59,4 +61,4 @@ def recorded(configured: Mapping[str, Any], **hostnames: str) -> Recording:
     """Everything that a mesh is made of; `hostnames` as in `record`, with `_` for `-`."""
     spec = config.parse(configured)
     named = {name.replace("_", "-"): host for name, host in hostnames.items()}
-    return record(lambda: build_mesh(spec, facts(spec)), named)
+    return record(lambda: build_mesh(spec, facts(spec), MeshIdentity.create()), named)

@@ -19,6 +19,7 @@ from spec.shared import (
     federation,
 )
 from stacks.build import build_mesh
+from stacks.identity import MeshIdentity
 from tests.unit.meshes import cluster, configuration, facts
 from tests.unit.recorder import Recording, record
 
@@ -49,7 +50,7 @@ def built(inventories: Mapping[str, Inventory], given: dict[str, Any] | None = N
         name: replace(x, inventory=inventories.get(name, Inventory()))
         for name, x in facts(spec).items()
     }
-    return record(lambda: build_mesh(spec, known))
+    return record(lambda: build_mesh(spec, known, MeshIdentity.create()))
 
 
 def places(mesh: Recording, kind: str, name: str) -> set[str]:

@@ -16,6 +16,7 @@ from stacks.build import build_mesh
 from stacks.built import Built
 from stacks.cluster_stack import build_cluster
 from stacks.handover import HandOver
+from stacks.identity import MeshIdentity
 from tests.unit import meshes
 from tests.unit.recorder import Recording, record
 
@@ -37,6 +38,7 @@ def outputs(configured: Mapping[str, Any]) -> dict[str, Any]:
         "spec": description.spec_for_output(spec),
         "kubeconfigs": {c.name: f"kubeconfig of {c.name}" for c in spec.clusters},
         "root": "ROOT\n",
+        "uuid": "the mesh",
         "servers": {},
         "gateways": {},
         "control_planes": {"east": "192.0.2.1"},
@@ -86,7 +88,7 @@ def test_a_root_that_is_brought_keeps_its_key() -> None:
 
 def test_the_meshs_stack_makes_nothing_for_a_cluster_with_a_stack() -> None:
     spec = config.parse(fleet())
-    mesh = record(lambda: build_mesh(spec, meshes.facts(spec)))
+    mesh = record(lambda: build_mesh(spec, meshes.facts(spec), MeshIdentity.create()))
     assert {r.name for r in mesh.of_type("kubernetes")} == {"east", "north"}
     about_west = {r.type.rsplit(":", 1)[-1] for r in mesh if "west" in r.name}
     assert about_west == {"PrivateKey", "CertRequest", "LocallySignedCert"}
@@ -149,7 +151,7 @@ def test_the_stack_of_a_mesh_with_such_clusters_is_protected_as_long_as_it_has_t
         spec = config.parse(configured)
         with monkeypatch.context() as patched:
             patched.setattr(build, "start", start)
-            record(lambda: build_mesh(spec, meshes.facts(spec)))
+            record(lambda: build_mesh(spec, meshes.facts(spec), MeshIdentity.create()))
         return bool(started[-1].connections.provider("east")._protect)  # pyright: ignore[reportPrivateUsage]
 
     assert protected(fleet())

@@ -12,6 +12,7 @@ from kube import kubeconfig
 from kube.kubeconfig import KubeconfigError
 from spec import config
 from stacks.build import build_mesh
+from stacks.identity import MeshIdentity
 from tests.unit import meshes
 from tests.unit.recorder import record
 
@@ -69,7 +70,7 @@ def test_the_certificates_name_goes_with_the_url_into_the_remote_secret(
         name: replace(known, connection=replace(known.connection, tls_server_name="api"))
         for name, known in meshes.facts(spec).items()
     }
-    mesh = record(lambda: build_mesh(spec, facts))
+    mesh = record(lambda: build_mesh(spec, facts, MeshIdentity.create()))
     secret = mesh.one("Secret", "east-reads-west-secret").inputs["stringData"]["west"]
     assert yaml.safe_load(secret)["clusters"][0]["cluster"].get("tls-server-name") == expected
 

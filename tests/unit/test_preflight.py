@@ -25,6 +25,7 @@ from components.names import STACK
 from kube.kubeconfig import Connection
 from preflight import charts as istio_charts
 from preflight.facts import PreflightResult
+from preflight.identity import Expected
 from spec import config
 from spec.mesh import MeshSpec, Ranges
 from spec.problems import MeshRefusedError, Problem
@@ -229,6 +230,10 @@ def spec(
     )
 
 
+_STACK = "isthmus/dev"
+_EXPECTED = Expected(_STACK)
+
+
 @dataclass
 class Preflight:
     """The preflight of stack `isthmus/dev` for clusters that are named by their contexts."""
@@ -236,17 +241,16 @@ class Preflight:
     kubeconfig: str
     charts: str
 
-    def examine(self, *contexts: str, **more: Any) -> PreflightResult:
-        return preflight.examine(spec(self.kubeconfig, self.charts, *contexts, **more), _STACK)
+    def examine(
+        self, *contexts: str, expected: Expected = _EXPECTED, **more: Any
+    ) -> PreflightResult:
+        return preflight.examine(spec(self.kubeconfig, self.charts, *contexts, **more), expected)
 
     def refused(self, *contexts: str, **more: Any) -> list[Problem]:
         with pytest.raises(MeshRefusedError) as refusal:
             self.examine(*contexts, **more)
         assert "do-not-print" not in str(refusal.value)
         return list(refusal.value.problems)
-
-
-_STACK = "isthmus/dev"
 
 
 @pytest.fixture
@@ -402,7 +406,7 @@ def test_nodes_that_tell_no_ranges_are_unchecked_until_ranges_are_configured(
     mesh = spec(look.kubeconfig, look.charts, "up", "other")
     told = replace(mesh.clusters[0], ranges=Ranges(pods=(IPv4Network("10.4.0.0/16"),)))
     mesh = replace(mesh, clusters=(told, mesh.clusters[1]))
-    assert not preflight.examine(mesh, _STACK).unchecked
+    assert not preflight.examine(mesh, _EXPECTED).unchecked
 
 
 def test_nodes_are_asked_only_where_a_network_is_shared(look: Preflight, up: Kubernetes) -> None:
@@ -504,11 +508,11 @@ def test_in_a_cluster_of_another_stack_only_a_mark_lets_objects_be_adopted(
     look: Preflight, up: Kubernetes
 ) -> None:
     mesh = spec(look.kubeconfig, look.charts, "up")
-    assert not preflight.examine(mesh, _STACK, builds=()).facts["c0"].adoptable
+    assert not preflight.examine(mesh, _EXPECTED, builds=()).facts["c0"].adoptable
     up.answers[_NAMESPACE] = _OURS
-    assert preflight.examine(mesh, _STACK, builds=()).facts["c0"].adoptable
+    assert preflight.examine(mesh, _EXPECTED, builds=()).facts["c0"].adoptable
     up.refusals["*"] = 503
-    assert not preflight.examine(mesh, _STACK, builds=()).facts["c0"].adoptable
+    assert not preflight.examine(mesh, _EXPECTED, builds=()).facts["c0"].adoptable
 
 
 def test_permissions_that_the_update_will_need_are_named(look: Preflight, up: Kubernetes) -> None:
@@ -539,7 +543,9 @@ def test_load_balancers_that_never_come_are_warned_of(look: Preflight, up: Kuber
     def warned() -> list[str]:
         mesh = spec(look.kubeconfig, look.charts, "up", "other", network="n0")
         apart = (mesh.clusters[0], replace(mesh.clusters[1], network="n1"))
-        return [p.rule for p in preflight.examine(replace(mesh, clusters=apart), _STACK).warnings]
+        return [
+            p.rule for p in preflight.examine(replace(mesh, clusters=apart), _EXPECTED).warnings
+        ]
 
     (rule,) = warned()
     assert "Service shop/web has waited for one for 60 minutes" in rule
@@ -615,5 +621,5 @@ def test_a_cluster_that_does_not_exist_yet_has_no_facts(look: Preflight) -> None
         "ranges": "10.64.0.0/10",
         "otherRanges": ["10.4.0.0/16"],
     }
-    found = preflight.examine(config.parse_types(configured), _STACK)
+    found = preflight.examine(config.parse_types(configured), Expected(_STACK))
     assert set(found.facts) == {"here"}

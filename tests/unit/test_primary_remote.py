@@ -10,6 +10,7 @@ import pytest
 from components import charts
 from spec import config
 from stacks.build import build_mesh
+from stacks.identity import MeshIdentity
 from tests.unit import meshes
 from tests.unit.recorder import Recording, record
 
@@ -60,7 +61,7 @@ def test_nothing_is_adopted_where_that_was_not_seen_to_be_right() -> None:
     spec = config.parse(meshes.two_networks())
     facts = meshes.facts(spec)
     facts["west"] = replace(facts["west"], adoptable=False)
-    mesh = record(lambda: build_mesh(spec, facts), {})
+    mesh = record(lambda: build_mesh(spec, facts, MeshIdentity.create()), {})
     adopts = {
         provider.name: provider.inputs["upsertExistingObjects"]
         for provider in mesh.of_type("pulumi:providers:kubernetes")

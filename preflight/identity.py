@@ -1,0 +1,178 @@
+"""Whether each cluster is the one that the configuration means, and the mesh the one of this state.
+
+Objects are created, changed and deleted by name. A kubeconfig that leads to another cluster, a
+changed name or a second state would therefore change objects of a mesh that is in use.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from preflight.facts import ClusterFacts
+from preflight.last_update import LastCluster, LastUpdate
+from spec.mesh import Cluster, MeshSpec
+from spec.problems import Problem
+
+_AGAIN = (
+    "remove it from isthmus:clusters, run `pulumi up` (with PULUMI_K8S_DELETE_UNREACHABLE=true if "
+    "that cluster does not exist any more), add it again, and run `pulumi up`"
+)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the stack knows of its mesh before it asks the clusters."""
+
+    stack: str
+    """`<project>/<stack>`."""
+    mesh: str | None = None
+    """The UUID in the stack's state; None where the state has none yet."""
+    last: LastUpdate = field(default_factory=LastUpdate)
+
+
+def check(
+    spec: MeshSpec, expected: Expected, facts: Mapping[int, ClusterFacts]
+) -> Iterator[Problem]:
+    """Problems of the clusters that were asked, by their index in `isthmus:clusters`."""
+    owners = {c.uid: name for name, c in expected.last.clusters.items() if c.uid}
+    for i, known in facts.items():
+        cluster, path = spec.clusters[i], f"isthmus:clusters[{i}]"
+        last = expected.last.clusters.get(cluster.name)
+        marks = known.marks
+        if marks is None:  # not answered; that is a problem of its own
+            continue
+        ours = marks.stack == _owner(expected.stack, cluster)
+        if marks.stack and not ours:
+            continue  # preflight/foreign.py
+        if ours and marks.mesh and marks.mesh != expected.mesh:
+            yield _another_state(path, cluster, spec.mesh.istio.namespace, marks.mesh, expected)
+            continue
+        found = (marks.cluster if ours else None) or owners.get(known.uid or "")
+        if found and found != cluster.name:
+            yield _another_name(path, cluster, found, spec)
+        elif known.uid and ours and marks.uid and marks.uid != known.uid:
+            yield _another_cluster(path, cluster, marks.uid, known.uid)
+        elif known.uid and last and last.uid and last.uid != known.uid:
+            yield _another_cluster(path, cluster, last.uid, known.uid)
+        elif last and not last.uid and not last.stack and marks.stack is None:
+            yield _no_mark(path, cluster, spec.mesh.istio.namespace, expected.stack)
+
+
+def _owner(stack: str, cluster: Cluster) -> str:
+    """The mark of the stack that builds a cluster."""
+    return f"{stack.partition('/')[0]}/{cluster.stack}" if cluster.stack else stack
+
+
+def _another_state(
+    path: str, cluster: Cluster, namespace: str, found: str, expected: Expected
+) -> Problem:
+    wanted = f"that is {expected.mesh}" if expected.mesh else "which has no mesh yet"
+    return Problem(
+        path,
+        f"cluster {cluster.name} must be in the mesh of this stack's state, {wanted}; it is in the "
+        f"mesh {found} of another state of {expected.stack}",
+        "two states of one name would overwrite each other's objects, and this one would bring "
+        "another root CA",
+        "select the backend whose state has the mesh (`pulumi login`), or give this stack another "
+        "name; if that state is lost: docs/troubleshooting.md, `The state is lost`",
+    )
+
+
+def _another_name(path: str, cluster: Cluster, found: str, spec: MeshSpec) -> Problem:
+    swapped = found in {c.name for c in spec.clusters}
+    return Problem(
+        f"{path}.context" if swapped else f"{path}.name",
+        f"must lead to cluster {cluster.name}; this kubeconfig leads to the cluster that is "
+        f"{found} in the mesh",
+        f"everything in a cluster is named after it: objects of {found} would be deleted after "
+        f"those of {cluster.name} were created over them",
+        f"correct the kubeconfig or context of {cluster.name} and {found}"
+        if swapped
+        else f"restore the name {found}; to change it: remove the cluster from isthmus:clusters, "
+        f"run `pulumi up`, add it as {cluster.name}, and run `pulumi up`",
+        cluster.context if swapped else cluster.name,
+    )
+
+
+def _another_cluster(path: str, cluster: Cluster, expected: str, found: str) -> Problem:
+    return Problem(
+        f"{path}.kubeconfig",
+        f"must lead to the cluster that was {cluster.name} in the last update, whose kube-system "
+        f"has the UID {expected}; this one has {found}",
+        "the state describes objects of the other cluster, which do not exist here",
+        f"correct the kubeconfig or context; if {cluster.name} was created again: {_AGAIN}",
+    )
+
+
+def _no_mark(path: str, cluster: Cluster, namespace: str, stack: str) -> Problem:
+    return Problem(
+        f"{path}.kubeconfig",
+        f"must lead to the cluster that was {cluster.name} in the last update; this one has no "
+        f"mark of the mesh on namespace {namespace}",
+        "the state describes objects of another cluster, which do not exist here",
+        f"correct the kubeconfig or context; if {cluster.name} was created again: {_AGAIN}; if it "
+        f"is the right one: `kubectl create namespace {namespace}` if that is missing, and "
+        f"`kubectl annotate namespace {namespace} isthmus/stack={stack}`",
+    )
+
+
+def check_changes(spec: MeshSpec, last: LastUpdate) -> Iterator[Problem]:
+    """Changes of a mesh that exists which would delete what they have just created."""
+    istio = spec.mesh.istio
+    if last.namespace not in (None, istio.namespace):
+        yield Problem(
+            "isthmus:mesh.istio.namespace",
+            f"cannot change while the mesh exists, where it is {last.namespace}",
+            "two Istios would be in each cluster during the update, with one set of CRDs and "
+            "webhooks",
+            f"restore {last.namespace}; to change it: `pulumi destroy`, then `pulumi up`",
+            istio.namespace,
+        )
+    if last.install not in (None, istio.install):
+        yield Problem(
+            "isthmus:mesh.istio.install",
+            f"cannot change while the mesh exists, where it is {last.install}",
+            "both methods have the same objects: the old one would delete, at the end of the "
+            "update, what the new one has created",
+            f"`pulumi config set --path isthmus:mesh.istio.install {last.install}`; to change it: "
+            "`pulumi destroy`, then `pulumi up`",
+            istio.install,
+        )
+    for i, cluster in enumerate(spec.clusters):
+        if (before := last.clusters.get(cluster.name)) and last.namespace:
+            yield from _changed_cluster(f"isthmus:clusters[{i}]", cluster, before)
+
+
+def _changed_cluster(path: str, cluster: Cluster, before: LastCluster) -> Iterator[Problem]:
+    if cluster.stack != before.stack:
+        built = f"stack {before.stack} builds it" if before.stack else "this stack builds it"
+        leave = (
+            f"`pulumi destroy --stack {before.stack}`"
+            if before.stack
+            else "remove the cluster, `pulumi up`"
+        )
+        yield Problem(
+            f"{path}.stack",
+            f"cannot change while cluster {cluster.name} is in the mesh: {built}",
+            "the one stack would delete what the other has just created",
+            f"{f'restore {before.stack}' if before.stack else 'remove this key'}; to change it: "
+            f"{leave}, then set it and `pulumi up`",
+            cluster.stack,
+        )
+    if (cluster.gke is None) != (before.gke is None):
+        yield Problem(
+            f"{path}.gke",
+            f"cannot change while cluster {cluster.name} is in the mesh",
+            "it would be another cluster under the same name",
+            f"restore it; to change it: {_AGAIN}",
+        )
+    elif cluster.gke and before.gke:
+        for key in ("region", "mode", "vpc", "subnet"):
+            was = before.gke.get(key, "standard" if key == "mode" else None)
+            if (now := getattr(cluster.gke, key)) != was:
+                yield Problem(
+                    f"{path}.gke.{key}",
+                    f"cannot change while cluster {cluster.name} is in the mesh, where it is {was}",
+                    "Google Cloud would replace the cluster, with everything that runs in it",
+                    f"restore {was}; to change it: {_AGAIN}",
+                    now,
+                )

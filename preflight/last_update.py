@@ -1,0 +1,65 @@
+"""What the stack's last update built, by the outputs that it left."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+
+@dataclass(frozen=True)
+class LastCluster:
+    """One cluster of the last update."""
+
+    kubeconfig: str | None = field(default=None, repr=False)
+    """Content of a kubeconfig. None where the stack of this one cluster does not keep it."""
+    uid: str | None = None
+    """UID of its namespace `kube-system`; None where an older version updated it."""
+    primary: str | None = None
+    stack: str | None = None
+    gke: Mapping[str, Any] | None = None
+    """Its settings, if the stack created the cluster itself."""
+
+    @property
+    def role(self) -> str:
+        return f"a remote of {self.primary}" if self.primary else "a primary"
+
+
+@dataclass(frozen=True)
+class LastUpdate:
+    """The mesh as it was. Read leniently: an older version may have written it."""
+
+    clusters: Mapping[str, LastCluster] = field(default_factory=dict[str, LastCluster])
+    """By name."""
+    namespace: str | None = None
+    """Istio's namespace; None where nothing was built, or the stack is of a single cluster."""
+    install: str | None = None
+    """How charts were installed."""
+    sample: bool = False
+    """Whether the sample was installed."""
+    shared: tuple[str, ...] = ()
+    """Names of the namespaces that every cluster had."""
+
+    @classmethod
+    def read(cls, outputs: Mapping[str, Any]) -> "LastUpdate":
+        """Read the outputs of the stack of a mesh or of a single cluster; empty ones are fine."""
+        if (one := outputs.get("cluster")) and "name" in one:
+            return cls({one["name"]: LastCluster(uid=one.get("uid"))})
+        if not (described := outputs.get("mesh")):
+            return cls()
+        spec, told = described["spec"], outputs.get("clusters") or {}
+        istio = spec["mesh"]["istio"]
+        return cls(
+            clusters={
+                c["name"]: LastCluster(
+                    described["kubeconfigs"].get(c["name"]),
+                    told.get(c["name"], {}).get("uid"),
+                    c.get("primary"),
+                    c.get("stack"),
+                    c.get("gke"),
+                )
+                for c in spec["clusters"]
+            },
+            namespace=istio.get("namespace", "istio-system"),
+            install=istio.get("install", "rendered"),
+            sample=cast("bool", spec.get("sample", {}).get("enabled", False)),
+            shared=tuple(described.get("namespaces", ())),
+        )

@@ -1,0 +1,172 @@
+"""Claims about a mesh whose names, kubeconfigs or state are not those of its last update."""
+
+from typing import Any
+
+import pytest
+
+from components import names
+from preflight.identity import Expected
+from preflight.last_update import LastUpdate
+from spec import config
+from spec.problems import Problem
+from tests.unit import meshes
+from tests.unit.meshes import cluster, configuration
+from tests.unit.test_preflight import Kubernetes, Preflight
+
+_NAMESPACE = "/api/v1/namespaces/istio-system"
+_STACK = "isthmus/dev"
+_MESH = "11111111-2222-5333-8444-555555555555"
+
+
+def mark(found: Kubernetes, kube_system: str, **marks: str) -> None:
+    """Let a cluster have the marks of this stack, as a version without the others wrote them."""
+    found.answers["/api/v1/namespaces/kube-system"] = {"metadata": {"uid": kube_system}}
+    keys = {"cluster": names.CLUSTER, "uid": names.CLUSTER_UID, "mesh": names.MESH}
+    annotations = {names.STACK: _STACK, **{keys[k]: v for k, v in marks.items()}}
+    found.answers[_NAMESPACE] = {"metadata": {"annotations": annotations}}
+
+
+def last(**uids: str | None) -> LastUpdate:
+    """The last update of clusters with these UIDs, as their output says it."""
+    return LastUpdate.read(
+        {
+            "mesh": {
+                "spec": {
+                    "mesh": {"istio": {"version": "1.31.0", "charts": "charts"}},
+                    "clusters": [{"name": n, "network": "n"} for n in uids],
+                },
+                "kubeconfigs": {n: f"kubeconfig of {n}" for n in uids},
+            },
+            "clusters": {n: {"uid": uid} if uid else {} for n, uid in uids.items()},
+        }
+    )
+
+
+def expected(**uids: str | None) -> Expected:
+    return Expected(_STACK, _MESH, last(**uids))
+
+
+@pytest.fixture
+def mesh(up: Kubernetes, other: Kubernetes) -> Expected:
+    """The mesh of c0 and c1 after an update."""
+    mark(up, "uid-0", cluster="c0", uid="uid-0", mesh=_MESH)
+    mark(other, "uid-1", cluster="c1", uid="uid-1", mesh=_MESH)
+    return expected(c0="uid-0", c1="uid-1")
+
+
+def test_an_unchanged_mesh_is_accepted(look: Preflight, mesh: Expected) -> None:
+    assert look.examine("up", "other", expected=mesh).facts["c1"].adoptable
+
+
+def test_a_mesh_of_an_older_version_is_accepted(
+    look: Preflight,
+    up: Kubernetes,
+) -> None:
+    mark(up, "uid-0")
+    assert look.examine("up", expected=expected(c0=None)).facts
+
+
+def test_swapped_contexts_are_refused(look: Preflight, mesh: Expected) -> None:
+    found = look.refused("other", "up", expected=mesh)
+    assert [p.path for p in found] == [f"isthmus:clusters[{i}].context" for i in (0, 1)]
+    assert "this kubeconfig leads to the cluster that is c1 in the mesh" in found[0].rule
+
+
+def test_a_renamed_cluster_is_refused(
+    look: Preflight,
+    up: Kubernetes,
+    mesh: Expected,
+) -> None:
+    for marks in ({"cluster": "west", "uid": "uid-0", "mesh": _MESH}, {}):
+        mark(up, "uid-0", **marks)
+        (problem,) = look.refused("up", expected=expected(west="uid-0"))
+        assert problem.path == "isthmus:clusters[0].name"
+        assert "restore the name west" in problem.fix
+
+
+def test_a_new_empty_cluster_instead_of_one_of_the_mesh_is_refused(
+    look: Preflight,
+    other: Kubernetes,
+    mesh: Expected,
+) -> None:
+    del other.answers[_NAMESPACE]
+    other.answers["/api/v1/namespaces/kube-system"] = {"metadata": {"uid": "another"}}
+    (problem,) = look.refused("up", "other", expected=mesh)
+    assert "has the UID uid-1; this one has another" in problem.rule
+    (problem,) = look.refused("up", "other", expected=expected(c0=None, c1=None))
+    assert "this one has no mark" in problem.rule
+
+
+def test_a_cluster_that_was_created_again_from_a_backup_is_refused(
+    look: Preflight,
+    up: Kubernetes,
+    mesh: Expected,
+) -> None:
+    mark(up, "another", cluster="c0", uid="uid-0", mesh=_MESH)
+    (problem,) = look.refused("up", "other", expected=Expected(_STACK, _MESH))
+    assert problem.path == "isthmus:clusters[0].kubeconfig"
+    assert "PULUMI_K8S_DELETE_UNREACHABLE=true" in problem.fix
+
+
+@pytest.mark.parametrize("state", [None, "99999999-2222-5333-8444-555555555555"])
+def test_the_same_stack_of_another_state_is_refused(
+    look: Preflight,
+    mesh: Expected,
+    state: str | None,
+) -> None:
+    found = look.refused("up", "other", expected=Expected(_STACK, state))
+    assert {p.path for p in found} == {"isthmus:clusters[0]", "isthmus:clusters[1]"}
+    assert f"it is in the mesh {_MESH} of another state of {_STACK}" in found[0].rule
+
+
+def changes(**changed: Any) -> list[Problem]:
+    """What a mesh of west and its primary east is refused for, with west changed so."""
+    from preflight.identity import check_changes
+
+    before = LastUpdate.read(_OUTPUTS)
+    after = configuration(
+        cluster("east", "e"),
+        cluster("west", "w", **{"primary": "east", **changed.pop("west", {})}),
+        **changed,
+    )
+    return list(check_changes(config.parse_types(after), before))
+
+
+_OUTPUTS = {
+    "mesh": {
+        "spec": configuration(cluster("east", "e"), cluster("west", "w", primary="east")),
+        "kubeconfigs": {},
+    }
+}
+
+
+def test_nothing_is_refused_of_an_unchanged_configuration() -> None:
+    assert changes() == []
+    assert changes(west={"primary": None}) == [], "a remote becomes a primary"
+
+
+@pytest.mark.parametrize(
+    ("changed", "path"),
+    [
+        ({"namespace": "istio"}, "isthmus:mesh.istio.namespace"),
+        ({"install": "release"}, "isthmus:mesh.istio.install"),
+        ({"west": {"stack": "west"}}, "isthmus:clusters[1].stack"),
+        ({"west": {"gke": {"region": "europe-west1"}}}, "isthmus:clusters[1].gke"),
+    ],
+)
+def test_a_change_that_would_delete_what_it_created_is_refused(
+    changed: dict[str, Any], path: str
+) -> None:
+    (problem,) = changes(**changed)
+    assert problem.path == path
+    assert "`pulumi " in problem.fix
+
+
+def test_every_cluster_is_marked_with_its_identity() -> None:
+    found = meshes.recorded(meshes.two_networks()).one("Namespace", "west-namespace")
+    annotations = found.inputs["metadata"]["annotations"]
+    assert annotations[names.STACK] == "isthmus/test"
+    assert annotations[names.CLUSTER] == "west"
+    assert annotations[names.CLUSTER_UID] == "uid of west"
+    east = meshes.recorded(meshes.two_networks()).one("Namespace", "east-namespace")
+    assert annotations[names.MESH] == east.inputs["metadata"]["annotations"][names.MESH]
