@@ -86,6 +86,8 @@ def injected(_spec: MeshSpec, cluster: Cluster) -> bool:
 class Check:
     """A claim about the clusters of a healthy mesh."""
 
+    number: int
+    """Unique, and never given to another check: ISM1101 is what a user searches for."""
     id: str
     """Unique; also the anchor in docs/checks.md."""
     section: Section
@@ -96,6 +98,10 @@ class Check:
     needs: tuple[str, ...] = ()
     """Checks that tell nothing more if one of these failed, in the cluster itself or in the one
     whose istiod serves it. All checks need the first, that the cluster answers."""
+
+    @property
+    def code(self) -> str:
+        return f"ISM{self.number}"
 
 
 @dataclass(frozen=True)

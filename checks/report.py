@@ -45,6 +45,7 @@ def as_json(results: Sequence[Result], seconds: float) -> str:
                 {
                     "section": r.check.section,
                     "check": r.check.id,
+                    "code": r.check.code,
                     "claim": r.check.claim,
                     "cluster": r.cluster,
                     "status": r.status,
@@ -131,7 +132,7 @@ def _lines(alike: Sequence[Result], wide: int) -> Iterator[RenderableType]:
     if first.finding.hint:
         text = Text(first.finding.evidence, overflow="fold")
         text.append(f"\n→ {first.finding.hint}", style="bold")
-        text.append(f"\n  {_docs(first)}", style="dim")
+        text.append(f"\n  {first.check.code} {_docs(first)}", style="dim")
         yield Padding(text, (0, 0, 0, _INDENT))
 
 

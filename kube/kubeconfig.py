@@ -34,11 +34,14 @@ class Connection:
 
 
 class KubeconfigError(Exception):
-    """What is wrong with a kubeconfig, without its content."""
+    """A rule that a kubeconfig breaks, without the kubeconfig's content.
 
-    def __init__(self, rule: str, fix: str) -> None:
+    `name` is that of the refusal in spec/codes.py.
+    """
+
+    def __init__(self, name: str, rule: str, fix: str) -> None:
         super().__init__(rule)
-        self.rule, self.fix = rule, fix
+        self.name, self.rule, self.fix = name, rule, fix
 
 
 def read(kubeconfig: str, context: str | None) -> Connection:
@@ -53,21 +56,29 @@ def read(kubeconfig: str, context: str | None) -> Connection:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" (line {mark.line + 1})" if mark else ""
-        raise KubeconfigError(f"must be YAML{where}", "write the kubeconfig again") from None
+        raise KubeconfigError(
+            "kubeconfig-invalid", f"must be YAML{where}", "write the kubeconfig again"
+        ) from None
     if not isinstance(document, Mapping):
-        raise KubeconfigError("must be a kubeconfig", "name a file that kubectl can use")
+        raise KubeconfigError(
+            "kubeconfig-invalid", "must be a kubeconfig", "name a file that kubectl can use"
+        )
     config = cast("Mapping[str, Any]", document)
     name = context or config.get("current-context")
     if not name:
         raise KubeconfigError(
-            "has no current context", f"set context to one of: {_names(config, 'contexts')}"
+            "context-missing",
+            "has no current context",
+            f"set context to one of: {_names(config, 'contexts')}",
         )
     entry = _pick(config, "contexts", str(name))["context"]
     cluster = dict(_pick(config, "clusters", entry["cluster"])["cluster"])
     user = dict(_pick(config, "users", entry["user"])["user"]) if entry.get("user") else {}
     if "server" not in cluster:
         raise KubeconfigError(
-            f"has no server for the cluster of context {name!r}", "write the kubeconfig again"
+            "kubeconfig-invalid",
+            f"has no server for the cluster of context {name!r}",
+            "write the kubeconfig again",
         )
     for part in (cluster, user):
         _fold_in_files(part, folder)
@@ -98,6 +109,7 @@ def _load(kubeconfig: str) -> tuple[str, Path]:
         return path.read_text(), path.parent
     except OSError as error:
         raise KubeconfigError(
+            "kubeconfig-unreadable",
             f"must name a file that can be read ({error.strerror}: {path})",
             "write the path relative to the folder of Pulumi.yaml; for the lab run `make up` first",
         ) from None
@@ -116,7 +128,9 @@ def _pick(config: Mapping[str, Any], kind: str, name: str) -> Mapping[str, Any]:
         if entry["name"] == name:
             return entry
     raise KubeconfigError(
-        f"has no entry {name!r} under {kind}", f"name one of: {_names(config, kind)}"
+        "context-unknown" if kind == "contexts" else "kubeconfig-entry-missing",
+        f"has no entry {name!r} under {kind}",
+        f"name one of: {_names(config, kind)}",
     )
 
 
@@ -128,6 +142,7 @@ def _fold_in_files(part: dict[str, Any], folder: Path) -> None:
                 part[f"{key}-data"] = base64.b64encode(path.read_bytes()).decode()
             except OSError as error:
                 raise KubeconfigError(
+                    "kubeconfig-file-missing",
                     f"names a file for {key} that cannot be read ({error.strerror}: {path})",
                     "write the kubeconfig again, or fold it with `kubectl config view --flatten`",
                 ) from None

@@ -139,16 +139,18 @@ def _unanswered(
 ) -> Answers:
     facts = ClusterFacts(connection, None)
     if error.status == 401:
+        name = "credentials-refused"
         rule = f"must hold credentials that cluster {cluster.name} accepts ({error})"
         fix = "renew them, or log in again; `kubectl auth whoami` must work"
     elif error.status is None:
+        name = "api-server-unreachable"
         rule = f"the API server {connection.server} of cluster {cluster.name} must answer ({error})"
-        fix = "start the cluster, mend the address, or connect to its network; for the lab: make up"
+        fix = "start the cluster, correct the address, or connect to its network; in the lab: make up"
     else:
         return Answers(facts, (), f"anything ({error})")
     reason = "its part of the mesh could neither be previewed nor built"
     value = shown(cluster.kubeconfig or "\n")
-    return Answers(facts, (Problem(f"{path}.kubeconfig", rule, reason, fix, value),))
+    return Answers(facts, (Problem(name, f"{path}.kubeconfig", rule, reason, fix, value),))
 
 
 def _questions(

@@ -24,6 +24,7 @@ def pending(api: ClusterApi, path: str, cluster: str) -> Iterator[Problem]:
     if age > _LONG:
         metadata = oldest["metadata"]
         yield Problem(
+            "load-balancers-pending",
             path,
             "should give load balancers their addresses: Service "
             f"{metadata['namespace']}/{metadata['name']} has waited for one for "

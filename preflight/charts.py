@@ -30,6 +30,7 @@ def _missing_in_repository(istio: Istio) -> Iterator[Problem]:
             index = yaml.load(answer, yaml.CSafeLoader)  # safe, and quick
     except (OSError, http.client.HTTPException) as error:
         yield Problem(
+            "charts-not-found",
             "isthmus:mesh.istio.charts",
             f"must be a Helm repository ({error}: {address})",
             "Istio is installed from its charts base, istiod and gateway",
@@ -41,6 +42,7 @@ def _missing_in_repository(istio: Istio) -> Iterator[Problem]:
         versions = [str(entry["version"]) for entry in index["entries"].get(chart, [])]
         if istio.version not in versions:
             yield Problem(
+                "charts-lack-version",
                 "isthmus:mesh.istio.version",
                 f"must be a version of the chart {chart} in {istio.charts}",
                 "there is nothing to install otherwise",
@@ -56,6 +58,7 @@ def _missing_in_directory(istio: Istio) -> Iterator[Problem]:
             version = yaml.safe_load(file.read_text())["version"]
         except OSError as error:
             yield Problem(
+                "chart-file-missing",
                 "isthmus:mesh.istio.charts",
                 f"must hold the chart {chart} ({error.strerror}: {file})",
                 "Istio is installed from its charts base, istiod and gateway",
@@ -66,6 +69,7 @@ def _missing_in_directory(istio: Istio) -> Iterator[Problem]:
             continue
         if version != istio.version:
             yield Problem(
+                "chart-of-another-version",
                 "isthmus:mesh.istio.version",
                 f"must be the version of the charts; {file} is {version}",
                 "charts of one version with images of another do not fit together",

@@ -23,6 +23,7 @@ def istio(api: ClusterApi, path: str, namespace: str, stack: str) -> Iterator[Pr
     owned_by = marks.read(api, namespace).stack
     if owned_by not in (None, stack):
         yield Problem(
+            "cluster-in-another-mesh",
             path,
             f"must not be in the mesh of another stack, as a mark on namespace {namespace} says",
             "the two would overwrite each other",
@@ -36,6 +37,7 @@ def istio(api: ClusterApi, path: str, namespace: str, stack: str) -> Iterator[Pr
     control_planes = [d["metadata"] for d in deployments if d["metadata"]["namespace"] not in ours]
     for found in control_planes:
         yield Problem(
+            "istio-exists",
             path,
             "must not have an Istio that this stack did not install: Deployment "
             f"{found['name']} in namespace {found['namespace']}",
@@ -51,6 +53,7 @@ def istio(api: ClusterApi, path: str, namespace: str, stack: str) -> Iterator[Pr
             # What belongs to a control plane that was named goes with it.
             if name.startswith(_NAMES) and home not in ours | theirs:
                 yield Problem(
+                    "istio-webhooks-exist",
                     path,
                     f"must not have webhooks of another Istio: {kind.removesuffix('s')} {name}, "
                     f"which calls {home or 'a URL'}",
@@ -65,6 +68,7 @@ def cacerts(api: ClusterApi, path: str, namespace: str, stack: str) -> Iterator[
     secret = f"/api/v1/namespaces/{namespace}/secrets/cacerts"
     if marks.read(api, namespace).stack is None and api.metadata(secret) is not None:
         yield Problem(
+            "cacerts-exists",
             path,
             f"must not have a Secret cacerts of someone else in namespace {namespace}",
             "it would be overwritten, and with it a CA that workloads may trust",

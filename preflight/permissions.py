@@ -68,6 +68,7 @@ def is_granted(api: ClusterApi, permission: Permission, namespace: str) -> bool:
 def cannot_grant(missing: list[Permission], path: str, cluster: str) -> Problem:
     """A warning: whether it is one, only the roles themselves will show."""
     return Problem(
+        "permissions-cannot-grant",
         f"{path}.kubeconfig",
         f"should be of someone who may grant rights in cluster {cluster}: "
         + ", ".join(str(p) for p in missing),
@@ -83,6 +84,7 @@ def lacking(missing: list[Permission], path: str, cluster: str, namespace: str) 
     whole = ", ".join(str(p) for p in missing if not p.in_namespace)
     inside = ", ".join(str(p) for p in missing if p.in_namespace)
     return Problem(
+        "permissions-missing",
         f"{path}.kubeconfig",
         f"must be of someone who may do in cluster {cluster}: "
         + "; ".join(

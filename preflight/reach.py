@@ -11,8 +11,9 @@ def read_connection(index: int, cluster: Cluster, given: str) -> Connection | Pr
     try:
         return kubeconfig.read(given, cluster.context)
     except KubeconfigError as error:
-        about_context = "contexts" in error.rule or "current context" in error.rule
+        about_context = error.name in ("context-missing", "context-unknown")
         return Problem(
+            error.name,
             f"isthmus:clusters[{index}].{'context' if about_context else 'kubeconfig'}",
             error.rule,
             f"the program cannot reach cluster {cluster.name} without it",

@@ -58,6 +58,7 @@ def _ask_all(
                 return question(api, name)
         except UnansweredError as error:
             return Problem(
+                "inventory-not-read",
                 f"isthmus:clusters[{[c.name for c in spec.clusters].index(name)}].kubeconfig",
                 f"cluster {name} must say which namespaces, Services and pods it has ({error})",
                 "what you made there yourself could be taken for the mesh's own, or be missed",

@@ -13,14 +13,15 @@ from spec.problems import MISSING, MeshRefusedError, Problem, raise_if_refused
 _SECRET_KEYS = {"kubeconfig", "key"}
 _LONG = 80
 _UNKNOWN = "unexpected_keyword_argument"
+_NAMES: Mapping[str, str] = {"missing": "key-missing", _UNKNOWN: "key-unknown"}
 _RULES: Mapping[str, str] = {
     "missing": "is required",
     _UNKNOWN: "must be a key that Isthmus knows",
-    "dataclass_type": "must be an object with keys of its own",
+    "dataclass_type": "must be an object with keys",
 }
 _FIXES: Mapping[str, str] = {
     "missing": "add it to Pulumi.<stack>.yaml",
-    _UNKNOWN: "mend its spelling or remove it; docs/configuration.md lists the keys that exist",
+    _UNKNOWN: "correct its spelling or remove it; docs/configuration.md lists the keys that exist",
 }
 
 
@@ -62,6 +63,7 @@ def _from_pydantic(error: ErrorDetails) -> Problem:
         or len(str(found)) > _LONG
     )
     return Problem(
+        name=_NAMES.get(error["type"], "value-invalid"),
         path=config_path(error["loc"]),
         rule=_RULES.get(error["type"], error["msg"]),
         reason="the program reads this key and would guess otherwise"

@@ -1,7 +1,9 @@
-"""What can be wrong with a configuration, said so that the reader can act on it."""
+"""Problems with a configuration or its clusters, reported so that the reader can fix them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+from spec.codes import REFUSALS, Refusal
 
 MISSING = object()
 
@@ -10,26 +12,38 @@ MISSING = object()
 class Problem:
     """One rule that the configuration breaks."""
 
+    name: str
+    """The refusal's name in spec/codes.py: `primary-unknown`."""
     path: str
-    """Where, as a configuration path: `isthmus:clusters[1].primary`."""
+    """The configuration path of the value: `isthmus:clusters[1].primary`."""
     rule: str
-    """What must hold."""
+    """What must be true of the value."""
     reason: str
-    """Why it must."""
+    """Why that must be true."""
     fix: str
     """The next step."""
     value: object = MISSING
-    """What stands there; left out where it is missing or secret."""
+    """The value; left out if it is missing or secret."""
     refuses: bool = True
-    """Whether the mesh is refused for it, or only warned of."""
+    """Whether the mesh is refused; otherwise this is a warning."""
+
+    @property
+    def refusal(self) -> Refusal:
+        return REFUSALS[self.name]
 
     def __str__(self) -> str:
-        found = "" if self.value is MISSING else f" (found: {self.value!r})"
-        return f"{self.path}: {self.rule}{found}\n    why:  {self.reason}\n    fix: {self.fix}"
+        value = "" if self.value is MISSING else f" (found: {self.value!r})"
+        return (
+            f"{self.refusal.code} {self.name}\n"
+            f"    {self.path}: {self.rule}{value}\n"
+            f"      why: {self.reason}\n"
+            f"      fix: {self.fix}\n"
+            f"      see: {self.refusal.link}"
+        )
 
 
 class MeshRefusedError(Exception):
-    """The configuration cannot become a mesh; every problem found is listed, not only the first."""
+    """The configuration cannot become a mesh; the error lists every problem."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
@@ -39,12 +53,12 @@ class MeshRefusedError(Exception):
 
 
 def raise_if_refused(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """Give back the warnings, if there is nothing worse.
+    """Return the warnings, if the mesh is not refused.
 
     Raises:
-        MeshRefusedError: with every problem that the mesh is refused for.
+        MeshRefusedError: with every problem for which the mesh is refused.
     """
-    found = tuple(problems)
-    if refused := [p for p in found if p.refuses]:
+    all_problems = tuple(problems)
+    if refused := [p for p in all_problems if p.refuses]:
         raise MeshRefusedError(refused)
-    return found
+    return all_problems

@@ -186,6 +186,7 @@ def _ports_differ(
         found = _said(inventories[cluster].services[name].ports)
         if found != wanted:
             yield Problem(
+                "service-ports-differ",
                 path,
                 f"Service {_both(name)} must have the same ports in every cluster; in {cluster} "
                 f"it has {found}, elsewhere {wanted}",
@@ -202,6 +203,7 @@ def _cannot_be_shared(
     takes_callers = all(inventories[c].services[name].takes_callers for c in service.exists_in)
     if not service.selector or not takes_callers:
         yield Problem(
+            "service-not-shareable",
             path,
             f"Service {_both(name)} must have a selector and an address of its own",
             "a copy for other clusters leads to pods by labels, and callers of an ExternalName or "
@@ -211,6 +213,7 @@ def _cannot_be_shared(
         )
     if name[0] in (spec.mesh.istio.namespace, "sample"):
         yield Problem(
+            "service-in-reserved-namespace",
             path,
             f"Service {_both(name)} must not be in a namespace that the mesh itself makes",
             "the namespace would be made twice in one cluster",
@@ -219,6 +222,7 @@ def _cannot_be_shared(
         )
     if spec.mesh.discovery == "entries" and not all(p.name for p in service.ports):
         yield Problem(
+            "service-port-nameless",
             path,
             f"the port of Service {_both(name)} must have a name",
             "an entry for another cluster's pods is joined with the Service by the port's name",
@@ -242,6 +246,7 @@ def _missing(
             lacking = [c for c in inventories if c not in here]
             if lacking and not spec.is_local(*name):
                 yield Problem(
+                    "service-missing-in-cluster",
                     f"isthmus:namespaces[{i}]",
                     f"Service {_both(name)} of {', '.join(here)} must be in every cluster; "
                     f"{', '.join(lacking)} lacks it",

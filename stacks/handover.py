@@ -75,6 +75,7 @@ def read(mesh_stack: str, stack: str, outputs: Mapping[str, Any]) -> HandOver:
     """
     if outputs["mesh"] is None:
         raise _refused(
+            "mesh-stack-empty",
             "must name the stack of a mesh that is up; that one has no output `mesh`",
             "the CA, the topology and the way to the control plane come from there",
             f"`pulumi up --stack {mesh_stack}` first, or name another stack",
@@ -90,6 +91,7 @@ def read(mesh_stack: str, stack: str, outputs: Mapping[str, Any]) -> HandOver:
             else str(error)
         )
         raise _refused(
+            "mesh-stack-not-understood",
             f"must be a stack that this version of Isthmus has updated; not understood: {fields}",
             "a part of the mesh that is misread would be built wrong",
             f"`pulumi up --stack {mesh_stack}` with the same version of the program as here",
@@ -100,6 +102,7 @@ def read(mesh_stack: str, stack: str, outputs: Mapping[str, Any]) -> HandOver:
     if not mine:
         others = ", ".join(c.stack for c in spec.clusters if c.stack) or "none"
         raise _refused(
+            "mesh-stack-lacks-cluster",
             f"must name a mesh with a cluster whose `stack` is {stack}; there, stacks of clusters "
             f"are: {others}",
             "which cluster a stack builds is written once, in isthmus:clusters of the mesh",
@@ -129,5 +132,5 @@ def _whole(described: Description, values: ExtraValues) -> MeshSpec:
     )
 
 
-def _refused(rule: str, reason: str, fix: str, found: str) -> MeshRefusedError:
-    return MeshRefusedError([Problem(PATH, rule, reason, fix, found)])
+def _refused(name: str, rule: str, reason: str, fix: str, found: str) -> MeshRefusedError:
+    return MeshRefusedError([Problem(name, PATH, rule, reason, fix, found)])

@@ -22,6 +22,7 @@ def mesh_stack() -> str | None:
         raise MeshRefusedError(
             [
                 Problem(
+                    "mesh-stack-not-alone",
                     "isthmus:meshStack",
                     f"must be alone; {', '.join(described)} is set too",
                     "a cluster's stack takes everything from the mesh's stack, so that no two "

@@ -85,8 +85,8 @@ def _probe(_mesh: Mesh, view: View) -> Iterator[Finding]:
 
 
 CHECKS = (
-    Check("cluster-answers", "clusters", "API server answers", _answers),
-    Check("cluster-clock", "clusters", "clock is right", _clock),
-    Check("cluster-nodes", "clusters", "nodes are ready", _nodes),
-    Check("cluster-probe", "clusters", "a pod for the checks can be started", _probe),
+    Check(1001, "cluster-answers", "clusters", "API server answers", _answers),
+    Check(1002, "cluster-clock", "clusters", "clock is right", _clock),
+    Check(1003, "cluster-nodes", "clusters", "nodes are ready", _nodes),
+    Check(1004, "cluster-probe", "clusters", "a pod for the checks can be started", _probe),
 )

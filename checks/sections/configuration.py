@@ -123,7 +123,7 @@ def _mesh_config(view: View) -> Mapping[str, Any]:
 
 
 CHECKS = (
-    Check("same-trust-domain", "sameness", "one trust domain", _trust_domain),
-    Check("same-rules", "sameness", "no rule keeps requests at home", _rules, primaries),
+    Check(1651, "same-trust-domain", "sameness", "one trust domain", _trust_domain),
+    Check(1652, "same-rules", "sameness", "no rule keeps requests at home", _rules, primaries),
 )
 """Part of the section `sameness`."""

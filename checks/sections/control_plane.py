@@ -119,8 +119,9 @@ def _reached(mesh: Mesh, view: View) -> Iterator[Finding]:
 
 
 CHECKS = (
-    Check("istiod-ready", "control plane", "istiod is ready", _ready, primaries),
+    Check(1101, "istiod-ready", "control plane", "istiod is ready", _ready, primaries),
     Check(
+        1102,
         "istiod-version",
         "control plane",
         "istiod has the version of the stack",
@@ -128,8 +129,16 @@ CHECKS = (
         primaries,
         ("istiod-ready",),
     ),
-    Check("istiod-address", "control plane", "remotes are led to their primary", _address, remotes),
     Check(
+        1103,
+        "istiod-address",
+        "control plane",
+        "remotes are led to their primary",
+        _address,
+        remotes,
+    ),
+    Check(
+        1104,
         "istiod-reached",
         "control plane",
         "pods of a remote reach its istiod",

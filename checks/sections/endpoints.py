@@ -148,5 +148,7 @@ def _host(status: Mapping[str, Any]) -> tuple[str, bool]:
 
 
 CHECKS = (
-    Check("endpoints", "endpoints", "proxies know pods here and gateways elsewhere", _endpoints),
+    Check(
+        1701, "endpoints", "endpoints", "proxies know pods here and gateways elsewhere", _endpoints
+    ),
 )

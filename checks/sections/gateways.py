@@ -153,12 +153,18 @@ def _has_ways(spec: MeshSpec, cluster: Cluster) -> bool:
 
 
 CHECKS = (
-    Check("gateway-ready", "gateways", "gateway is ready", _ready, with_gateway),
+    Check(1401, "gateway-ready", "gateways", "gateway is ready", _ready, with_gateway),
     Check(
-        "gateway-service", "gateways", "its Service has address and network", _service, with_gateway
+        1402,
+        "gateway-service",
+        "gateways",
+        "its Service has address and network",
+        _service,
+        with_gateway,
     ),
-    Check("gateway-label", "gateways", "no other Service claims the network", _alone),
+    Check(1403, "gateway-label", "gateways", "no other Service claims the network", _alone),
     Check(
+        1404,
         "gateway-health",
         "gateways",
         "pods reach the other gateways' health port",
@@ -167,6 +173,7 @@ CHECKS = (
         ("cluster-probe",),
     ),
     Check(
+        1405,
         "gateway-port",
         "gateways",
         "pods reach services through the other gateways",

@@ -293,6 +293,7 @@ def _validates(mesh: Mesh, view: View) -> Iterator[Finding]:
 
 CHECKS = (
     Check(
+        1501,
         "injection-webhook",
         "injection",
         "the webhook leads to istiod",
@@ -300,8 +301,9 @@ CHECKS = (
         injected,
         ("istiod-ready",),
     ),
-    Check("injection-bundle", "injection", "webhooks trust the common root", _bundle),
+    Check(1502, "injection-bundle", "injection", "webhooks trust the common root", _bundle),
     Check(
+        1503,
         "injection-works",
         "injection",
         "a new pod gets a sidecar",
@@ -310,6 +312,7 @@ CHECKS = (
         ("istiod-ready",),
     ),
     Check(
+        1504,
         "validation-works",
         "injection",
         "istiod is asked about Istio's objects",
@@ -317,8 +320,9 @@ CHECKS = (
         primaries,
         ("istiod-ready",),
     ),
-    Check("proxy-identity", "injection", "proxies know cluster and network", _identity),
+    Check(1505, "proxy-identity", "injection", "proxies know cluster and network", _identity),
     Check(
+        1506,
         "proxy-connected",
         "injection",
         "proxies are connected and of istiod's version",
@@ -326,5 +330,7 @@ CHECKS = (
         every,
         ("istiod-ready",),
     ),
-    Check("proxy-missing", "injection", "pods of injected namespaces have sidecars", _sidecars),
+    Check(
+        1507, "proxy-missing", "injection", "pods of injected namespaces have sidecars", _sidecars
+    ),
 )

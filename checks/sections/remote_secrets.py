@@ -268,6 +268,7 @@ def _words(right: tuple[str, str, str]) -> str:
 
 CHECKS = (
     Check(
+        1301,
         "remote-secret",
         "remote secrets",
         "there is one for each cluster that is read",
@@ -275,6 +276,7 @@ CHECKS = (
         primaries,
     ),
     Check(
+        1302,
         "remote-registry",
         "remote secrets",
         "istiod reads exactly the clusters of the mesh",
@@ -282,8 +284,9 @@ CHECKS = (
         primaries,
         ("istiod-ready",),
     ),
-    Check("remote-token", "remote secrets", "tokens are accepted", _token, readers),
+    Check(1303, "remote-token", "remote secrets", "tokens are accepted", _token, readers),
     Check(
+        1304,
         "remote-rights",
         "remote secrets",
         "tokens may read, and no more",

@@ -92,7 +92,14 @@ def _by_labels(spec: MeshSpec, _cluster: Cluster) -> bool:
 
 
 CHECKS = (
-    Check("same-network", "sameness", "Istio's namespace names the network", _network, _by_labels),
-    Check("same-namespaces", "sameness", "shared namespaces are here", _namespaces),
-    Check("same-services", "sameness", "shared Services are here", _services),
+    Check(
+        1601,
+        "same-network",
+        "sameness",
+        "Istio's namespace names the network",
+        _network,
+        _by_labels,
+    ),
+    Check(1602, "same-namespaces", "sameness", "shared namespaces are here", _namespaces),
+    Check(1603, "same-services", "sameness", "shared Services are here", _services),
 )

@@ -66,4 +66,4 @@ echo "$last"
 """
 
 
-CHECKS = (Check("traffic", "traffic", "every version answers", _answers),)
+CHECKS = (Check(1801, "traffic", "traffic", "every version answers", _answers),)

@@ -204,10 +204,11 @@ def _gateways(mesh: Mesh, view: View) -> Iterator[Finding]:
 
 
 CHECKS = (
-    Check("trust-cacerts", "trust", "the intermediate chains to the common root", _cacerts),
-    Check("trust-expiry", "trust", "certificates do not end soon", _expiry),
-    Check("trust-roots", "trust", "every namespace trusts the common root", _config_maps),
+    Check(1201, "trust-cacerts", "trust", "the intermediate chains to the common root", _cacerts),
+    Check(1202, "trust-expiry", "trust", "certificates do not end soon", _expiry),
+    Check(1203, "trust-roots", "trust", "every namespace trusts the common root", _config_maps),
     Check(
+        1204,
         "trust-istiod",
         "trust",
         "istiod shows a certificate of today's intermediate",
@@ -216,6 +217,7 @@ CHECKS = (
         ("cluster-probe", "istiod-ready"),
     ),
     Check(
+        1205,
         "trust-gateway",
         "trust",
         "what other networks show chains to the common root",

@@ -76,8 +76,8 @@ def of_a_ca(certificate: "Certificate", place: Place, below: int) -> Iterator[Pr
 
     extensions = certificate.extensions
 
-    def problem(rule: str, reason: str, value: object = name(certificate)) -> Problem:
-        return Problem(place.certificate, rule, reason, place.fix, value)
+    def problem(refusal: str, rule: str, reason: str, value: object = name(certificate)) -> Problem:
+        return Problem(refusal, place.certificate, rule, reason, place.fix, value)
 
     try:
         constraints = extensions.get_extension_for_class(x509.BasicConstraints).value
@@ -85,11 +85,13 @@ def of_a_ca(certificate: "Certificate", place: Place, below: int) -> Iterator[Pr
         constraints = x509.BasicConstraints(ca=False, path_length=None)
     if not constraints.ca:
         yield problem(
+            "ca-not-a-ca",
             "must be of a CA (basicConstraints CA:true)",
             "istiod ends with `certificate is not authorized to sign other certificates`",
         )
     elif constraints.path_length is not None and constraints.path_length < below:
         yield problem(
+            "ca-path-too-short",
             f"must allow {below} CA{'s' if below > 1 else ''} below it (a pathlen of {below} or "
             "more, or none)",
             "every cluster has an intermediate CA under the root, and no proxy would take its "
@@ -102,6 +104,7 @@ def of_a_ca(certificate: "Certificate", place: Place, below: int) -> Iterator[Pr
         usage = None
     if usage is not None and not usage.key_cert_sign:
         yield problem(
+            "ca-cannot-sign",
             "must be allowed to sign certificates (keyUsage keyCertSign)",
             "Envoy refuses every connection between clusters otherwise",
         )
@@ -116,12 +119,14 @@ def of_a_ca(certificate: "Certificate", place: Place, below: int) -> Iterator[Pr
         and not both <= set(purposes)
     ):
         yield problem(
+            "ca-wrong-purpose",
             "must be good for servers and clients, if it has an extendedKeyUsage",
             "a workload's certificate is used as both, and may not be more than its CA",
         )
     key = certificate.public_key()
     if isinstance(key, rsa.RSAPublicKey) and key.key_size < 2048:
         yield problem(
+            "ca-key-too-short",
             "must have a key of 2048 bits or more",
             "Envoy refuses shorter RSA keys",
             f"RSA-{key.key_size}",
@@ -134,6 +139,7 @@ def of_today(certificate: "Certificate", place: Place) -> Iterator[Problem]:
     begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if begin > now:
         yield Problem(
+            "ca-not-yet-valid",
             place.certificate,
             "must be valid already",
             "every certificate under it is refused until then",
@@ -142,6 +148,7 @@ def of_today(certificate: "Certificate", place: Place) -> Iterator[Problem]:
         )
     if end <= now:
         yield Problem(
+            "ca-expired",
             place.certificate,
             "must not have ended",
             "istiod ends with `cannot verify the cert with the provided root chain`",
@@ -160,6 +167,7 @@ def of_a_secret_key(certificate: "Certificate", place: Place) -> Iterator[Proble
     spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if hashlib.sha256(spki).hexdigest() in _PUBLIC_SAMPLES:
         yield Problem(
+            "ca-public-sample",
             place.certificate,
             "must not be one of the sample CAs in Istio's samples/certs",
             "their private keys are published: anybody could sign an identity of this mesh",
@@ -177,6 +185,7 @@ def of_its_key(certificate: "Certificate | None", pem: str, place: Place) -> Ite
         key = load_pem_private_key(pem.encode(), password=None)
     except TypeError:  # what the library says of a key with a password
         yield Problem(
+            "ca-key-encrypted",
             place.key,
             "must not be encrypted with a password",
             "nobody could type it during an update",
@@ -185,6 +194,7 @@ def of_its_key(certificate: "Certificate | None", pem: str, place: Place) -> Ite
         return
     except (ValueError, UnsupportedAlgorithm):
         yield Problem(
+            "ca-key-unreadable",
             place.key,
             "must be a private key in PEM: PKCS#1, SEC1 or PKCS#8",
             "a CA signs with it",
@@ -193,6 +203,7 @@ def of_its_key(certificate: "Certificate | None", pem: str, place: Place) -> Ite
         return
     if certificate is not None and key.public_key() != certificate.public_key():
         yield Problem(
+            "ca-key-of-another",
             place.key,
             f"must be the key of {place.certificate}, and it is another",
             "istiod ends with `cannot verify the cert with the provided root chain`",

@@ -58,6 +58,7 @@ def _values_are_not_of_old_istios(spec: MeshSpec) -> Iterator[Problem]:
         for key, instead in _GONE.items():
             if _reaches(getattr(spec.mesh.istio.values, chart), key):
                 yield Problem(
+                    "values-removed-from-istio",
                     f"isthmus:mesh.istio.values.{chart}.{key}",
                     f"does not exist in Istio {spec.mesh.istio.version}",
                     "the chart would ignore it, and the mesh would not be the one meant",
@@ -71,6 +72,7 @@ def _values_do_not_contradict(spec: MeshSpec) -> Iterator[Problem]:
         for key in derived:
             if _reaches(getattr(values, chart), key):
                 yield Problem(
+                    "values-derived",
                     f"isthmus:mesh.istio.values.{to_camel(chart)}.{key}",
                     "is derived from the clusters and cannot be set",
                     "written twice, the two would disagree one day and the mesh break silently",

@@ -16,6 +16,7 @@ def _the_cluster_domain_is_kubernetes_own(spec: MeshSpec) -> Iterator[Problem]:
     domain = find(spec.mesh.istio.values.istiod, key)
     if domain not in (MISSING, "cluster.local"):
         yield Problem(
+            "cluster-domain-changed",
             f"{_ISTIOD}.{key}",
             "must be cluster.local, the same in all clusters",
             "gateways let through what is named *.local, and a Service has one name in the mesh",
@@ -29,6 +30,7 @@ def _the_trust_domain_is_a_domain(spec: MeshSpec) -> Iterator[Problem]:
     domain = find(spec.mesh.istio.values.istiod, key)
     if domain is not MISSING and not (isinstance(domain, str) and _DOMAIN.fullmatch(domain)):
         yield Problem(
+            "trust-domain-invalid",
             f"{_ISTIOD}.{key}",
             "must be a domain in lower case, without spiffe:// and without a path",
             "it begins the identity of every workload, and proxies compare it letter by letter",

@@ -25,6 +25,7 @@ def _clusters_are_given_or_made(spec: MeshSpec) -> Iterator[Problem]:
         path = f"isthmus:clusters[{i}]"
         if cluster.gke is None and cluster.kubeconfig is None:
             yield Problem(
+                "cluster-has-no-source",
                 f"{path}.kubeconfig",
                 "is required, or gke",
                 "the program must know where the cluster is, or how to make it",
@@ -33,6 +34,7 @@ def _clusters_are_given_or_made(spec: MeshSpec) -> Iterator[Problem]:
         for key in ("kubeconfig", "context"):
             if cluster.gke is not None and getattr(cluster, key) is not None:
                 yield Problem(
+                    "gke-with-connection",
                     f"{path}.{key}",
                     f"cannot be set where gke is, and {cluster.name} has both",
                     "a cluster that the stack makes is reached by what Google Cloud answers",
@@ -44,6 +46,7 @@ def _google_cloud_is_told_where_it_is_used(spec: MeshSpec) -> Iterator[Problem]:
     paths = [path for path, _, _ in gke_clusters(spec)]
     if paths and spec.gcp is None:
         yield Problem(
+            "gcp-missing",
             "isthmus:gcp",
             f"is required, because {paths[0]}.gke makes a cluster",
             "clusters are made in a project, with ranges that are theirs alone",
@@ -51,6 +54,7 @@ def _google_cloud_is_told_where_it_is_used(spec: MeshSpec) -> Iterator[Problem]:
         )
     if not paths and spec.gcp is not None:
         yield Problem(
+            "gcp-unused",
             "isthmus:gcp",
             "is only for clusters with gke, and there is none",
             "nothing would be made of it",
@@ -61,6 +65,7 @@ def _google_cloud_is_told_where_it_is_used(spec: MeshSpec) -> Iterator[Problem]:
 def _charts_are_releases(spec: MeshSpec) -> Iterator[Problem]:
     if spec.mesh.istio.install == "rendered" and any(gke_clusters(spec)):
         yield Problem(
+            "gke-needs-releases",
             "isthmus:mesh.istio.install",
             "must be release where clusters are made with gke",
             "a chart is rendered by asking its cluster, which does not exist in the first preview "
@@ -74,6 +79,7 @@ def _names_fit(spec: MeshSpec) -> Iterator[Problem]:
     for path, cluster, gke in gke_clusters(spec):
         if len(cluster.name) > _LONGEST_NAME or not cluster.name[0].isalpha():
             yield Problem(
+                "gke-name-too-long",
                 f"{path}.name",
                 f"must begin with a letter and have at most {_LONGEST_NAME} characters",
                 "names of resources on Google Cloud are made of it",
@@ -85,6 +91,7 @@ def _names_fit(spec: MeshSpec) -> Iterator[Problem]:
             here = f"{path}.gke.nodePools[{j}].name"
             if name in names[:j]:
                 yield Problem(
+                    "gke-pool-repeated",
                     here,
                     "must be unique in the cluster",
                     "pools are told apart by it",
@@ -93,6 +100,7 @@ def _names_fit(spec: MeshSpec) -> Iterator[Problem]:
                 )
             if len(f"{cluster.name}-{name}") > _LONGEST_POOL:
                 yield Problem(
+                    "gke-pool-name-too-long",
                     here,
                     f"must have at most {_LONGEST_POOL} characters with the cluster's name before",
                     "the pool's name on Google Cloud is made of both",
@@ -107,6 +115,7 @@ def _modes_have_their_own_settings(spec: MeshSpec) -> Iterator[Problem]:
             for key, value in (("nodePools", gke.node_pools), ("zones", gke.zones)):
                 if value:
                     yield Problem(
+                        "gke-autopilot-setting",
                         f"{path}.gke.{key}",
                         f"cannot be set for an Autopilot cluster, which {cluster.name} is",
                         "Autopilot makes its nodes by itself, in every zone of the region",
@@ -115,6 +124,7 @@ def _modes_have_their_own_settings(spec: MeshSpec) -> Iterator[Problem]:
         for j, zone in enumerate(gke.zones):
             if not zone.startswith(f"{gke.region}-"):
                 yield Problem(
+                    "gke-zone-of-another-region",
                     f"{path}.gke.zones[{j}]",
                     f"must be a zone of {gke.region}",
                     "a cluster's nodes are in its own region",
@@ -124,6 +134,7 @@ def _modes_have_their_own_settings(spec: MeshSpec) -> Iterator[Problem]:
         for j, pool in enumerate(gke.node_pools):
             if pool.max_nodes < pool.min_nodes:
                 yield Problem(
+                    "gke-pool-limits",
                     f"{path}.gke.nodePools[{j}].maxNodes",
                     f"must be at least minNodes, which is {pool.min_nodes}",
                     "a pool has room for the nodes that it begins with",
@@ -138,6 +149,7 @@ def _one_network_is_one_vpc(spec: MeshSpec) -> Iterator[Problem]:
         other = first.setdefault(cluster.network, cluster)
         if vpc_of(other) != vpc_of(cluster):
             yield Problem(
+                "gke-network-has-two-vpcs",
                 f"{path}.gke.vpc",
                 f"must be the VPC of {other.name}, {vpc_of(other)}: both are on the network "
                 f"{cluster.network}",
@@ -152,6 +164,7 @@ def _load_balancers_are_google_clouds(spec: MeshSpec) -> Iterator[Problem]:
         cloud = cluster.control_plane and cluster.control_plane.cloud
         if cloud not in (None, "gke"):
             yield Problem(
+                "gke-control-plane-cloud",
                 f"{path}.controlPlane.cloud",
                 "must be gke for a cluster on GKE",
                 "another cloud's annotations would leave the load balancer on the internet",
@@ -165,6 +178,7 @@ def _given_vpcs_are_used(spec: MeshSpec) -> Iterator[Problem]:
     for i, vpc in enumerate(spec.gcp.vpcs if spec.gcp else ()):
         if vpc.name not in used:
             yield Problem(
+                "gke-vpc-unused",
                 f"isthmus:gcp.vpcs[{i}].name",
                 "must be the VPC of a cluster",
                 "the clusters would be made in new VPCs, and this one be left as it is",

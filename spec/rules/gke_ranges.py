@@ -29,6 +29,7 @@ def _ranges_of_others_are_told(spec: MeshSpec) -> Iterator[Problem]:
     given = [c.name for c in spec.clusters if c.gke is None]
     if spec.gcp is not None and any(gke_clusters(spec)) and given and not spec.gcp.other_ranges:
         yield Problem(
+            "gke-other-ranges-missing",
             "isthmus:gcp.otherRanges",
             f"is required, because {given[0]} has a kubeconfig",
             "firewalls let in what they know, and nothing tells where its pods call from",
@@ -45,6 +46,7 @@ def _ranges_can_be_read(spec: MeshSpec) -> Iterator[Problem]:
                 network(text)
         except ValueError as error:
             yield Problem(
+                "gke-range-invalid",
                 path,
                 str(error),
                 "ranges are planned from it",
@@ -92,6 +94,7 @@ def _ranges_are_private(spec: MeshSpec) -> Iterator[Problem]:
         outside = not any(here.subnet_of(network(p)) for p in _PRIVATE)
         if outside or here.overlaps(network(_DOCKER)):
             yield Problem(
+                "gke-range-not-private",
                 path,
                 f"must lie in one of {', '.join(_PRIVATE)}, and outside {_DOCKER}",
                 "elsewhere GKE hides pods behind their nodes' addresses, which no firewall rule of "
@@ -113,6 +116,7 @@ def _ranges_are_large_enough(spec: MeshSpec) -> Iterator[Problem]:
             if not largest <= ranges.prefix(wish) <= smallest:
                 wanted = f"/{largest}" if largest == smallest else f"/{largest} to /{smallest}"
                 yield Problem(
+                    "gke-range-size",
                     _path(path, subnet, kind),
                     f"must be {wanted}",
                     "Google Cloud takes no other sizes there",
@@ -133,6 +137,7 @@ def _room_for_nodes(path: str, gke: Gke, subnet: GivenSubnet | None) -> Iterator
         room = (2 ** (32 - ranges.prefix(wish)) - kept) // each
         if room < nodes:
             yield Problem(
+                "gke-range-too-few-nodes",
                 _path(path, subnet, kind),
                 f"must have room for {nodes} nodes, and has room for {room}",
                 f"the pools grow to {nodes - 1} nodes in {zones} zones, and an upgrade adds one",
@@ -151,6 +156,7 @@ def _ranges_have_room(spec: MeshSpec) -> Iterator[Problem]:
         for kind in KINDS:
             if kind not in plan.ranges[cluster.name].found:
                 yield Problem(
+                    "gke-ranges-exhausted",
                     "isthmus:gcp.ranges",
                     f"must have room for {path}.gke.ranges.{_KEYS[kind]} ({wishes[kind]})",
                     f"{cluster.name} would have no addresses for its {kind.replace('_', ' ')}",
@@ -171,6 +177,7 @@ def _ranges_do_not_overlap(spec: MeshSpec) -> Iterator[Problem]:
         if subnet is not None and subnet == plan.subnet(paths[other][1]):
             continue  # one problem is told once, below
         yield Problem(
+            "gke-ranges-overlap",
             _path(path, subnet, kind),
             f"overlaps {other_kind.replace('_', ' ')} of {other}, {plan.ranges[other][other_kind]}",
             "an address would be in two places, and Google Cloud refuses the second subnet or "
@@ -184,6 +191,7 @@ def _ranges_do_not_overlap(spec: MeshSpec) -> Iterator[Problem]:
                 for kind, here in found.found.items():
                     if here.overlaps(network(text)):
                         yield Problem(
+                            "gke-range-overlaps-other",
                             path,
                             f"overlaps {kind.replace('_', ' ')} of {name}, {here}",
                             "an address would be in two places",
@@ -203,6 +211,7 @@ def _given_subnets_are_found(spec: MeshSpec) -> Iterator[Problem]:
         if vpc is None or not vpc.subnets:
             if gke.subnet is not None:
                 yield Problem(
+                    "gke-subnet-unused",
                     f"{path}.gke.subnet",
                     "is only for a given VPC that lists its subnets",
                     f"the subnet of {cluster.name} is made, and named after it",
@@ -215,6 +224,7 @@ def _given_subnets_are_found(spec: MeshSpec) -> Iterator[Problem]:
         if len(found) != 1:
             in_region = [s.name for s in vpc.subnets if s.region == gke.region]
             yield Problem(
+                "gke-subnet-ambiguous",
                 f"{path}.gke.{'subnet' if in_region else 'region'}",
                 f"must lead to one subnet of the VPC {vpc.name}, which has: {', '.join(there)}",
                 "a cluster is in one subnet, of its own region",
@@ -227,6 +237,7 @@ def _given_subnets_are_found(spec: MeshSpec) -> Iterator[Problem]:
         other = taken.setdefault((vpc.name, found[0].name), cluster.name)
         if other != cluster.name:
             yield Problem(
+                "gke-subnet-shared",
                 f"{path}.gke.subnet",
                 f"must not be that of {other}, {found[0].name}",
                 "two clusters cannot have the same ranges of pods and Services",

@@ -42,6 +42,7 @@ def check_kubeconfigs(spec: MeshSpec, connections: Mapping[int, Connection]) -> 
             yield _unreachable(spec, f"isthmus:clusters[{i}].kubeconfig", cluster, server)
         elif connection.proxy is not None:
             yield Problem(
+                "api-server-behind-proxy",
                 f"isthmus:clusters[{i}].apiServer.server",
                 "should be set, because the kubeconfig reaches the API server through a proxy",
                 f"istiod of {_names(spec, cluster)} takes no proxy to {cluster.name}",
@@ -54,6 +55,7 @@ def check_kubeconfigs(spec: MeshSpec, connections: Mapping[int, Connection]) -> 
 def one_cluster_twice(spec: MeshSpec, first: int, second: int, how: str) -> Problem:
     """Two clusters of the configuration are one in the world."""
     return Problem(
+        "cluster-listed-twice",
         f"isthmus:clusters[{second}].context",
         f"must lead to a cluster of its own, and leads to {spec.clusters[first].name} ({how})",
         "one cluster would be built twice, and each build would undo the other",
@@ -65,6 +67,7 @@ def one_cluster_twice(spec: MeshSpec, first: int, second: int, how: str) -> Prob
 def _unreachable(spec: MeshSpec, path: str, cluster: Cluster, server: str) -> Problem:
     i = spec.clusters.index(cluster)
     return Problem(
+        "api-server-loopback",
         path,
         f"must lead to an address that other clusters reach: istiod of {_names(spec, cluster)} "
         f"watches {cluster.name}",

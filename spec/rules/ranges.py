@@ -51,6 +51,7 @@ def overlaps(spec: MeshSpec, pods: Mapping[str, Sequence[IpNetwork]]) -> Iterato
 
 def _problem(index: int, first: Cluster, second: Cluster, rule: str, reason: str) -> Problem:
     return Problem(
+        "ranges-overlap-on-network",
         f"isthmus:clusters[{index}].network",
         f"must have other addresses than {first.name} on the same network: {rule}",
         reason,

@@ -14,6 +14,7 @@ def _services_are_the_same_everywhere(spec: MeshSpec) -> Iterator[Problem]:
         path = f"isthmus:services[{i}]"
         if service.namespace not in namespaces:
             yield Problem(
+                "service-namespace-unknown",
                 f"{path}.namespace",
                 "must be one of isthmus:namespaces",
                 "a Service can only be in a namespace that every cluster has",
@@ -22,6 +23,7 @@ def _services_are_the_same_everywhere(spec: MeshSpec) -> Iterator[Problem]:
             )
         for unknown in sorted(set(service.clusters or ()) - clusters):
             yield Problem(
+                "service-cluster-unknown",
                 f"{path}.clusters",
                 "must name clusters of this mesh",
                 "entries lead to the gateways of these clusters",
@@ -30,6 +32,7 @@ def _services_are_the_same_everywhere(spec: MeshSpec) -> Iterator[Problem]:
             )
         if (service.namespace, service.name) in seen:
             yield Problem(
+                "service-repeated",
                 f"{path}.name",
                 "must be unique in its namespace",
                 "two Services of one name would take turns to overwrite each other",
@@ -40,6 +43,7 @@ def _services_are_the_same_everywhere(spec: MeshSpec) -> Iterator[Problem]:
     for i, namespace in enumerate(spec.namespaces):
         if namespace.name in (spec.mesh.istio.namespace, "sample"):
             yield Problem(
+                "namespace-reserved",
                 f"isthmus:namespaces[{i}].name",
                 "must not be a namespace that the mesh itself makes",
                 "it would be made twice in one cluster",

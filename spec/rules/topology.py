@@ -10,6 +10,7 @@ from spec.problems import Problem
 def _there_is_a_primary(spec: MeshSpec) -> Iterator[Problem]:
     if not spec.primaries:
         yield Problem(
+            "primary-missing",
             "isthmus:clusters",
             "must have a cluster without `primary`",
             "a mesh needs a control plane, and a primary cluster runs it",
@@ -23,6 +24,7 @@ def _names_are_unique(spec: MeshSpec) -> Iterator[Problem]:
     for i, cluster in enumerate(spec.clusters):
         if cluster.name in first:
             yield Problem(
+                "cluster-name-repeated",
                 f"isthmus:clusters[{i}].name",
                 f"must be unique; clusters[{first[cluster.name]}] has the same name",
                 "istiod ignores the second cluster of one name without a word",
@@ -36,6 +38,7 @@ def _names_are_not_istios_default(spec: MeshSpec) -> Iterator[Problem]:
     for i, cluster in enumerate(spec.clusters):
         if cluster.name == "kubernetes":
             yield Problem(
+                "cluster-name-default",
                 f"isthmus:clusters[{i}].name",
                 "must not be Istio's default cluster ID",
                 "a proxy without a cluster ID would be taken for one of this cluster",
@@ -52,26 +55,31 @@ def _primaries_exist(spec: MeshSpec) -> Iterator[Problem]:
             continue
         path = f"isthmus:clusters[{i}].primary"
         if cluster.primary == cluster.name:
-            rule, fix = "must name another cluster", "remove it to make this cluster a primary"
+            name, rule = "primary-is-itself", "must name another cluster"
+            fix = "remove it to make this cluster a primary"
         elif cluster.primary not in by_name:
             orphans = ", ".join(c.name for c in spec.clusters if c.primary == cluster.primary)
-            rule = "must name a cluster of this mesh"
+            name, rule = "primary-unknown", "must name a cluster of this mesh"
             fix = (
                 f"name one of: {primaries}; if {cluster.primary} was taken out of "
                 f"isthmus:clusters, take out its remotes first or with it: {orphans}"
             )
         elif by_name[cluster.primary].is_remote:
+            name = "primary-is-remote"
             rule = "must name a primary, and that cluster is itself a remote"
             fix = f"name one of: {primaries}"
         else:
             continue
-        yield Problem(path, rule, "a remote has no control plane of its own", fix, cluster.primary)
+        yield Problem(
+            name, path, rule, "a remote has no control plane of its own", fix, cluster.primary
+        )
 
 
 def _control_planes_are_of_primaries(spec: MeshSpec) -> Iterator[Problem]:
     for i, cluster in enumerate(spec.clusters):
         if cluster.is_remote and cluster.control_plane is not None:
             yield Problem(
+                "control-plane-on-remote",
                 f"isthmus:clusters[{i}].controlPlane",
                 f"is only for a primary, and {cluster.name} is a remote of {cluster.primary}",
                 "a remote uses the control plane of its primary",
@@ -89,6 +97,7 @@ def _exposures_can_work(spec: MeshSpec) -> Iterator[Problem]:
             for remote in spec.remotes_of(cluster):
                 if remote.network != cluster.network:
                     yield Problem(
+                        "control-plane-not-reachable",
                         f"{path}.exposure",
                         f"needs one network, and the remote {remote.name} is on {remote.network}",
                         f"pods of {cluster.network} cannot be reached from {remote.network}",
@@ -98,6 +107,7 @@ def _exposures_can_work(spec: MeshSpec) -> Iterator[Problem]:
         internal = control_plane.exposure == "internal-load-balancer"
         if internal and not (control_plane.cloud or control_plane.annotations or cluster.gke):
             yield Problem(
+                "control-plane-cloud-missing",
                 f"{path}.cloud",
                 "is required for an internal load balancer",
                 "without the cloud's annotations it would stand on the internet",
@@ -107,6 +117,7 @@ def _exposures_can_work(spec: MeshSpec) -> Iterator[Problem]:
             for key in ("cloud", "annotations"):
                 if getattr(control_plane, key):
                     yield Problem(
+                        "control-plane-setting-unused",
                         f"{path}.{key}",
                         "is only for the load balancer of a control plane",
                         f"the exposure {control_plane.exposure} makes no Service for istiod",
@@ -120,6 +131,7 @@ def _entries_need_primaries_on_networks_of_their_own(spec: MeshSpec) -> Iterator
     for i, cluster in enumerate(spec.clusters):
         if cluster.is_remote:
             yield Problem(
+                "entries-with-remote",
                 f"isthmus:clusters[{i}].primary",
                 "cannot be set where isthmus:mesh.discovery is entries",
                 "a remote is served by watching its API server, and entries are for not watching",
@@ -129,6 +141,7 @@ def _entries_need_primaries_on_networks_of_their_own(spec: MeshSpec) -> Iterator
         shared = [c.name for c in spec.clusters if c.network == cluster.network and c != cluster]
         if shared:
             yield Problem(
+                "entries-on-shared-network",
                 f"isthmus:clusters[{i}].network",
                 f"must be the cluster's own where discovery is entries; {shared[0]} is on it too",
                 "an entry leads to another cluster's gateway, and gateways are between networks",
@@ -141,6 +154,7 @@ def _injection_is_where_gateways_are(spec: MeshSpec) -> Iterator[Problem]:
     for i, cluster in enumerate(spec.clusters):
         if cluster.injection == "manual" and spec.has_gateway(cluster):
             yield Problem(
+                "injection-manual-with-gateway",
                 f"isthmus:clusters[{i}].injection",
                 f"must be automatic, because {cluster.name} has a gateway",
                 "the image of a gateway's pod is put in by the injection webhook",
@@ -161,6 +175,7 @@ def _gateway_ports_are_free(spec: MeshSpec) -> Iterator[Problem]:
     port = spec.mesh.gateways.port
     if port in taken:
         yield Problem(
+            "gateway-port-taken",
             "isthmus:mesh.gateways.port",
             f"must not be a port that the gateway uses for {taken[port]}",
             "one port of a Service leads to one place",

@@ -23,6 +23,7 @@ def _lifetimes_fit(spec: MeshSpec) -> Iterator[Problem]:
     ca = spec.mesh.ca
     if ca.root is None and ca.intermediate_days > ca.root_days:
         yield Problem(
+            "ca-lifetime-exceeds-root",
             "isthmus:mesh.ca.intermediateDays",
             f"must not be more than rootDays ({ca.root_days})",
             "when the root ends, everything that it has signed ends with it",
@@ -31,6 +32,7 @@ def _lifetimes_fit(spec: MeshSpec) -> Iterator[Problem]:
         )
     if ca.renew_before_days >= ca.intermediate_days:
         yield Problem(
+            "ca-renewal-always",
             "isthmus:mesh.ca.renewBeforeDays",
             f"must be less than intermediateDays ({ca.intermediate_days})",
             "every update would issue new intermediates",
@@ -47,6 +49,7 @@ def _the_root_brought_can_sign(spec: MeshSpec) -> Iterator[Problem]:
     certificate = found[0] if len(found) == 1 else None
     if certificate is None:
         yield Problem(
+            "root-not-one-certificate",
             _ROOT.certificate,
             f"must be one certificate in PEM; {len(found) or 'none'} could be read",
             "it is the one root that every cluster trusts",
@@ -60,6 +63,7 @@ def _the_root_brought_can_sign(spec: MeshSpec) -> Iterator[Problem]:
         yield from certificates.of_a_secret_key(certificate, _ROOT)
         if not certificates.signs(certificate, certificate):
             yield Problem(
+                "root-not-self-signed",
                 _ROOT.certificate,
                 "must be signed by its own key",
                 "a chain of trust ends at a root; what stands above this one no proxy would know",
@@ -77,6 +81,7 @@ def _outlives_intermediates(root: "Certificate", ca: CertificateAuthority) -> It
     days = (root.not_valid_after_utc - dt.datetime.now(dt.UTC)).days
     if 0 <= days < ca.intermediate_days:
         yield Problem(
+            "root-ends-too-soon",
             "isthmus:mesh.ca.intermediateDays",
             f"must not be more than the {days} days that the root brought still has",
             "when the root ends, everything that it has signed ends with it",
@@ -92,6 +97,7 @@ def _every_cluster_has_an_intermediate(spec: MeshSpec) -> Iterator[Problem]:
         path = f"isthmus:clusters[{i}].ca"
         if cluster.ca is not None and root is None:
             yield Problem(
+                "intermediate-without-root",
                 path,
                 f"must hang under a root that is brought too ({_ROOT.certificate})",
                 "every cluster must trust the root of every other, and the one that would be made "
@@ -100,6 +106,7 @@ def _every_cluster_has_an_intermediate(spec: MeshSpec) -> Iterator[Problem]:
             )
         elif cluster.ca is None and root is not None and root.key is None:
             yield Problem(
+                "intermediate-missing",
                 path,
                 f"must be there, because {_ROOT.path} has no key",
                 f"nothing could sign an intermediate for {cluster.name}",
@@ -121,6 +128,7 @@ def _leads_to_the_root(
     chain = _chain(brought, roots)
     if not chain:
         yield Problem(
+            "intermediate-not-certificates",
             place.certificate,
             "must be certificates in PEM: the intermediate's, and after it those of the CAs "
             "between it and the root",
@@ -145,6 +153,7 @@ def _is_unbroken(chain: "Sequence[Certificate]", place: Place) -> Iterator[Probl
     for certificate, issuer in pairwise(chain):
         if not certificates.signs(issuer, certificate):
             yield Problem(
+                "chain-broken",
                 place.certificate,
                 f"must lead to {_ROOT.certificate}, each signed by the next",
                 "proxies of other clusters know the root alone, and refuse what does not lead "
@@ -163,6 +172,7 @@ def _authorities_of_api_servers_are_certificates(spec: MeshSpec) -> Iterator[Pro
             continue
         if not certificates.read(pem):
             yield Problem(
+                "api-server-ca-invalid",
                 f"isthmus:clusters[{i}].apiServer.certificateAuthority",
                 "must be certificates in PEM",
                 f"istiod could not read the kubeconfig of {cluster.name}, and would not try again",

@@ -32,6 +32,7 @@ def _istio_is_not_too_old(spec: MeshSpec) -> Iterator[Problem]:
     found = minor(version)
     if found is not None and found < _FIRST_WITH_REMOTES_IN_THE_ISTIOD_CHART:
         yield Problem(
+            "istio-too-old",
             "isthmus:mesh.istio.version",
             "must be 1.24 or later",
             "remotes are a profile of the chart istiod, and older charts have none (istio#53294)",
@@ -44,6 +45,7 @@ def _istio_keeps_endpoints(spec: MeshSpec) -> Iterator[Problem]:
     version = spec.mesh.istio.version
     if version in _FORGETS_ENDPOINTS and any(spec.readers_of(c) for c in spec.clusters):
         yield Problem(
+            "istio-forgets-endpoints",
             "isthmus:mesh.istio.version",
             "should not be 1.30.0 to 1.30.3 where clusters watch each other",
             "when a remote secret changes, istiod forgets the endpoints of that cluster until it "
@@ -59,6 +61,7 @@ def _images_are_of_the_version(spec: MeshSpec) -> Iterator[Problem]:
     tag = find(istio.values.istiod, "global.tag")
     if tag is not MISSING and not str(tag).startswith(istio.version):
         yield Problem(
+            "image-of-another-version",
             "isthmus:mesh.istio.values.istiod.global.tag",
             f"should be of Istio {istio.version}, as the charts are",
             "charts of one version with images of another are tested by nobody",
@@ -80,6 +83,7 @@ def check_kubernetes(istio: str, kubernetes: str, path: str) -> Iterator[Problem
     supported = f"1.{oldest[1]} to 1.{newest[1]}"
     if found < oldest:
         yield Problem(
+            "kubernetes-too-old",
             path,
             f"must have a Kubernetes that Istio {istio} supports: {supported}",
             "istiod asks for APIs that an older one has not",
@@ -88,6 +92,7 @@ def check_kubernetes(istio: str, kubernetes: str, path: str) -> Iterator[Problem
         )
     elif found > newest:
         yield Problem(
+            "kubernetes-untested",
             path,
             f"should have a Kubernetes that Istio {istio} is tested with: {supported}",
             "nobody has tried the two together",

@@ -87,4 +87,5 @@ def test_json_has_everything() -> None:
         "evidence": "the one for north is not there",
         "hint": _HINT,
         "docs": "docs/checks.md#remote-secret",
+        "code": "ISM1301",
     }
