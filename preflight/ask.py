@@ -145,7 +145,9 @@ def _unanswered(
     elif error.status is None:
         name = "api-server-unreachable"
         rule = f"the API server {connection.server} of cluster {cluster.name} must answer ({error})"
-        fix = "start the cluster, correct the address, or connect to its network; in the lab: make up"
+        fix = (
+            "start the cluster, correct the address, or connect to its network; in the lab: make up"
+        )
     else:
         return Answers(facts, (), f"anything ({error})")
     reason = "its part of the mesh could neither be previewed nor built"

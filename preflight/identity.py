@@ -67,6 +67,7 @@ def _another_state(
 ) -> Problem:
     wanted = f"that is {expected.mesh}" if expected.mesh else "which has no mesh yet"
     return Problem(
+        "cluster-of-another-state",
         path,
         f"cluster {cluster.name} must be in the mesh of this stack's state, {wanted}; it is in the "
         f"mesh {found} of another state of {expected.stack}",
@@ -80,6 +81,7 @@ def _another_state(
 def _another_name(path: str, cluster: Cluster, found: str, spec: MeshSpec) -> Problem:
     swapped = found in {c.name for c in spec.clusters}
     return Problem(
+        "cluster-renamed",
         f"{path}.context" if swapped else f"{path}.name",
         f"must lead to cluster {cluster.name}; this kubeconfig leads to the cluster that is "
         f"{found} in the mesh",
@@ -95,6 +97,7 @@ def _another_name(path: str, cluster: Cluster, found: str, spec: MeshSpec) -> Pr
 
 def _another_cluster(path: str, cluster: Cluster, expected: str, found: str) -> Problem:
     return Problem(
+        "cluster-replaced",
         f"{path}.kubeconfig",
         f"must lead to the cluster that was {cluster.name} in the last update, whose kube-system "
         f"has the UID {expected}; this one has {found}",
@@ -105,6 +108,7 @@ def _another_cluster(path: str, cluster: Cluster, expected: str, found: str) -> 
 
 def _no_mark(path: str, cluster: Cluster, namespace: str, stack: str) -> Problem:
     return Problem(
+        "cluster-without-mark",
         f"{path}.kubeconfig",
         f"must lead to the cluster that was {cluster.name} in the last update; this one has no "
         f"mark of the mesh on namespace {namespace}",
@@ -120,6 +124,7 @@ def check_changes(spec: MeshSpec, last: LastUpdate) -> Iterator[Problem]:
     istio = spec.mesh.istio
     if last.namespace not in (None, istio.namespace):
         yield Problem(
+            "istio-namespace-changed",
             "isthmus:mesh.istio.namespace",
             f"cannot change while the mesh exists, where it is {last.namespace}",
             "two Istios would be in each cluster during the update, with one set of CRDs and "
@@ -129,6 +134,7 @@ def check_changes(spec: MeshSpec, last: LastUpdate) -> Iterator[Problem]:
         )
     if last.install not in (None, istio.install):
         yield Problem(
+            "install-method-changed",
             "isthmus:mesh.istio.install",
             f"cannot change while the mesh exists, where it is {last.install}",
             "both methods have the same objects: the old one would delete, at the end of the "
@@ -151,6 +157,7 @@ def _changed_cluster(path: str, cluster: Cluster, before: LastCluster) -> Iterat
             else "remove the cluster, `pulumi up`"
         )
         yield Problem(
+            "cluster-stack-changed",
             f"{path}.stack",
             f"cannot change while cluster {cluster.name} is in the mesh: {built}",
             "the one stack would delete what the other has just created",
@@ -160,6 +167,7 @@ def _changed_cluster(path: str, cluster: Cluster, before: LastCluster) -> Iterat
         )
     if (cluster.gke is None) != (before.gke is None):
         yield Problem(
+            "cluster-gke-changed",
             f"{path}.gke",
             f"cannot change while cluster {cluster.name} is in the mesh",
             "it would be another cluster under the same name",
@@ -170,6 +178,7 @@ def _changed_cluster(path: str, cluster: Cluster, before: LastCluster) -> Iterat
             was = before.gke.get(key, "standard" if key == "mode" else None)
             if (now := getattr(cluster.gke, key)) != was:
                 yield Problem(
+                    "cluster-gke-changed",
                     f"{path}.gke.{key}",
                     f"cannot change while cluster {cluster.name} is in the mesh, where it is {was}",
                     "Google Cloud would replace the cluster, with everything that runs in it",

@@ -585,6 +585,55 @@ _CLUSTERS: Mapping[str, Refusal] = {
         "Install a load balancer controller, or look at the events of the Service.",
     ),
 }
+_IDENTITY: Mapping[str, Refusal] = {
+    "cluster-of-another-state": Refusal(
+        821,
+        "A cluster is in a mesh of the same project and stack name, but of another state.",
+        "Select the backend that has the mesh's state, or rename this stack. "
+        "docs/troubleshooting.md says what to do if the state is lost.",
+    ),
+    "cluster-renamed": Refusal(
+        822,
+        "A kubeconfig leads to a cluster that has another name in the mesh: the name changed, or "
+        "two contexts are swapped. Objects are named after the cluster, so the update would delete "
+        "at its end what it had just created.",
+        "Restore the name or the contexts. To rename a cluster, remove it, run `pulumi up`, and "
+        "add it under the new name.",
+    ),
+    "cluster-replaced": Refusal(
+        823,
+        "A kubeconfig leads to another cluster than in the last update, as the UID of "
+        "`kube-system` shows. A cluster that was created again has a new UID.",
+        "Correct the kubeconfig or context. If the cluster was created again, remove it, run "
+        "`pulumi up` with `PULUMI_K8S_DELETE_UNREACHABLE=true`, and add it again.",
+    ),
+    "cluster-without-mark": Refusal(
+        824,
+        "A cluster of the last update has no mark of the mesh, so it is probably another one.",
+        "Correct the kubeconfig or context, or write the mark as the message says.",
+    ),
+    "istio-namespace-changed": Refusal(
+        825,
+        "Istio's namespace cannot change while the mesh exists.",
+        "Restore it, or run `pulumi destroy` before the change.",
+    ),
+    "install-method-changed": Refusal(
+        826,
+        "The installation method cannot change while the mesh exists. Both methods have the same "
+        "objects, and the old one would delete them at the end of the update.",
+        "Restore it, or run `pulumi destroy` before the change.",
+    ),
+    "cluster-stack-changed": Refusal(
+        827,
+        "A cluster that is in the mesh cannot move to another stack.",
+        "Restore `stack`, or remove the cluster with the stack that builds it, then set `stack`.",
+    ),
+    "cluster-gke-changed": Refusal(
+        828,
+        "A change of the cluster's region, mode, VPC or subnet would replace the cluster.",
+        "Restore the value, or remove the cluster, run `pulumi up`, and add it again.",
+    ),
+}
 _STACKS: Mapping[str, Refusal] = {
     "stack-on-primary": Refusal(
         901,
@@ -638,6 +687,7 @@ _SECTIONS: Mapping[str, Mapping[str, Refusal]] = {
     "Clusters on Google Cloud": _GKE,
     "Access to clusters": _ACCESS,
     "Existing objects": _CLUSTERS,
+    "Identity of clusters": _IDENTITY,
     "Stacks": _STACKS,
 }
 REFUSALS: Mapping[str, Refusal] = {
