@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -13,9 +14,12 @@ from rich.console import Console
 from rich.status import Status as Spinner
 
 from checks import report
+from checks.api import PodApi, ReadingApi
 from checks.model import Result, Status
 from checks.picture import draw
 from checks.run import run
+from kube.kubeconfig import KubeconfigError
+from kube.kubeconfig import read as read_kubeconfig
 from spec.description import Description
 
 _PAUSE_SECONDS = 2
@@ -66,8 +70,24 @@ def _picture_file(_context: click.Context, _option: object, path: Path | None) -
     callback=_picture_file,
     help="Draw the mesh to this .svg or .mmd file, red where a check failed.",
 )
+@click.option(
+    "--kubeconfig",
+    help="Your own credentials instead of the stack's, with a context named as each cluster.",
+)
+@click.option(
+    "--description",
+    "description_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="With --kubeconfig: a file of `pulumi stack output checks --json`; no stack is read.",
+)
 def main(
-    stack: str | None, cwd: Path, output: str, patience: int | None, picture: Path | None
+    stack: str | None,
+    cwd: Path,
+    output: str,
+    patience: int | None,
+    picture: Path | None,
+    kubeconfig: str | None,
+    description_file: Path | None,
 ) -> None:
     """Look at every link of a mesh from both ends, and say of what is broken what to do.
 
@@ -77,9 +97,17 @@ def main(
     Exit status: 0 if nothing failed (there may be warnings), 1 if a check failed, 2 if nothing
     could be looked at.
     """
-    description = _described(stack, cwd)
+    if description_file and not kubeconfig:
+        raise click.UsageError("--description needs --kubeconfig")
+    if description_file:
+        description = _read(description_file.read_text())
+    else:
+        description = _read(_output(stack, cwd, "checks" if kubeconfig else "mesh"))
+    if kubeconfig:
+        description = _with_own_credentials(description, kubeconfig)
     started = time.monotonic()
-    results = _looked(description, started + (patience or 0))
+    api_type = ReadingApi if kubeconfig else PodApi
+    results = _looked(description, started + (patience or 0), api_type)
     seconds = time.monotonic() - started
     if picture:
         picture.write_text(draw(description, results, picture.suffix))
@@ -95,8 +123,10 @@ def main(
     sys.exit(0 if report.is_green(results) else 1)
 
 
-def _described(stack: str | None, cwd: Path) -> Description:
-    command = ["pulumi", "stack", "output", "mesh", "--json", "--show-secrets", "--cwd", str(cwd)]
+def _output(stack: str | None, cwd: Path, name: str) -> str:
+    command = ["pulumi", "stack", "output", name, "--json", "--cwd", str(cwd)]
+    if name == "mesh":
+        command.append("--show-secrets")
     if stack:
         command += ["--stack", stack]
     try:
@@ -106,24 +136,41 @@ def _described(stack: str | None, cwd: Path) -> Description:
     if done.returncode:
         said = done.stderr.strip().removeprefix("error: ")
         raise _UnreadableError(f"{said}; is it the right stack, and was it updated?")
+    return done.stdout
+
+
+def _read(text: str) -> Description:
     try:
-        return Description.read(json.loads(done.stdout))
-    except (ValidationError, TypeError):
+        return Description.read(json.loads(text))
+    except (ValidationError, TypeError, ValueError, KeyError):
         # Without the value, which holds credentials.
         raise _UnreadableError(
-            "the stack's output `mesh` was written by another version of this program; "
+            "the stack's description of the mesh was written by another version of this program; "
             "`pulumi up` writes it again"
         ) from None
 
 
-def _looked(description: Description, until: float) -> Sequence[Result]:
+def _with_own_credentials(description: Description, kubeconfig: str) -> Description:
+    try:
+        contents = {
+            cluster.name: read_kubeconfig(kubeconfig, cluster.name).kubeconfig
+            for cluster in description.spec.clusters
+        }
+    except KubeconfigError as error:
+        raise _UnreadableError(f"--kubeconfig {error.rule}; {error.fix}") from None
+    return replace(description, kubeconfigs=contents)
+
+
+def _looked(
+    description: Description, until: float, api_type: type[PodApi] = PodApi
+) -> Sequence[Result]:
     """The results of the first look at which nothing failed, or else of the last."""
     console = Console(stderr=True)
     started = time.monotonic()
     last_words = ""
     with console.status("connecting") as spinner:
         while True:
-            results = _look(description, spinner)
+            results = _look(description, spinner, api_type)
             if report.is_green(results) or time.monotonic() >= until:
                 return results
             failed = [r for r in results if r.status is Status.FAILED]
@@ -138,8 +185,8 @@ def _looked(description: Description, until: float) -> Sequence[Result]:
             time.sleep(_PAUSE_SECONDS)
 
 
-def _look(description: Description, spinner: Spinner) -> Sequence[Result]:
-    return run(description, lambda done, of: spinner.update(f"{done} of {of} checks"))
+def _look(description: Description, spinner: Spinner, api_type: type[PodApi]) -> Sequence[Result]:
+    return run(description, lambda done, of: spinner.update(f"{done} of {of} checks"), api_type)
 
 
 if __name__ == "__main__":

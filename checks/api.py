@@ -67,7 +67,7 @@ class PodApi(ClusterApi):
     @property
     def server(self) -> str:
         """URL of the API server."""
-        return str(self._client.configuration.host)
+        return str(self._login.client.configuration.host)
 
     def date(self) -> str:
         """The `Date` of an answer, in HTTP's format.
@@ -78,7 +78,7 @@ class PodApi(ClusterApi):
         from urllib3.exceptions import HTTPError
 
         try:
-            answer = self._client.rest_client.pool_manager.request(
+            answer = self._login.client.rest_client.pool_manager.request(
                 "HEAD", f"{self.server}/version", timeout=_HANDSHAKE_SECONDS, retries=False
             )
         except (HTTPError, OSError) as error:
@@ -166,7 +166,14 @@ class PodApi(ClusterApi):
         from kubernetes.client import ApiException
         from kubernetes.stream.ws_client import websocket_call
 
-        configuration = self._client.configuration
+        if self._login.impersonates:
+            raise UnansweredError(
+                None,
+                "commands in pods cannot be run with impersonation (`as` in the kubeconfig); use "
+                "an account that has the permissions itself",
+            )
+        configuration = self._login.client.configuration
+        token = self._login.authorization
         query: list[tuple[str, object]] = [
             ("container", container.name),
             ("command", list(command)),
@@ -181,7 +188,7 @@ class PodApi(ClusterApi):
                 f"{configuration.host}/api/v1/namespaces/{container.namespace}"
                 f"/pods/{container.pod}/exec",
                 query_params=query,
-                headers={"authorization": self.token} if self.token else {},
+                headers={"authorization": token} if token else {},
                 binary=True,
                 _preload_content=False,
                 _request_timeout=_COMMAND_SECONDS,
@@ -190,6 +197,31 @@ class PodApi(ClusterApi):
             raise UnansweredError(
                 error.status or None, f"exec in {container.pod}: {error.reason}"
             ) from None
+
+
+class ForbiddenError(Exception):
+    """The caller's own account may not do what a check needs."""
+
+
+@dataclass(frozen=True)
+class ReadingApi(PodApi):
+    """`PodApi` for an account with few permissions: what it may not do is no finding."""
+
+    def _ask(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            return super()._ask(*arguments, **options)
+        except UnansweredError as error:
+            if error.status == 403:
+                raise ForbiddenError(str(error)) from None
+            raise
+
+    def _execute(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            return super()._execute(*arguments, **options)
+        except UnansweredError as error:
+            if "403 Forbidden" in str(error):
+                raise ForbiddenError(str(error)) from None
+            raise
 
 
 def _status(container: Container, socket: Any) -> int:

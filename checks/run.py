@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 
+from checks.api import ForbiddenError, PodApi
 from checks.model import Check, Finding, Result, Status, failed, skipped
 from checks.sections import (
     clusters,
@@ -47,18 +48,21 @@ Key = tuple[str, str]
 
 
 def run(
-    description: Description, report: Callable[[int, int], None] = lambda done, total: None
+    description: Description,
+    report: Callable[[int, int], None] = lambda done, total: None,
+    api_type: type[PodApi] = PodApi,
 ) -> Sequence[Result]:
     """Look at a mesh, and leave it as it was.
 
     Args:
         description: the stack's output `mesh`.
         report: is told how many looks of how many are done.
+        api_type: `ReadingApi` where clusters are looked at with an account of few permissions.
 
     Returns:
         Results in the order of the checks, and for each in that of the clusters.
     """
-    with Mesh.look_at(description) as mesh, ThreadPoolExecutor(_THREADS) as pool:
+    with Mesh.look_at(description, api_type) as mesh, ThreadPoolExecutor(_THREADS) as pool:
         # Pods take the longest to start, so they start first.
         starting = [pool.submit(_start, view) for view in mesh.views.values()]
         looks: dict[Key, Future[Sequence[Result]]] = {}
@@ -80,7 +84,7 @@ def run(
 def _start(view: View) -> None:
     try:
         view.start_probe()
-    except UnansweredError:
+    except (UnansweredError, ForbiddenError):
         return  # remembered, and told by the check cluster-probe
 
 
@@ -102,6 +106,8 @@ def _look(
                 f"see that the kubeconfig of {view.name} may do what the check asks for",
             )
         )
+    except ForbiddenError as error:
+        findings.append(skipped(f"this account may not look: {error}"))
     except Exception as error:  # a flaw in one check must not hide what others find
         place = traceback.extract_tb(error.__traceback__)[-1]
         findings.append(

@@ -143,13 +143,15 @@ class Mesh:
 
     @classmethod
     @contextmanager
-    def look_at(cls, description: Description) -> Generator["Mesh"]:
+    def look_at(
+        cls, description: Description, api_type: type[PodApi] = PodApi
+    ) -> Generator["Mesh"]:
         """Connect to every cluster; what was made to look is removed at the end."""
         namespace = description.spec.mesh.istio.namespace
         with ExitStack() as stack:
             views = dict[str, View]()
             for cluster in description.spec.clusters:
-                api = stack.enter_context(PodApi.connect(description.kubeconfigs[cluster.name]))
+                api = stack.enter_context(api_type.connect(description.kubeconfigs[cluster.name]))
                 probe = Probe(api, namespace)
                 stack.callback(probe.remove)
                 views[cluster.name] = View(cluster, namespace, api, probe)

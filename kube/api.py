@@ -6,69 +6,39 @@ do not exist yet, or a unit test, need not spend.
 
 import json
 import re
-import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 from urllib.parse import urlencode
 
-import yaml
-
-if TYPE_CHECKING:
-    from kubernetes.client import ApiClient
+from kube.credentials import CredentialsError as CredentialsError
+from kube.credentials import Login
+from kube.credentials import UnansweredError as UnansweredError
 
 _SECONDS = 5
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
-_LOADING = threading.Lock()
-
-
-class UnansweredError(Exception):
-    """The API server gave no answer to a question, or a refusal."""
-
-    def __init__(self, status: int | None, reason: str) -> None:
-        super().__init__(reason if status is None else f"{status} {reason}")
-        self.status = status
-        """HTTP status; None where nothing came back."""
 
 
 @dataclass(frozen=True)
 class ClusterApi:
     """One API server, asked as the user of the kubeconfig."""
 
-    _client: "ApiClient"
+    _login: Login
 
     @classmethod
     @contextmanager
     def connect(cls, kubeconfig: str) -> Generator[Self]:
-        """Connect with a kubeconfig of one context, given as its content."""
-        from kubernetes.client import ApiClient, Configuration
-        from kubernetes.config import load_kube_config_from_dict
+        """Connect with a kubeconfig of one context, given as its content.
 
-        configuration = Configuration()
-        configuration.retries = False  # before the client is made, which copies it to its pool
-        # One at a time: the client writes certificates to files that all kubeconfigs share, and
-        # takes a file for written that another thread has only just made.
-        with _LOADING:
-            load_kube_config_from_dict(
-                yaml.safe_load(kubeconfig), client_configuration=configuration, persist_config=False
-            )
-        client = ApiClient(configuration)
+        Raises:
+            CredentialsError: it is none that can be used.
+        """
+        login = Login(kubeconfig)
         try:
-            yield cls(client)
+            yield cls(login)
         finally:
-            client.close()
-
-    @property
-    def token(self) -> str | None:
-        """The header with the user's token, if the user has one."""
-        # Asked for each time: a token of an exec plugin may have ended.
-        return self._client.configuration.get_api_key_with_prefix("BearerToken", "authorization")
-
-    @property
-    def is_stranger(self) -> bool:
-        """Whether the kubeconfig gave no credentials, as where its plugin is not there."""
-        return self.token is None and self._client.configuration.cert_file is None
+            login.close()
 
     def get(self, path: str, **query: str) -> Any:
         """The JSON at a path, e.g. `/api/v1/nodes`.
@@ -118,15 +88,11 @@ class ClusterApi:
         from kubernetes.client import ApiException
         from urllib3.exceptions import HTTPError
 
-        configuration = self._client.configuration
-        address = f"{configuration.host}{path}" + (f"?{urlencode(query)}" if query else "")
-        headers = {"Accept": accept, "Content-Type": "application/json"}
-        if self.token:
-            headers["Authorization"] = self.token
+        client, headers = self._login.client, self._login.headers()
+        headers.update({"Accept": accept, "Content-Type": "application/json"})
+        address = f"{client.configuration.host}{path}" + (f"?{urlencode(query)}" if query else "")
         try:
-            answer = self._client.call_api(
-                method, address, headers, body, _request_timeout=_SECONDS
-            )
+            answer = client.call_api(method, address, headers, body, _request_timeout=_SECONDS)
             data = answer.read()
         except ApiException as error:
             # 0 of TLS that was not agreed on: the kubeconfig's CA is not the server's, say.
@@ -143,8 +109,9 @@ class ClusterApi:
 
 
 def connection_failure(error: Exception) -> str:
-    """Why a connection failed, without the client's objects in the text."""
-    return re.sub(r"^<[^>]*>: ", "", str(error.args[-1] if error.args else error))
+    """Why a connection failed, without the client's objects or a URL's password in the text."""
+    said = re.sub(r"^<[^>]*>: ", "", str(error.args[-1] if error.args else error))
+    return re.sub(r"://[^/@\s]*@", "://", said)
 
 
 def _message(data: bytes) -> str:

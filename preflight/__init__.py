@@ -54,7 +54,9 @@ def examine(
     problems = [
         *rules.check(spec),
         *(x for x in read.values() if isinstance(x, Problem)),
-        *kubeconfigs.check_kubeconfigs(spec, connections),
+        *kubeconfigs.check_kubeconfigs(
+            spec, connections, {i: a.facts.uid for i, a in answers.items() if a.facts.uid}
+        ),
         *(p for a in answers.values() for p in a.problems),
         *charts.result(),
     ]

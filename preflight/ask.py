@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from typing import TypeVar
 
-from kube.api import ClusterApi, UnansweredError
+from kube.api import ClusterApi, CredentialsError, UnansweredError
 from kube.kubeconfig import Connection
 from preflight import balancers, foreign, marks
 from preflight.facts import ClusterFacts
@@ -62,15 +62,10 @@ def ask(
         index: the cluster's, in `isthmus:clusters`.
         stack: the stack's mark (components/ownership.py).
     """
-    from kubernetes.config import ConfigException
-
     try:
         with ClusterApi.connect(connection.kubeconfig) as api:
-            if connection.plugin and api.is_stranger:
-                silent = f"anything ({connection.plugin} gave no credentials)"
-                return Answers(ClusterFacts(connection, None), (), silent)
             return _ask(spec, index, cluster, connection, stack, api)
-    except (ConfigException, OSError, ValueError) as error:  # of credentials that cannot be read
+    except CredentialsError as error:
         return Answers(ClusterFacts(connection, None), (), f"anything ({error})")
 
 
@@ -86,6 +81,8 @@ def _ask(
     owner = f"{stack.partition('/')[0]}/{cluster.stack}" if cluster.stack else stack
     try:
         version = str(api.get("/version")["gitVersion"]).removeprefix("v")
+    except CredentialsError:
+        raise
     except UnansweredError as error:
         return _unanswered(error, path, cluster, connection)
     unchecked: dict[str, str] = {}
@@ -151,7 +148,7 @@ def _unanswered(
     else:
         return Answers(facts, (), f"anything ({error})")
     reason = "its part of the mesh could neither be previewed nor built"
-    value = shown(cluster.kubeconfig or "\n")
+    value = shown(cluster.kubeconfig or "{}")
     return Answers(facts, (Problem(name, f"{path}.kubeconfig", rule, reason, fix, value),))
 
 
@@ -173,12 +170,10 @@ def _questions(
 
 def is_marked(connection: Connection, namespace: str) -> bool:
     """Whether a cluster was seen to be in the mesh of an Isthmus stack."""
-    from kubernetes.config import ConfigException
-
     try:
         with ClusterApi.connect(connection.kubeconfig) as api:
             return marks.read(api, namespace).stack is not None
-    except (UnansweredError, ConfigException, OSError, ValueError):
+    except UnansweredError:
         return False
 
 

@@ -5,6 +5,8 @@ from kube.kubeconfig import Connection, KubeconfigError
 from spec.mesh import Cluster
 from spec.problems import MISSING, Problem
 
+_LONGEST_PATH = 255
+
 
 def read_connection(index: int, cluster: Cluster, given: str) -> Connection | Problem:
     """How the cluster `isthmus:clusters[index]` is reached, or why it cannot be."""
@@ -24,4 +26,5 @@ def read_connection(index: int, cluster: Cluster, given: str) -> Connection | Pr
 
 def shown(given: str) -> object:
     """A kubeconfig as a message may show it: its path, and never its content."""
-    return MISSING if "\n" in given else given
+    is_path = len(given) <= _LONGEST_PATH and given.isprintable()
+    return given if is_path and not kubeconfig.is_content(given) else MISSING

@@ -48,6 +48,12 @@ _CONFIGURATION: Mapping[str, Refusal] = {
         "A value has the wrong type, or is not one of the allowed values.",
         "Write a value that the rule in the message allows.",
     ),
+    "credential-not-encrypted": Refusal(
+        110,
+        "A private key or the content of a kubeconfig is in plain text in the stack's file.",
+        "Set it with `pulumi config set --secret`. Replace the credential if the file was "
+        "committed.",
+    ),
 }
 _TOPOLOGY: Mapping[str, Refusal] = {
     "primary-missing": Refusal(
@@ -354,6 +360,18 @@ _VERSIONS: Mapping[str, Refusal] = {
         "A chart in the directory has another version than `mesh.istio.version`.",
         "Set the version of the charts, or use the charts of the version.",
     ),
+    "charts-password-in-url": Refusal(
+        520,
+        "The address of the charts holds a user and a password, which would be in plain text in "
+        "the state and in previews.",
+        "Name a repository without a login, a directory, or an `oci://` registry after `helm "
+        "registry login`.",
+    ),
+    "charts-not-encrypted": Refusal(
+        521,
+        "The charts come over plain HTTP, so others on the path can exchange them.",
+        "Use https://, or a directory.",
+    ),
 }
 _GKE: Mapping[str, Refusal] = {
     "cluster-has-no-source": Refusal(
@@ -555,6 +573,33 @@ _ACCESS: Mapping[str, Refusal] = {
         "A cluster did not list its namespaces, Services and pods. Without them Isthmus cannot "
         "tell existing objects from its own.",
         "Use credentials that are allowed to list them in all namespaces.",
+    ),
+    "kubeconfig-redacted": Refusal(
+        720,
+        "The kubeconfig was written by `kubectl config view` without `--raw`, which leaves out the "
+        "credentials.",
+        "Write it again with `kubectl config view --raw --flatten`.",
+    ),
+    "kubeconfig-token-invalid": Refusal(
+        721,
+        "A token has spaces or line breaks, so it cannot be sent.",
+        "Copy the token again, without the newline at its end.",
+    ),
+    "kubeconfig-auth-provider-removed": Refusal(
+        722,
+        "The kubeconfig signs in with an `auth-provider` that kubectl removed in 1.26.",
+        "Write the kubeconfig again with the cloud's own tool.",
+    ),
+    "kubeconfig-password-in-url": Refusal(
+        723,
+        "The URL of the API server holds a user and a password.",
+        "Put them under `users`, as `username` and `password`.",
+    ),
+    "api-server-unverified": Refusal(
+        724,
+        "The kubeconfig says `insecure-skip-tls-verify`, so others on the path can read the "
+        "credentials.",
+        "Put the API server's CA into the kubeconfig.",
     ),
 }
 _CLUSTERS: Mapping[str, Refusal] = {

@@ -10,8 +10,10 @@ from spec import rules
 from spec.mesh import MeshSpec
 from spec.problems import MISSING, MeshRefusedError, Problem, raise_if_refused
 
-_SECRET_KEYS = {"kubeconfig", "key"}
+_SECRET_KEYS = {"ca", "kubeconfig", "key", "values"}
 _LONG = 80
+_PLAIN = {"literal_error", "string_pattern_mismatch", "string_too_long", "string_too_short"}
+"""Errors of texts that are one of a few words, a name or a URL."""
 _UNKNOWN = "unexpected_keyword_argument"
 _NAMES: Mapping[str, str] = {"missing": "key-missing", _UNKNOWN: "key-unknown"}
 _RULES: Mapping[str, str] = {
@@ -56,11 +58,12 @@ def config_path(location: tuple[int | str, ...]) -> str:
 
 def _from_pydantic(error: ErrorDetails) -> Problem:
     missing, found = error["type"] == "missing", error["input"]
-    # What is long, or under a key that is misspelt, may be a secret too.
+    # What is long, under a key that is misspelt, or in the wrong place may be a secret too.
     secret = (
-        (bool(error["loc"]) and error["loc"][-1] in _SECRET_KEYS)
+        not _SECRET_KEYS.isdisjoint(error["loc"])
         or error["type"] == _UNKNOWN
         or len(str(found)) > _LONG
+        or (isinstance(found, str) and (error["type"] not in _PLAIN or "@" in found))
     )
     return Problem(
         name=_NAMES.get(error["type"], "value-invalid"),

@@ -1,7 +1,8 @@
-"""What a stack tells of its mesh, for programs that look at it later: the output `mesh`."""
+"""What a stack tells of its mesh, for programs that look at it later: the output `mesh`, which is
+a secret, and without credentials the output `checks`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -19,12 +20,10 @@ _NOT_TOLD = {
 
 @dataclass(frozen=True)
 class Description:
-    """A mesh as it was last updated. Holds credentials: a secret as a whole."""
+    """A mesh as it was last updated. With kubeconfigs it is a secret as a whole."""
 
     spec: MeshSpec
     """What was asked for."""
-    kubeconfigs: Mapping[str, str]
-    """Content of a kubeconfig for each cluster, by its name."""
     root: str
     """PEM text of the root that every cluster must trust."""
     servers: Mapping[str, str]
@@ -43,6 +42,8 @@ class Description:
     """The mesh's UUID, which marks its clusters (stacks/identity.py)."""
     versions: Mapping[str, str]
     """Cluster by the version of `helloworld` that answers from it; empty without the sample."""
+    kubeconfigs: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """Content of a kubeconfig for each cluster, by its name; none in the output `checks`."""
 
     @classmethod
     def read(cls, output: Mapping[str, Any]) -> "Description":

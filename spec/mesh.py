@@ -177,8 +177,9 @@ class Cluster:
     """Istio's cluster ID, and the name of everything that is about this cluster."""
     network: DnsLabel
     """Clusters that name the same network reach each other's pods directly."""
-    kubeconfig: str | None = None
-    """Path of a kubeconfig file, relative to the project, or its content as a secret."""
+    kubeconfig: str | None = field(default=None, repr=False)
+    """Path of a kubeconfig file, relative to the project, or a list `a:b` of paths; or its content
+    as a secret."""
     context: str | None = None
     """Context in the kubeconfig; its current context if left out."""
     gke: Gke | None = None

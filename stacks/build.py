@@ -222,6 +222,11 @@ def _create_remote_secret(
         args["certificate_authority"] = api_server.certificate_authority
     elif built.connections.gke and cluster.gke and api_server.server is None:
         args["trusts_public"] = not built.connections.gke.is_near(reader, cluster)
+    elif (authority := built.connections.certificate_authority(cluster)) is not None:
+        # Behind Rancher, Teleport or any other proxy it is another CA than the cluster's own.
+        if authority:
+            args["certificate_authority"] = authority
+        args["trusts_public"] = not authority
     if name := built.connections.tls_server_name(cluster):
         args["tls_server_name"] = name
     return RemoteSecret(

@@ -75,6 +75,14 @@ class Connections:
             return self.gke.server(reader, cluster)
         return self._facts[cluster.name].connection.server
 
+    def certificate_authority(self, cluster: Cluster) -> str | None:
+        """PEM text of the CA that the kubeconfig has for the kubeconfig's URL; empty for a public
+        CA, None where the cluster's own CA is to be trusted."""
+        if cluster.api_server.server is not None or cluster.gke:
+            return None
+        connection = self._facts[cluster.name].connection
+        return None if connection.insecure else connection.certificate_authority or ""
+
     def tls_server_name(self, cluster: Cluster) -> str | None:
         """Name in the API server's certificate; the kubeconfig's with the kubeconfig's URL."""
         told = cluster.api_server

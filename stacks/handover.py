@@ -5,7 +5,7 @@ are secrets as a whole. One way only: nothing that a cluster's stack makes is as
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pulumi
@@ -24,7 +24,7 @@ class Intermediate:
     """PEM texts of an intermediate CA."""
 
     certificate: str
-    key: str
+    key: str = field(repr=False)
 
 
 @dataclass(frozen=True)

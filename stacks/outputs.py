@@ -17,12 +17,15 @@ from stacks.built import Built
 
 def stack_outputs(built: Built, ca: SharedCA) -> dict[str, Any]:
     """Every output of the stack of a mesh."""
+    described = _description(built, ca)
+    kubeconfigs = {c.name: built.connections.kubeconfig(c.name) for c in built.spec.clusters}
     return {
         "clusters": {c.name: cluster_outputs(built, c) for c in built.spec.clusters},
         "verified": verified(built),
         "picture": _picture(built),
         "next": _next(built),
-        "mesh": _description(built, ca),
+        "mesh": pulumi.Output.secret({**described, "kubeconfigs": kubeconfigs}),
+        "checks": pulumi.Output.unsecret(pulumi.Output.from_input(described)),
         **_handover(built, ca),
     }
 
@@ -42,32 +45,28 @@ def _handover(built: Built, ca: SharedCA) -> dict[str, pulumi.Output[Any]]:
     return {"handover": pulumi.Output.secret(handover.handover_output(built.spec, given))}
 
 
-def _description(built: Built, ca: SharedCA) -> pulumi.Output[Any]:
-    """The mesh for programs, `python -m checks` above all: see spec/description.py."""
-    return pulumi.Output.secret(
-        {
-            "spec": description.spec_for_output(built.spec),
-            "kubeconfigs": {
-                c.name: built.connections.kubeconfig(c.name) for c in built.spec.clusters
-            },
-            "root": ca.root_certificate,
-            "uuid": built.mesh_uuid,
-            "servers": {
-                c.name: built.connections.server(next(iter(built.spec.readers_of(c)), c), c)
-                for c in built.spec.clusters
-            },
-            "gateways": {n: g.address for n, g in built.gateways.items()},
-            "control_planes": {n: d.address for n, d in built.discovery.items()},
-            "namespaces": {n: dict(x.labels) for n, x in built.shared.namespaces.items()},
-            "services": {
-                "/".join(n): [p.port for p in x.ports] for n, x in built.shared.services.items()
-            },
-            "kubernetes": {n: f.kubernetes for n, f in built.facts.items() if f.kubernetes},
-            "versions": {v: c.name for v, c in built.answering.items()}
-            if built.spec.sample.enabled
-            else {},
-        }
-    )
+def _description(built: Built, ca: SharedCA) -> dict[str, Any]:
+    """The mesh for programs, `python -m checks` above all, without credentials: see
+    spec/description.py."""
+    return {
+        "spec": description.spec_for_output(built.spec),
+        "root": ca.root_certificate,
+        "uuid": built.mesh_uuid,
+        "servers": {
+            c.name: built.connections.server(next(iter(built.spec.readers_of(c)), c), c)
+            for c in built.spec.clusters
+        },
+        "gateways": {n: g.address for n, g in built.gateways.items()},
+        "control_planes": {n: d.address for n, d in built.discovery.items()},
+        "namespaces": {n: dict(x.labels) for n, x in built.shared.namespaces.items()},
+        "services": {
+            "/".join(n): [p.port for p in x.ports] for n, x in built.shared.services.items()
+        },
+        "kubernetes": {n: f.kubernetes for n, f in built.facts.items() if f.kubernetes},
+        "versions": {v: c.name for v, c in built.answering.items()}
+        if built.spec.sample.enabled
+        else {},
+    }
 
 
 def cluster_outputs(built: Built, cluster: Cluster) -> dict[str, Any]:

@@ -1,9 +1,14 @@
 """The stack's configuration, as Pulumi hands it over."""
 
-from typing import Any
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
 
 import pulumi
+import yaml
 
+from kube.kubeconfig import is_content
+from spec.config import config_path
 from spec.problems import MeshRefusedError, Problem
 
 _KEYS = ("mesh", "clusters", "sample", "namespaces", "services", "gcp")
@@ -36,8 +41,72 @@ def mesh_stack() -> str | None:
 
 
 def read() -> dict[str, Any]:
-    """The keys of `isthmus:` that are set, decrypted; secrets stay secrets in the components."""
+    """The keys of `isthmus:` that are set, decrypted; secrets stay secrets in the components.
+
+    Raises:
+        MeshRefusedError: a credential among them is not encrypted.
+    """
     config = pulumi.Config("isthmus")
     found = {key: config.get_object(key) for key in _KEYS}
+    if plain := [_unencrypted(path) for path in _credentials(found) if not _is_encrypted(path)]:
+        raise MeshRefusedError(plain)
     # Pulumi.yaml has to give an object a default, and knows none but an empty one.
     return {key: value for key, value in found.items() if value not in (None, {})}
+
+
+_Path = tuple[str | int, ...]
+
+
+def _credentials(found: Mapping[str, Any]) -> Iterator[_Path]:
+    """Where there are keys, and kubeconfigs that are not paths."""
+    if _at(found, ("mesh", "ca", "root", "key")):
+        yield ("mesh", "ca", "root", "key")
+    for i, cluster in enumerate(found["clusters"] or ()):
+        if _at(cluster, ("ca", "key")):
+            yield ("clusters", i, "ca", "key")
+        kubeconfig = _at(cluster, ("kubeconfig",))
+        if isinstance(kubeconfig, str) and is_content(kubeconfig):
+            yield ("clusters", i, "kubeconfig")
+
+
+def _at(value: Any, path: _Path) -> Any:
+    for step in path:
+        if isinstance(value, Mapping):
+            value = cast("Mapping[str | int, Any]", value).get(step)
+        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+            value = cast("list[Any]", value)[step]
+        else:
+            return None
+    return value
+
+
+def _is_encrypted(path: _Path) -> bool:
+    """Whether the stack's file has a part of the configuration encrypted.
+
+    Pulumi tells of whole keys only: a key is a secret if anything in it is. The file has a mark at
+    each text; where it is elsewhere, Pulumi's word has to do.
+    """
+    key = f"isthmus:{path[0]}"
+    if not pulumi.runtime.is_config_secret(key):
+        return False
+    try:
+        file = yaml.safe_load(Path(f"Pulumi.{pulumi.get_stack()}.yaml").read_text())
+        written = file["config"][key]
+    except (OSError, yaml.YAMLError, KeyError, TypeError):
+        return True
+    return any(
+        isinstance(part := _at(written, path[1:end]), Mapping) and "secure" in part
+        for end in range(1, len(path) + 1)
+    )
+
+
+def _unencrypted(path: _Path) -> Problem:
+    where = config_path(path)
+    return Problem(
+        "credential-not-encrypted",
+        where,
+        "must be encrypted: it holds a credential",
+        "in plain text it is in the stack's file, and with that in the repository and its history",
+        f"`pulumi config set --secret --path '{where}' < FILE`; replace the credential if "
+        "the file was ever committed",
+    )

@@ -6,6 +6,7 @@ from spec.mesh import MeshSpec
 from spec.problems import Problem
 from spec.rules import (
     chart_values,
+    charts,
     domains,
     gke,
     gke_ranges,
@@ -29,6 +30,7 @@ _RULES: tuple[Rule, ...] = (
     *shared.RULES,
     *stacks.RULES,
     *chart_values.RULES,
+    *charts.RULES,
     *domains.RULES,
     *gke.RULES,
     *gke_ranges.RULES,

@@ -6,13 +6,23 @@ it has the token of the cluster's reader account.
 """
 
 import ipaddress
+import socket
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from kube.kubeconfig import Connection
 from spec.mesh import Cluster, MeshSpec
 from spec.problems import MISSING, Problem
 
+_OWN_NAMES = ("ip6-localhost", "ip6-loopback", "kubernetes", "kubernetes.default")
+_OWN_DOMAINS = (
+    ".localhost",
+    ".docker.internal",
+    ".minikube.internal",
+    ".kubernetes.default.svc",
+    ".kubernetes.default.svc.cluster.local",
+)
 _SERVER = "https://<address that other clusters' pods reach>:6443"
 
 
@@ -23,19 +33,36 @@ def _api_servers_given_are_not_loopback(spec: MeshSpec) -> Iterator[Problem]:
             yield _unreachable(spec, f"isthmus:clusters[{i}].apiServer.server", cluster, server)
 
 
-def check_kubeconfigs(spec: MeshSpec, connections: Mapping[int, Connection]) -> Iterator[Problem]:
+def check_kubeconfigs(
+    spec: MeshSpec,
+    connections: Mapping[int, Connection],
+    uids: Mapping[int, str] = MappingProxyType({}),
+) -> Iterator[Problem]:
     """What speaks against the kubeconfigs of a mesh.
 
     Args:
         connections: how clusters are reached from here, by their index in `isthmus:clusters`.
+        uids: what tells clusters apart behind one URL, as far as they told it.
     """
     first: dict[tuple[str, str | None], int] = {}
     for i, connection in connections.items():
         cluster = spec.clusters[i]
         server = connection.server
         one = first.setdefault((server, connection.tls_server_name), i)
-        if one != i:
+        # A proxy such as Teleport's has one URL for all clusters and goes by the user.
+        different = one in uids and i in uids and uids[one] != uids[i]
+        if one != i and not different:
             yield one_cluster_twice(spec, one, i, f"the same API server {server}")
+        if connection.insecure:
+            yield Problem(
+                "api-server-unverified",
+                f"isthmus:clusters[{i}].kubeconfig",
+                "should not say `insecure-skip-tls-verify`",
+                f"whoever is between here and {cluster.name} gets the credentials of both the "
+                "operator and the reader's account",
+                "put the API server's CA into the kubeconfig as `certificate-authority-data`",
+                refuses=False,
+            )
         if not spec.readers_of(cluster) or cluster.api_server.server is not None:
             continue
         if _is_this_machine(server):
@@ -84,13 +111,18 @@ def _names(spec: MeshSpec, cluster: Cluster) -> str:
 
 def _is_this_machine(url: str) -> bool:
     """Whether the URL leads to whoever uses it; 0.0.0.0 is what k3d writes."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost" or host.endswith(".localhost"):
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    if host in _OWN_NAMES or f".{host}".endswith(_OWN_DOMAINS):
         return True
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        return False
+        try:
+            address = ipaddress.IPv4Address(socket.inet_aton(host))  # 127.1, 0, 2130706433
+        except OSError:
+            return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    address = mapped or address
     return address.is_loopback or address.is_unspecified
 
 

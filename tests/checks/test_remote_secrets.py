@@ -1,25 +1,35 @@
 """Claims about remote secrets that istiod would ignore without a word."""
 
 import base64
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from checks import remote_kubeconfig
 from checks.model import Status
 from picture.state import Part
 from tests.checks import fake
+from tests.unit.meshes import recorded, two_networks
 
 _NAME = "istio-remote-secret-west"
 
 
+def document(server: str = "https://west.test:6443", **user: object) -> dict[str, Any]:
+    """What Isthmus writes, or another way to sign in."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "west", "cluster": {"server": server}}],
+        "users": [{"name": "west", "user": user or {"token": "abc"}}],
+        "contexts": [{"name": "west", "context": {"cluster": "west", "user": "west"}}],
+        "current-context": "west",
+    }
+
+
 def kubeconfig(server: str = "https://west.test:6443", **user: object) -> str:
-    return yaml.safe_dump(
-        {
-            "clusters": [{"name": "west", "cluster": {"server": server}}],
-            "users": [{"name": "west", "user": user or {"token": "abc"}}],
-        }
-    )
+    return yaml.safe_dump(document(server, **user))
 
 
 def secret(name: str = _NAME, **changes: Any) -> dict[str, Any]:
@@ -95,3 +105,76 @@ def test_evidence_holds_no_token() -> None:
     made = secret(kubeconfig=kubeconfig("https://elsewhere.test", token="s3cret"))  # noqa: S106
     [finding] = fake.found("remote-secret", "east", fake.mesh(east=east(made)))
     assert "s3cret" not in finding.evidence + finding.hint
+
+
+def planted(mark: Path) -> list[tuple[str, dict[str, Any]]]:
+    """Kubeconfigs that make a client of Kubernetes run a program."""
+    program = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "command": "touch",
+        "args": [str(mark)],
+        "interactiveMode": "Never",
+    }
+    gcp = {"name": "gcp", "config": {"cmd-path": "touch", "cmd-args": str(mark)}}
+    another = document()
+    another["users"].append({"name": "evil", "user": {"exec": program}})
+    another["contexts"].append({"name": "evil", "context": {"cluster": "west", "user": "evil"}})
+    another["current-context"] = "evil"
+    elsewhere = document()
+    elsewhere["current-context"] = "gone"
+    proxied = document()
+    proxied["clusters"][0]["cluster"]["proxy-url"] = "http://evil.test"
+    extended = {**document(), "extensions": [{"name": "evil"}]}
+    joined = document()
+    joined["contexts"][0]["context"]["user"] = "evil"
+    return [
+        ("exec, token", document(token="abc", exec=program)),  # noqa: S106
+        (
+            "auth-provider, token",
+            {
+                **document(),
+                "users": [{"name": "west", "user": {"token": "abc", "auth-provider": gcp}}],
+            },
+        ),
+        ("one user", another),
+        ("current-context", elsewhere),
+        ("proxy-url", proxied),
+        ("extensions", extended),
+        ("does not join", joined),
+        ("must have a name", {**document(), "users": [{"user": {"token": "abc"}}]}),
+        ("must have keys", {**document(), "users": [{"name": "west", "user": None}]}),
+        ("line breaks", document(token="a\nb")),  # noqa: S106
+    ]
+
+
+@pytest.mark.parametrize("case", range(10))
+def test_a_kubeconfig_of_another_shape_is_a_finding_and_is_never_loaded(
+    case: int, tmp_path: Path
+) -> None:
+    """Whoever could write one Secret of a primary ran programs where the checks ran."""
+    mark = tmp_path / "ran"
+    evidence, made = planted(mark)[case]
+    mesh = fake.mesh(east=east(secret(kubeconfig=yaml.safe_dump(made))))
+    [finding] = fake.found("remote-secret", "east", mesh)
+    assert finding.status is Status.FAILED
+    assert evidence in finding.evidence
+    assert not fake.found("remote-token", "east", mesh)
+    assert not fake.found("remote-rights", "east", mesh)
+    assert not mark.exists()
+
+
+def test_a_client_gets_the_fields_that_were_read_and_nothing_else() -> None:
+    given = document()
+    given["clusters"][0]["cluster"] |= {
+        "certificate-authority-data": "YWJj",
+        "tls-server-name": "n",
+    }
+    made = yaml.safe_load(remote_kubeconfig.read(yaml.safe_dump(given)).content)
+    assert made["clusters"][0]["cluster"] == given["clusters"][0]["cluster"]
+    assert made["users"][0]["user"] == {"token": "abc"}
+
+
+def test_what_isthmus_writes_is_of_the_shape() -> None:
+    mesh = recorded(two_networks())
+    written = mesh.one("Secret", "east-reads-west-secret").inputs["stringData"]["west"]
+    assert remote_kubeconfig.read(written).server == "https://west.test:6443"

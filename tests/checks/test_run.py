@@ -1,9 +1,12 @@
 """Claims about the checks as a whole, and their command line."""
 
+import http.server
+import json
 import re
 import socket
+import threading
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,7 @@ from checks.model import Finding, Status, ok
 from checks.picture import draw
 from checks.run import CHECKS, run
 from checks.view import Mesh, View
-from spec.description import Description
+from spec.description import Description, spec_for_output
 from tests.checks import fake
 
 
@@ -108,3 +111,73 @@ def test_a_picture_of_another_kind_is_refused_before_anything_is_asked() -> None
     result = CliRunner().invoke(main, ["--picture", "mesh.png"])
     assert result.exit_code == 2
     assert "must end in .svg or .mmd" in result.output
+
+
+_READABLE = ("/version", "/api/v1/namespaces/istio-system")
+
+
+class _OnlyVersion(http.server.BaseHTTPRequestHandler):
+    """Knows the caller, and lets it read next to nothing."""
+
+    def do_GET(self) -> None:  # the name of the base class
+        self._answer(200 if self.path in _READABLE else 403)
+
+    def do_POST(self) -> None:  # the name of the base class
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._answer(403)
+
+    def _answer(self, status: int) -> None:
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(b'{"gitVersion": "v1.34.4", "message": "forbidden"}')
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Silent."""
+
+
+@pytest.fixture
+def readers(tmp_path: Path) -> Iterator[Path]:
+    """A kubeconfig with a context for each cluster, for an account that may do nothing."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _OnlyVersion)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    file = tmp_path / "readers"
+    clusters = ("east", "west")
+    file.write_text(
+        yaml.safe_dump(
+            {
+                "clusters": [{"name": c, "cluster": {"server": url}} for c in clusters],
+                "users": [{"name": "reader", "user": {"token": "abc"}}],
+                "contexts": [
+                    {"name": c, "context": {"cluster": c, "user": "reader"}} for c in clusters
+                ],
+            }
+        )
+    )
+    yield file
+    server.shutdown()
+    server.server_close()
+
+
+def test_with_ones_own_account_what_it_may_not_read_is_skipped_and_no_stack_is_read(
+    readers: Path, tmp_path: Path
+) -> None:
+    described = fake.mesh().description
+    output = {f.name: getattr(described, f.name) for f in fields(Description)}
+    del output["kubeconfigs"]
+    file = tmp_path / "mesh.json"
+    file.write_text(json.dumps({**output, "spec": spec_for_output(described.spec)}))
+    arguments = ["--kubeconfig", str(readers), "--description", str(file), "--output", "json"]
+    done = CliRunner().invoke(main, arguments, env={"PATH": ""})
+    results = {r["check"]: r for r in json.loads(done.stdout)["results"]}
+    assert results["cluster-answers"]["status"] == "ok"
+    assert results["remote-secret"]["status"] == "skipped"
+    assert "this account may not look" in results["remote-secret"]["evidence"]
+    # The one finding is of something that was read: the namespace here has no label.
+    assert {c for c, r in results.items() if r["status"] == "failed"} == {"same-network"}
+
+
+def test_the_account_for_reading_reads_no_secret_and_changes_nothing() -> None:
+    role, _ = yaml.safe_load_all(Path("docs/checks-reader.yaml").read_text())
+    assert {v for rule in role["rules"] for v in rule["verbs"]} == {"get", "list"}
+    assert not {"secrets", "*"} & {r for rule in role["rules"][:-1] for r in rule["resources"]}

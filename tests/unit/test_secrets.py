@@ -1,0 +1,139 @@
+"""Claims about credentials: none is in a message, and none in plain text in the configuration."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+import yaml
+
+from preflight.reach import read_connection
+from spec import config, rules
+from spec.description import Description, spec_for_output
+from spec.mesh import Cluster
+from spec.problems import MeshRefusedError, Problem
+from stacks import read_config
+from stacks.handover import Intermediate
+from tests.unit.meshes import cluster, configuration, refused, two_networks
+
+_SECRET = "do-not-print"  # noqa: S105
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        json.dumps({"users": [{"name": "u", "user": {"token": _SECRET}}]}),
+        f'  {{"token": "{_SECRET}", "server": "https://api.test"}}',
+        f"token: {_SECRET}\n",
+        f"{_SECRET}" * 30,
+        f"{_SECRET}\0",
+    ],
+)
+def test_no_content_of_a_kubeconfig_is_in_a_message(given: str) -> None:
+    """One line of JSON was taken for a path, and printed whole."""
+    problem = read_connection(0, Cluster("east", "n", kubeconfig=given), given)
+    assert isinstance(problem, Problem)
+    assert _SECRET not in str(problem)
+
+
+def test_no_url_is_printed_with_its_password() -> None:
+    charts = f"https://robot:{_SECRET}@charts.test/istio"
+    [problem] = refused(two_networks(charts=charts))
+    assert problem.path == "isthmus:mesh.istio.charts"
+    assert _SECRET not in str(problem)
+
+
+def test_charts_that_come_unencrypted_are_warned_of() -> None:
+    configured = two_networks(charts="http://charts.test/istio")
+    assert not refused(configured)
+    [problem] = rules.check(config.parse_types(configured))
+    assert "https://" in problem.rule
+
+
+@pytest.mark.parametrize(
+    "configured",
+    [
+        {"mesh": {"istio": {"version": "1.31.0", "charts": "c"}, "ca": {"root": _SECRET}}},
+        {"mesh": {"istio": {"version": "1.31.0", "charts": "c"}, "ca": _SECRET}},
+        {"clusters": [_SECRET]},
+        {"clusters": [{"name": "a", "network": "n", "ca": {"key": [_SECRET]}}]},
+        {"clusters": [{"name": "a", "network": "n", "apiServer": {"server": f"u:{_SECRET}@a"}}]},
+    ],
+)
+def test_no_text_in_a_wrong_place_is_repeated(configured: Mapping[str, Any]) -> None:
+    with pytest.raises(MeshRefusedError) as refusal:
+        config.parse_types({**two_networks(), **configured})
+    assert _SECRET not in str(refusal.value)
+
+
+def test_no_credential_is_in_a_representation() -> None:
+    output: dict[str, Any] = {f.name: {} for f in fields(Description)}
+    output |= {"spec": spec_for_output(config.parse(two_networks())), "root": ""}
+    assert _SECRET not in repr(Description.read({**output, "kubeconfigs": {"east": _SECRET}}))
+    assert _SECRET not in repr(Intermediate("cert", _SECRET))
+    assert _SECRET not in repr(Cluster("east", "n", kubeconfig=f"token: {_SECRET}\n"))
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for the stack's file, with the program running in it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(pulumi, "get_stack", lambda: "dev")
+    return tmp_path
+
+
+def read(project: Path, configured: Mapping[str, Any], *encrypted: str) -> list[str]:
+    """Paths of what is refused; `encrypted` are texts that the stack's file has encrypted."""
+
+    def written(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {k: written(v) for k, v in value.items()}
+        if isinstance(value, list):
+            return [written(v) for v in value]
+        return {"secure": "v1:abc"} if value in encrypted else value
+
+    keys = {f"isthmus:{k}": v for k, v in configured.items()}
+    file = {"config": {k: written(v) for k, v in keys.items()}}
+    (project / "Pulumi.dev.yaml").write_text(yaml.safe_dump(file))
+    secrets = [k for k in keys if file["config"][k] != keys[k]]
+    pulumi.runtime.set_all_config({k: json.dumps(v) for k, v in keys.items()}, secrets)
+    try:
+        read_config.read()
+    except MeshRefusedError as refusal:
+        found = refusal.problems
+    else:
+        found = ()
+    finally:
+        pulumi.runtime.set_all_config({})
+    assert not any(text in str(p) for p in found for text in ("KEY", "token"))
+    return [p.path for p in found]
+
+
+def credentials() -> dict[str, Any]:
+    configured = configuration(
+        cluster("east", "n", ca={"certificate": "C", "key": "KEY of east"}),
+        {"name": "west", "network": "m", "kubeconfig": '{"token": "t"}'},
+    )
+    configured["mesh"]["ca"] = {"root": {"certificate": "C", "key": "KEY of the root"}}
+    return configured
+
+
+def test_credentials_that_are_not_encrypted_are_refused(project: Path) -> None:
+    assert read(project, credentials()) == [
+        "isthmus:mesh.ca.root.key",
+        "isthmus:clusters[0].ca.key",
+        "isthmus:clusters[1].kubeconfig",
+    ]
+
+
+def test_one_that_is_encrypted_does_not_hide_another_that_is_not(project: Path) -> None:
+    left = read(project, credentials(), "KEY of the root", "KEY of east")
+    assert left == ["isthmus:clusters[1].kubeconfig"]
+
+
+def test_credentials_that_are_encrypted_are_read(project: Path) -> None:
+    every = ("KEY of the root", "KEY of east", '{"token": "t"}')
+    assert not read(project, credentials(), *every)
