@@ -33,7 +33,7 @@ async def _build_mesh() -> dict[str, Any]:
     found = await _examine(spec, await identity.known(), spec.in_mesh_stack)
     from stacks.build import build_mesh
 
-    return build_mesh(spec, found.facts, identity)
+    return await build_mesh(spec, found.facts, identity)
 
 
 async def _build_cluster(mesh_stack: str) -> dict[str, Any]:
@@ -43,7 +43,7 @@ async def _build_cluster(mesh_stack: str) -> dict[str, Any]:
     found = await _examine(taken.spec, taken.mesh_uuid, [taken.cluster])
     from stacks.cluster_stack import build_cluster
 
-    return build_cluster(taken, found.facts)
+    return await build_cluster(taken, found.facts)
 
 
 async def _examine(

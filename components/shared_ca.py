@@ -1,5 +1,6 @@
 """The common root of trust, and an intermediate CA for every cluster under it."""
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NotRequired, TypedDict
@@ -12,6 +13,11 @@ Algorithm = Literal["ECDSA-P256", "RSA-4096", "RSA-2048"]
 # Istio's own tool (tools/certs/common.mk) marks its CAs so. Envoy refuses a CA without certSign.
 # Its pathlen of 0 cannot be asked for: the provider takes a zero for a value that is not set.
 _CA_USES = ("digital_signature", "cert_signing", "crl_signing")
+
+_KEPT_OF_THE_KEY = ["algorithm", "ecdsaCurve", "rsaBits"]
+_KEPT_OF_THE_ROOT = ["validityPeriodHours", "subject", "allowedUses", "setSubjectKeyId"]
+"""Each of these inputs replaces the root when it changes, and with it the trust of every proxy.
+They count only where the root is created. Nothing is protected, so `pulumi destroy` works."""
 
 
 class RootArgs(TypedDict):
@@ -43,11 +49,11 @@ class SharedCAArgs(TypedDict):
     namespace: pulumi.Input[str]
     """Istio's namespace, for the DNS name in the intermediates that Istio's tool sets too."""
     algorithm: Algorithm
-    """Of every key made here."""
+    """Of every key made here. An existing root keeps its own."""
     root_days: int
-    """Lifetime of the root, in days."""
+    """Lifetime of the root, in days. An existing root keeps its own."""
     intermediate_days: int
-    """Lifetime of an intermediate, in days."""
+    """Lifetime of an intermediate, in days; shorter where the root ends before (`days_within`)."""
     renew_before_days: int
     """An update this many days before an intermediate's end issues a new one, root unchanged."""
     root: NotRequired[RootArgs]
@@ -90,8 +96,10 @@ class IntermediateCA:
 class SharedCA(pulumi.ComponentResource):
     """Root CA and intermediates. Private keys are secrets from the moment they exist.
 
-    Where the `cacerts` Secrets go is the concern of MeshMember. A root's change is not handled
-    here: replacing it makes every proxy distrust every other until all have restarted.
+    Where the `cacerts` Secrets go is the concern of MeshMember. No edit of the arguments replaces a
+    root that was created here: that would make every proxy distrust every other until all have
+    restarted. Intermediates are named after their cluster with a slash in between, which no name of
+    a cluster has, so that none is confused with the root.
     """
 
     root_certificate: pulumi.Output[str]
@@ -114,7 +122,7 @@ class SharedCA(pulumi.ComponentResource):
         self.intermediates = {
             cluster: self._take(brought[cluster])
             if cluster in brought
-            else self._make_intermediate(f"{name}-{cluster}", cluster, root_key, args)
+            else self._make_intermediate(f"{name}/{cluster}", cluster, root_key, args)
             for cluster in args["clusters"]
         }
         self.register_outputs({"rootCertificate": self.root_certificate})
@@ -122,7 +130,8 @@ class SharedCA(pulumi.ComponentResource):
     def _make_root(
         self, name: str, args: SharedCAArgs
     ) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
-        key = self._make_key(f"{name}-root", args["algorithm"])
+        kept = pulumi.ResourceOptions(ignore_changes=_KEPT_OF_THE_KEY)
+        key = self._make_key(f"{name}-root", args["algorithm"], kept)
         certificate = tls.SelfSignedCert(
             f"{name}-root",
             private_key_pem=key.private_key_pem,
@@ -131,12 +140,14 @@ class SharedCA(pulumi.ComponentResource):
             set_subject_key_id=True,
             allowed_uses=list(_CA_USES),
             validity_period_hours=args["root_days"] * 24,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=_KEPT_OF_THE_ROOT),
         )
         return certificate.cert_pem, key.private_key_pem
 
-    def _make_key(self, name: str, algorithm: Algorithm) -> tls.PrivateKey:
-        opts = pulumi.ResourceOptions(parent=self)
+    def _make_key(
+        self, name: str, algorithm: Algorithm, more: pulumi.ResourceOptions | None = None
+    ) -> tls.PrivateKey:
+        opts = pulumi.ResourceOptions.merge(pulumi.ResourceOptions(parent=self), more)
         if algorithm == "ECDSA-P256":
             return tls.PrivateKey(name, algorithm="ECDSA", ecdsa_curve="P256", opts=opts)
         bits = int(algorithm.removeprefix("RSA-"))
@@ -170,6 +181,9 @@ class SharedCA(pulumi.ComponentResource):
             dns_names=[pulumi.Output.concat("istiod.", args["namespace"], ".svc")],
             opts=opts,
         )
+        days = self.root_certificate.apply(
+            lambda root: days_within(args["intermediate_days"], _days_left(root))
+        )
         certificate = tls.LocallySignedCert(
             name,
             cert_request_pem=request.cert_request_pem,
@@ -178,8 +192,8 @@ class SharedCA(pulumi.ComponentResource):
             is_ca_certificate=True,
             set_subject_key_id=True,
             allowed_uses=list(_CA_USES),
-            validity_period_hours=args["intermediate_days"] * 24,
-            early_renewal_hours=args["renew_before_days"] * 24,
+            validity_period_hours=days.apply(lambda n: n * 24),
+            early_renewal_hours=days.apply(lambda n: min(args["renew_before_days"], n // 2) * 24),
             opts=opts,
         )
         return IntermediateCA(
@@ -187,6 +201,25 @@ class SharedCA(pulumi.ComponentResource):
             key=key.private_key_pem,
             root_certificate=self.root_certificate,
         )
+
+
+def days_within(wanted: int, left: int) -> int:
+    """Lifetime of an intermediate, in days, under a root that has `left` days.
+
+    It is halved until it fits: another number issues a new intermediate, so it must not change
+    with every day.
+    """
+    while wanted > max(left, 1):
+        wanted //= 2
+    return wanted
+
+
+def _days_left(root: str) -> int:
+    """Whole days until the first certificate of a PEM text ends."""
+    from cryptography import x509  # costly, and of no use to a refused mesh
+
+    end = x509.load_pem_x509_certificate(root.encode()).not_valid_after_utc
+    return (end - dt.datetime.now(dt.UTC)).days
 
 
 def _first(pem: str) -> str:

@@ -12,12 +12,14 @@ from components import names
 
 
 def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Deep merge of two sets of values; where both have a value, `over` wins."""
+    """Deep merge of two sets of values. Lists are joined; of other values, `over` wins."""
     result = dict(under)
     for key, value in over.items():
         below = result.get(key)
         if isinstance(value, Mapping) and isinstance(below, Mapping):
             result[key] = merged(cast("Mapping[str, Any]", below), cast("Mapping[str, Any]", value))
+        elif isinstance(value, list) and isinstance(below, Sequence) and not isinstance(below, str):
+            result[key] = [*cast("Sequence[Any]", below), *cast("list[Any]", value)]
         else:
             result[key] = value
     return result
@@ -58,14 +60,28 @@ def primary(
             "externalIstiod": has_remotes,
             "operatorManageWebhooks": not injects,
         },
+        **_follows_roots(),
     }
     if mesh_networks:
         values["global"]["meshNetworks"] = mesh_networks
     if cluster_local:
-        values["meshConfig"] = {
-            "serviceSettings": [{"settings": {"clusterLocal": True}, "hosts": list(cluster_local)}]
-        }
+        values["meshConfig"]["serviceSettings"] = [
+            {"settings": {"clusterLocal": True}, "hosts": list(cluster_local)}
+        ]
     return values
+
+
+def _follows_roots() -> dict[str, Any]:
+    """Settings by which istiod and proxies take another root without a restart.
+
+    istiod ignores a changed root without the first (pilot/pkg/bootstrap/istio_ca.go), and agents
+    follow istiod's without the second only at a restart. A sidecar has it from its injection, so
+    both are set from the first installation. It must be a string: a boolean has no effect.
+    """
+    return {
+        "env": {"ISTIO_MULTIROOT_MESH": "true"},
+        "meshConfig": {"defaultConfig": {"proxyMetadata": {"PROXY_CONFIG_XDS_AGENT": "true"}}},
+    }
 
 
 def mesh_networks(

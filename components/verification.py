@@ -1,6 +1,6 @@
 """Traffic that proves the mesh, as a part of the update."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 import pulumi
@@ -12,6 +12,8 @@ from components import names
 _PATIENCE_SECONDS = 240
 _PAUSE_SECONDS = 0.25
 _DEADLINE_SECONDS = 300
+_PROXY_CERTIFICATES = "http://localhost:15000/certs"
+"""Envoy's list of the certificates that it shows and of those that it trusts."""
 
 
 class VerificationArgs(TypedDict):
@@ -25,6 +27,8 @@ class VerificationArgs(TypedDict):
     """Cluster whose istiod serves it; named in the advice when traffic fails."""
     versions: Mapping[str, str]
     """Cluster name by the version of `helloworld` that answers from it."""
+    root: pulumi.Input[str]
+    """PEM text of the roots that every proxy of the mesh must trust."""
     fingerprint: pulumi.Input[str]
     """Changes when the mesh does, and with it the Job is run again; otherwise it is not."""
 
@@ -32,16 +36,21 @@ class VerificationArgs(TypedDict):
 class Verification(pulumi.ComponentResource):
     """A Job that calls `helloworld.sample:5000` until every version has answered.
 
-    It is injected like any pod, so its requests take the way that a workload's take. When a
-    version does not answer within the bound, the Job fails, and the update with it; its last words
-    say which cluster did not see which version, and what to look at.
+    It is injected like any pod, so its requests take the path that a workload's take. Its proxy
+    must trust the mesh's root, so that what answers from another network has a certificate under
+    that root. When a version does not answer within the bound, the Job fails, and the update with
+    it; its last words say which cluster did not see which version, and what to look at.
     """
+
+    completed: pulumi.Output[str | None]
+    """When the Job ended, as an RFC 3339 time; None where the cluster did not say."""
 
     def __init__(
         self, name: str, args: VerificationArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("isthmus:index:Verification", name, {}, opts)
-        kubernetes.batch.v1.Job(
+        roots = pulumi.Output.from_input(args["root"]).apply(serial_numbers)
+        job = kubernetes.batch.v1.Job(
             f"{name}-job",
             metadata={
                 "name": args["job"],
@@ -67,7 +76,11 @@ class Verification(pulumi.ComponentResource):
                             {
                                 "name": "verify",
                                 "image": names.CLIENT_IMAGE,
-                                "command": ["/bin/sh", "-c", script(args)],
+                                "command": [
+                                    "/bin/sh",
+                                    "-c",
+                                    roots.apply(lambda serials: script(args, serials)),
+                                ],
                                 "termination_message_policy": "FallbackToLogsOnError",
                             }
                         ],
@@ -76,11 +89,23 @@ class Verification(pulumi.ComponentResource):
             },
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )
-        self.register_outputs({})
+        self.completed = job.status.apply(lambda s: s.completion_time if s else None)
+        self.register_outputs({"completed": self.completed})
 
 
-def script(args: VerificationArgs) -> str:
-    """The shell script that the Job runs: POSIX sh and curl, nothing else."""
+def serial_numbers(pem: str) -> Sequence[str]:
+    """Serial numbers of certificates in hexadecimal, which is how Envoy lists them."""
+    from cryptography import x509  # costly, and of no use to a refused mesh
+
+    return [f"{c.serial_number:x}" for c in x509.load_pem_x509_certificates(pem.encode())]
+
+
+def script(args: VerificationArgs, roots: Sequence[str]) -> str:
+    """The shell script that the Job runs: POSIX sh, grep, sed and curl, nothing else.
+
+    Args:
+        roots: serial numbers of the roots that the Job's proxy must trust.
+    """
     here, there = args["cluster"], args["control_plane"]
     host = names.host(names.SAMPLE_SERVICE, names.SAMPLE_NAMESPACE)
     url = f"http://helloworld.{names.SAMPLE_NAMESPACE}:{names.SAMPLE_PORT}/hello"
@@ -103,12 +128,22 @@ while [ "$(date +%s)" -lt "$end" ]; do
   case "$seen" in *" $version "*) ;; *) [ -n "$version" ] && seen="$seen$version " ;; esac
   missing=''
   for v in {wanted}; do case "$seen" in *" $v "*) ;; *) missing="$missing $v" ;; esac; done
-  if [ -z "$missing" ]; then
+  unknown=''
+  certs=$(curl -sS --max-time 5 {_PROXY_CERTIFICATES} 2>&1)
+  for root in {" ".join(roots)}; do
+    echo "$certs" | grep -qi '"serial_number": *"0*'"$root"'"' || unknown="$unknown $root"
+  done
+  if [ -z "$missing$unknown" ]; then
     echo "cluster {here}:$seen answered within $try requests"
     exit 0
   fi
   sleep {_PAUSE_SECONDS}
 done
+if [ -n "$unknown" ]; then
+  echo "cluster {here}: proxies do not trust the mesh's root, serial number$unknown"
+  echo "istiod of {there} signs under another root: python -m checks shows which (trust-istiod)"
+fi
+[ -n "$missing" ] || exit 1
 echo "cluster {here}: {url} was asked $try times in {_PATIENCE_SECONDS} s, and these versions \
 never answered:"
 for v in $missing; do echo "  $v, which runs $(origin $v)"; done

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from typing import TypeVar
 
+from components import names
 from kube.api import ClusterApi, CredentialsError, UnansweredError
 from kube.kubeconfig import Connection
 from preflight import balancers, foreign, marks
@@ -103,6 +104,7 @@ def _ask(
         pods = pool.submit(
             answer, "ranges of its pods", lambda: _pod_ranges(spec, path, cluster, api)
         )
+        root = pool.submit(answer, "its root of trust", lambda: _root(api, istio.namespace, owner))
         others = [
             pool.submit(answer, what, lambda question=question: list(question()))
             for what, question in _questions(spec, path, cluster, api, owner).items()
@@ -125,6 +127,7 @@ def _ask(
             pods.result() or (),
             marks=marked.result(),
             adoptable=unchecked.keys().isdisjoint(_OWNERSHIP),
+            root=root.result(),
         ),
         tuple(problems),
         ", ".join(f"{what} ({why})" for what, why in unchecked.items()),
@@ -179,6 +182,19 @@ def is_marked(connection: Connection, namespace: str) -> bool:
 
 def _uid(api: ClusterApi) -> str:
     return api.metadata("/api/v1/namespaces/kube-system")["uid"]
+
+
+def _root(api: ClusterApi, namespace: str, owner: str) -> str | None:
+    """The root that istiod has given to the proxies of the owner's mesh."""
+    if marks.read(api, namespace).stack != owner:
+        return None
+    path = f"/api/v1/namespaces/{namespace}/configmaps/{names.ROOT_CONFIG_MAP}"
+    try:
+        return api.get(path)["data"]["root-cert.pem"]
+    except UnansweredError as error:
+        if error.status == 404:
+            return None
+        raise
 
 
 def _pod_ranges(

@@ -26,6 +26,9 @@ class ClusterFacts:
     adoptable: bool = False
     """Whether an update may adopt objects that exist: the cluster was seen to have the stack's own
     mark, or no Istio."""
+    root: str | None = None
+    """PEM text of the roots that proxies of this stack's mesh trust there; None where the cluster
+    is not in it yet, or did not tell."""
     inventory: Inventory = field(default_factory=Inventory)
     """What it has of the namespaces and Services that the mesh shares."""
 

@@ -209,8 +209,8 @@ _TRUST: Mapping[str, Refusal] = {
     ),
     "root-ends-too-soon": Refusal(
         405,
-        "The user-provided root ends before the intermediates that it would sign.",
-        "Lower `intermediateDays`, or provide a root that lives longer.",
+        "The root ends within a year. Everything that it has signed ends with it.",
+        "Plan a new root: docs/trust.md, When they end.",
     ),
     "intermediate-without-root": Refusal(
         406,
@@ -296,6 +296,12 @@ _TRUST: Mapping[str, Refusal] = {
         422,
         "The trust domain is not a domain name in lower case.",
         "Write only the domain, without `spiffe://` and without a path.",
+    ),
+    "root-replaced": Refusal(
+        423,
+        "The update would give the clusters another root than the one that their proxies trust. "
+        "The configuration's `ca.root` has changed, or this state did not create the mesh.",
+        "Write the former `ca.root` again, or use the state that created the mesh.",
     ),
 }
 _VERSIONS: Mapping[str, Refusal] = {

@@ -76,11 +76,12 @@ class CertificateAuthority:
     """The common root of trust and the intermediates under it."""
 
     algorithm: Literal["ECDSA-P256", "RSA-4096", "RSA-2048"] = "ECDSA-P256"
-    """Of every key that Isthmus makes."""
+    """Of every key that Isthmus creates. An existing root keeps its own."""
     root_days: Annotated[int, Field(ge=1)] = 3650
-    """Lifetime of the root, in days."""
+    """Lifetime of the root, in days. An existing root keeps its own."""
     intermediate_days: Annotated[int, Field(ge=1)] = 730
-    """Lifetime of an intermediate, in days."""
+    """Lifetime of an intermediate, in days. Where the root has fewer left, it is halved until it
+    fits."""
     renew_before_days: Annotated[int, Field(ge=0)] = 30
     """An `up` this many days before an intermediate ends issues a new one under the same root."""
     root: BroughtRoot | None = None

@@ -24,7 +24,7 @@ from preflight.facts import ClusterFacts
 from spec.mesh import Cluster, ControlPlane, MeshSpec
 from spec.shared import federation
 from stacks import interrupted_releases as releases
-from stacks import outputs
+from stacks import outputs, trust
 from stacks.built import Built, Discovery
 from stacks.connections import Connections
 from stacks.identity import MeshIdentity, marks
@@ -35,16 +35,21 @@ if TYPE_CHECKING:
     from stacks.gke import GkeClusters
 
 
-def build_mesh(
+async def build_mesh(
     spec: MeshSpec, facts: Mapping[str, ClusterFacts], identity: MeshIdentity
 ) -> dict[str, Any]:
-    """Build every cluster that has no stack of its own. Returns the stack's outputs."""
+    """Build every cluster that has no stack of its own. Returns the stack's outputs.
+
+    Raises:
+        MeshRefusedError: the clusters trust another root.
+    """
     connections = Connections(facts, _gke_clusters(spec), protected=spec.needed_by_other_stacks)
     built = start(spec, facts, connections, mesh_uuid=identity.uuid, present=spec.in_mesh_stack)
     ca = _create_shared_ca(spec, identity.provider)
+    await trust.confirm_root(spec, ca.root_certificate, facts)
     build_clusters(built, spec.in_mesh_stack, ca.intermediates)
-    verify(built, built.answering.values(), ca.root_certificate)
-    return outputs.stack_outputs(built, ca)
+    observed = verify(built, built.answering.values(), ca.root_certificate)
+    return outputs.stack_outputs(built, ca, observed)
 
 
 def start(
@@ -114,7 +119,10 @@ def _create_shared_ca(spec: MeshSpec, provider: tls.Provider) -> SharedCA:
         args["root"] = {"certificate": ca.root.certificate}
         if ca.root.key is not None:
             args["root"]["key"] = pulumi.Output.secret(ca.root.key)
-    return SharedCA(spec.mesh.id, args, pulumi.ResourceOptions(provider=provider))
+    # The name was the mesh's ID once, and the ID can be edited.
+    former = [pulumi.Alias(name=spec.mesh.id)]
+    options = pulumi.ResourceOptions(provider=provider, aliases=former)
+    return SharedCA("ca", args, options)
 
 
 def _create_member(built: Built, cluster: Cluster, intermediate: IntermediateCA) -> MeshMember:

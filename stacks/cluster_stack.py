@@ -7,7 +7,7 @@ import pulumi
 
 from components.shared_ca import IntermediateCA
 from preflight.facts import ClusterFacts
-from stacks import outputs
+from stacks import outputs, trust
 from stacks.build import build_clusters, start
 from stacks.built import Discovery
 from stacks.connections import Connections
@@ -15,12 +15,15 @@ from stacks.handover import HandOver
 from stacks.verification import verify
 
 
-def build_cluster(handover: HandOver, facts: Mapping[str, ClusterFacts]) -> dict[str, Any]:
+async def build_cluster(handover: HandOver, facts: Mapping[str, ClusterFacts]) -> dict[str, Any]:
     """Build a remote: all that is in it, and its remote secrets in the primaries.
 
     The secrets are created here and not in the mesh's stack, which would need the reader's token
     from here, and so would have to be updated before and after. Requests are sent from this cluster
     and from its primary; clusters with other stacks are skipped, because they may not be up.
+
+    Raises:
+        MeshRefusedError: the cluster trusts another root.
     """
     spec, cluster = handover.spec, handover.cluster
     # Nothing is protected, not even in the primary: only the mesh's stack decides that.
@@ -39,6 +42,7 @@ def build_cluster(handover: HandOver, facts: Mapping[str, ClusterFacts]) -> dict
         }
     )
     root = pulumi.Output.from_input(handover.root)
+    await trust.confirm_root(spec, root, facts)
     intermediate = IntermediateCA(
         certificate=pulumi.Output.from_input(handover.intermediate.certificate),
         key=pulumi.Output.secret(handover.intermediate.key),
@@ -46,8 +50,8 @@ def build_cluster(handover: HandOver, facts: Mapping[str, ClusterFacts]) -> dict
     )
     build_clusters(built, [cluster], {cluster.name: intermediate})
     callers = [c for c in built.answering.values() if c.name in (cluster.name, cluster.primary)]
-    verify(built, callers, root, f"verify-mesh-{cluster.name}")
+    observed = verify(built, callers, root, f"verify-mesh-{cluster.name}")
     return {
         "cluster": {"name": cluster.name, **outputs.cluster_outputs(built, cluster)},
-        "verified": outputs.verified(built),
+        "verified": outputs.verified(built, observed),
     }

@@ -13,15 +13,16 @@ from spec import description
 from spec.mesh import Cluster
 from stacks import handover
 from stacks.built import Built
+from stacks.verification import Observed
 
 
-def stack_outputs(built: Built, ca: SharedCA) -> dict[str, Any]:
+def stack_outputs(built: Built, ca: SharedCA, observed: Observed) -> dict[str, Any]:
     """Every output of the stack of a mesh."""
     described = _description(built, ca)
     kubeconfigs = {c.name: built.connections.kubeconfig(c.name) for c in built.spec.clusters}
     return {
         "clusters": {c.name: cluster_outputs(built, c) for c in built.spec.clusters},
-        "verified": verified(built),
+        "verified": verified(built, observed),
         "picture": _picture(built),
         "next": _next(built),
         "mesh": pulumi.Output.secret({**described, "kubeconfigs": kubeconfigs}),
@@ -122,10 +123,17 @@ def _next(built: Built) -> list[str]:
     return [*logins, *looks, "pulumi stack output --json picture | jq -r .svg > mesh.svg"]
 
 
-def verified(built: Built) -> str:
-    """What the verification covers, for people."""
-    if not built.spec.sample.enabled:
-        return "no traffic: isthmus:sample is not enabled"
+def verified(built: Built, observed: Observed) -> pulumi.Output[str]:
+    """What the requests of the verification have shown, and when: in this update, or in the last
+    one that changed the mesh."""
+    if not observed:
+        return pulumi.Output.from_input("no traffic: isthmus:sample is not enabled")
     answering = built.answering
-    names = ", ".join(c.name for c in answering.values())
-    return f"helloworld {', '.join(answering)} answered from: {names}"
+    what = f"helloworld {', '.join(answering)} answered from: "
+    what += ", ".join(c.name for c in answering.values())
+
+    def said(times: Mapping[str, str | None]) -> str:
+        called = (f"from {c} at {t or 'a time not reported'}" for c, t in times.items())
+        return f"{what} (called {', '.join(called)})"
+
+    return pulumi.Output.all(**observed).apply(said)

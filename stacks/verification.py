@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 
 import pulumi
@@ -14,6 +14,9 @@ from components.verification import Verification
 from spec.mesh import Cluster
 from stacks.built import Built
 from stacks.shared_objects import create_entries
+
+Observed = Mapping[str, pulumi.Output[str | None]]
+"""By the cluster that requests were sent from: when the last version had answered there."""
 
 
 def create_sample(built: Built, cluster: Cluster, version: str) -> Sample:
@@ -43,7 +46,7 @@ def verify(
     callers: Iterable[Cluster],
     root: pulumi.Output[str],
     job: str = "verify-mesh",
-) -> None:
+) -> Observed:
     """Send requests from each caller to every version that must answer there.
 
     Args:
@@ -51,7 +54,7 @@ def verify(
         job: name of the Job, unique among the stacks that verify from one cluster.
     """
     if not built.spec.sample.enabled:
-        return
+        return {}
     fingerprint = _fingerprint(built, root)
     # The requests wait for the sample's workloads themselves, so they start beside these. The
     # fingerprint has the gateways' addresses: no Job starts before the load balancers have one,
@@ -60,8 +63,8 @@ def verify(
         *(x for sample in built.samples.values() for x in sample.before_requests),
         *built.webhooks.values(),
     ]
-    for cluster in callers:
-        Verification(
+    return {
+        cluster.name: Verification(
             cluster.name,
             {
                 "cluster": cluster.name,
@@ -73,20 +76,25 @@ def verify(
                     if c == cluster
                     or not built.spec.is_local(names.SAMPLE_NAMESPACE, names.SAMPLE_SERVICE)
                 },
+                "root": root,
                 "fingerprint": fingerprint,
             },
             built.options(cluster, *prerequisites),
-        )
+        ).completed
+        for cluster in callers
+    }
 
 
 def _fingerprint(built: Built, root: pulumi.Output[str]) -> pulumi.Output[str]:
-    """A hash of all that traffic depends on: the spec, addresses and the shared root."""
+    """A hash of all that traffic depends on: the spec, which clusters they are, addresses and the
+    shared root."""
     clusters = [
         {k: v for k, v in asdict(c).items() if k not in ("kubeconfig", "context", "gke", "ca")}
         for c in built.present
     ]
     mesh = {k: v for k, v in asdict(built.spec.mesh).items() if k != "ca"}
-    plain = json.dumps([clusters, mesh], sort_keys=True, default=str)
+    identities = [built.facts[c.name].uid for c in built.present if c.name in built.facts]
+    plain = json.dumps([clusters, mesh, identities], sort_keys=True, default=str)
 
     def digest(parts: Sequence[str]) -> str:
         return hashlib.sha256("\n".join([plain, *parts]).encode()).hexdigest()[:16]

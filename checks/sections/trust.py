@@ -19,6 +19,8 @@ from components import names
 from picture.state import Part
 
 _FILES = ("ca-cert.pem", "ca-key.pem", "root-cert.pem", "cert-chain.pem")
+_ROOT_AHEAD_DAYS = 365
+"""A new root takes planning, as nothing that the old one has signed is of use after it."""
 _AGAIN = (
     "`pulumi up --refresh` writes the Secret of this mesh again; istiod takes a new intermediate "
     "within a minute, and needs a restart for another root"
@@ -88,17 +90,18 @@ def _wrong(files: dict[str, str], root: Certificate) -> str:
 
 
 def _expiry(mesh: Mesh, view: View) -> Iterator[Finding]:
-    margin = mesh.spec.mesh.ca.renew_before_days
     own = _intermediate(view)
     named = {"the root": _root(mesh)} | ({"the intermediate": own} if own else {})
     for name, certificate in named.items():
         left = certificates.days_left(certificate)
         end = certificates.end(certificate)
+        is_root = name == "the root"
+        margin = _ROOT_AHEAD_DAYS if is_root else mesh.spec.mesh.ca.renew_before_days
         fix = (
-            "`pulumi up` issues a new one under the same root; if it was brought, bring the next "
-            f"as `ca` of {view.name}"
-            if name == "the intermediate"
-            else "a new root needs every workload restarted: plan it"
+            "plan a new root (docs/trust.md, When they end)"
+            if is_root
+            else "`pulumi up` issues a new one under the same root; if it is user-provided, write "
+            f"the next one as `ca` of {view.name}"
         )
         if left < 0:
             yield failed(f"{name} ended on {end}", fix, Part("istiod", view.name))

@@ -23,6 +23,8 @@ _CHART_KEYS_DERIVED: Mapping[str, tuple[str, ...]] = {
         "istiodRemote.injectionPath",
         "env.CLUSTER_ID",
         "env.EXTERNAL_ISTIOD",
+        "env.ISTIO_MULTIROOT_MESH",
+        "meshConfig.defaultConfig.proxyMetadata.PROXY_CONFIG_XDS_AGENT",
         "meshConfig.defaultConfig.meshId",
         "meshConfig.defaultConfig.discoveryAddress",
     ),

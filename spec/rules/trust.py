@@ -1,11 +1,10 @@
 """The CAs that the user brings, and how long certificates live."""
 
-import datetime as dt
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from spec.mesh import BroughtIntermediate, BroughtRoot, CertificateAuthority, MeshSpec
+from spec.mesh import BroughtIntermediate, BroughtRoot, MeshSpec
 from spec.problems import MISSING, Problem
 from spec.rules import certificates
 from spec.rules.certificates import Place
@@ -71,23 +70,8 @@ def _the_root_brought_can_sign(spec: MeshSpec) -> Iterator[Problem]:
                 "(`ca` of each cluster), or leave out ca.root and one is made",
                 certificates.name(certificate),
             )
-        elif root.key is not None:
-            yield from _outlives_intermediates(certificate, spec.mesh.ca)
     if root.key is not None:
         yield from certificates.of_its_key(certificate, root.key, _ROOT)
-
-
-def _outlives_intermediates(root: "Certificate", ca: CertificateAuthority) -> Iterator[Problem]:
-    days = (root.not_valid_after_utc - dt.datetime.now(dt.UTC)).days
-    if 0 <= days < ca.intermediate_days:
-        yield Problem(
-            "root-ends-too-soon",
-            "isthmus:mesh.ca.intermediateDays",
-            f"must not be more than the {days} days that the root brought still has",
-            "when the root ends, everything that it has signed ends with it",
-            f"set it to {days} or less, or bring a root that lives longer",
-            ca.intermediate_days,
-        )
 
 
 def _every_cluster_has_an_intermediate(spec: MeshSpec) -> Iterator[Problem]:

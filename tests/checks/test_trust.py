@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -54,3 +55,12 @@ def test_an_end_is_told_before_it_comes(days: int, status: Status) -> None:
     files = fake.ROOT.cacerts(lasts=timedelta(days=days, hours=1))
     findings = fake.found("trust-expiry", "east", fake.mesh(east=cacerts(files)))
     assert [f.status for f in findings] == [Status.OK, status]  # the root first
+
+
+def test_the_end_of_the_root_is_reported_a_year_ahead() -> None:
+    old = Authority("Root CA", None, {"lasts": timedelta(days=300)})
+    mesh = fake.mesh(east=cacerts(old.cacerts()))
+    mesh = replace(mesh, description=replace(mesh.description, root=old.certificate))
+    (root, _) = fake.found("trust-expiry", "east", mesh)
+    assert root.status == Status.WARNING
+    assert "in 300 days" in root.evidence

@@ -6,8 +6,10 @@ once when it moves.
 """
 
 import asyncio
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, cast
 
 from google.protobuf import json_format
@@ -15,6 +17,8 @@ from pulumi.runtime import mocks, settings, stack
 from pulumi.runtime._callbacks import (
     _CallbackServicer,  # pyright: ignore[reportPrivateUsage]
 )
+
+from tests.authorities import certificate, new_key
 
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
 _SECRET = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105  # Pulumi's mark, not a secret
@@ -38,6 +42,8 @@ class Recorded:
     """Types and names, `type::name`, of what it waits for."""
     ignore_changes: frozenset[str]
     """Inputs whose changes are left alone, by the names that the provider has for them."""
+    aliases: frozenset[str]
+    """Names that it had before."""
     transforms: int
     """How many functions see what is registered under it, before the engine does."""
 
@@ -85,6 +91,12 @@ class Recording:
         return False
 
 
+@cache
+def created_certificate(name: str) -> str:
+    """PEM text of the certificate that a tls resource of that name has created."""
+    return certificate(new_key(), name=name)
+
+
 class _Answers(mocks.Mocks):
     """Outputs that the real providers would compute."""
 
@@ -102,7 +114,7 @@ class _Answers(mocks.Mocks):
         if kind == "PrivateKey":
             state["privateKeyPem"] = f"KEY of {args.name}\n"
         elif kind in ("SelfSignedCert", "LocallySignedCert"):
-            state["certPem"] = f"CERTIFICATE of {args.name}\n"
+            state["certPem"] = created_certificate(args.name)
         elif kind == "CertRequest":
             state["certRequestPem"] = f"REQUEST of {args.name}\n"
         elif kind == "Service":
@@ -145,6 +157,7 @@ class _Monitor(mocks.MockMonitor):
                     provider=_provider_name(request),
                     dependencies=frozenset(_key(urn) for urn in request.dependencies),
                     ignore_changes=frozenset(request.ignoreChanges),
+                    aliases=frozenset(a.spec.name for a in request.aliases),
                     transforms=len(request.transforms),
                 )
             )
@@ -194,7 +207,9 @@ def record(program: Callable[[], object], hostnames: Mapping[str, str] | None = 
             await callbacks.serve()
             cast("Any", settings.SETTINGS).callbacks = callbacks
             try:
-                program()
+                done = program()
+                if inspect.isawaitable(done):
+                    await done
                 await stack.wait_for_rpcs()
             finally:
                 await _CallbackServicer.shutdown()

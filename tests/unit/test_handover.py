@@ -18,7 +18,9 @@ from stacks.cluster_stack import build_cluster
 from stacks.handover import HandOver
 from stacks.identity import MeshIdentity
 from tests.unit import meshes
-from tests.unit.recorder import Recording, record
+from tests.unit.recorder import Recording, created_certificate, record
+
+ROOT = created_certificate("root")
 
 
 def fleet(**istio: Any) -> dict[str, Any]:
@@ -37,7 +39,7 @@ def outputs(configured: Mapping[str, Any]) -> dict[str, Any]:
     mesh = {
         "spec": description.spec_for_output(spec),
         "kubeconfigs": {c.name: f"kubeconfig of {c.name}" for c in spec.clusters},
-        "root": "ROOT\n",
+        "root": ROOT,
         "uuid": "the mesh",
         "servers": {},
         "gateways": {},
@@ -122,7 +124,7 @@ def test_the_way_to_the_control_plane_and_the_ca_come_from_the_meshs_stack(
     chart = west.one("helm.sh/v4:Chart", "west-istiod")
     assert chart.inputs["values"]["global"]["remotePilotAddress"] == "192.0.2.1"
     files = west.one("Secret", "west-cacerts").inputs["stringData"]
-    assert files["cert-chain.pem"] == "CERTIFICATE\nROOT\n"
+    assert files["cert-chain.pem"] == f"CERTIFICATE\n{ROOT}"
     assert "stringData" in west.one("Secret", "west-cacerts").secret_paths
 
 

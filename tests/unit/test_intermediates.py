@@ -36,6 +36,8 @@ def configured(root: Mapping[str, str] | None, **brought: Mapping[str, str]) -> 
     return configuration
 
 
+_UUID = "tls:index/privateKey:PrivateKey::mesh-uuid"
+"""The key that the UUID of the mesh is derived from."""
 KEYLESS = {"certificate": ROOT.certificate}
 
 
@@ -51,7 +53,7 @@ def mesh() -> Recording:
 
 
 def test_a_mesh_needs_no_key_of_the_root_if_every_intermediate_is_brought(mesh: Recording) -> None:
-    assert [r.key for r in mesh if r.type.startswith("tls:")] == []
+    assert [r.key for r in mesh if r.type.startswith("tls:")] == [_UUID]
 
 
 def test_cacerts_hold_the_intermediate_and_the_chain_up_to_the_root(mesh: Recording) -> None:
@@ -76,7 +78,7 @@ def test_a_chain_may_be_written_with_its_root_and_without_a_last_newline() -> No
 def test_an_intermediate_is_made_where_none_is_brought() -> None:
     root = {**KEYLESS, "key": text(ROOT.key)}
     mesh = recorded(configured(root, east=EAST.brought))
-    assert {r.name for r in mesh.of_type("PrivateKey")} == {"mesh1-west"}
+    assert {r.name for r in mesh.of_type("PrivateKey")} == {"ca/west", "mesh-uuid"}
 
 
 def test_no_output_tells_the_key_of_a_brought_intermediate() -> None:

@@ -276,6 +276,13 @@ def test_a_healthy_cluster_gives_facts_and_nothing_to_say(look: Preflight, up: K
     assert "do-not-print" not in repr(found)
 
 
+def test_the_root_of_the_stacks_own_mesh_is_read(look: Preflight, up: Kubernetes) -> None:
+    up.answers[f"{_NAMESPACE}/configmaps/istio-ca-root-cert"] = {"data": {"root-cert.pem": "PEM"}}
+    assert look.examine("up").facts["c0"].root is None, "the cluster is not marked"
+    up.answers[_NAMESPACE] = {"metadata": {"annotations": {STACK: _STACK}}}
+    assert look.examine("up").facts["c0"].root == "PEM"
+
+
 def test_an_api_server_that_does_not_answer_is_named_with_its_cluster(
     look: Preflight, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -8,7 +8,7 @@ import yaml
 
 from tests.unit import meshes
 from tests.unit.meshes import cluster, configuration
-from tests.unit.recorder import Recorded, Recording
+from tests.unit.recorder import Recorded, Recording, created_certificate
 
 _AUTHORITY = (Path(__file__).parent / "istio-sample-root-cert.pem").read_text()
 """Any certificate; nothing is signed by it here."""
@@ -33,9 +33,9 @@ def test_every_intermediate_is_signed_by_the_one_root(mesh: Recording) -> None:
     signed = mesh.of_type("LocallySignedCert")
     assert len(signed) == 2
     for intermediate in signed:
-        assert intermediate.inputs["caCertPem"] == f"CERTIFICATE of {root.name}\n"
+        assert intermediate.inputs["caCertPem"] == created_certificate(root.name)
     roots = {s.inputs["stringData"]["root-cert.pem"] for s in _named(mesh, "cacerts")}
-    assert roots == {f"CERTIFICATE of {root.name}\n"}
+    assert roots == {created_certificate(root.name)}
 
 
 def _named(mesh: Recording, name: str) -> list[Recorded]:

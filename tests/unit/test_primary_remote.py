@@ -12,7 +12,7 @@ from spec import config
 from stacks.build import build_mesh
 from stacks.identity import MeshIdentity
 from tests.unit import meshes
-from tests.unit.recorder import Recording, record
+from tests.unit.recorder import Recording, created_certificate, record
 
 METHODS = {"rendered": "kubernetes:helm.sh/v4:Chart", "release": "kubernetes:helm.sh/v3:Release"}
 
@@ -88,8 +88,10 @@ def test_cacerts_stand_before_istiod_starts(mesh: Recording) -> None:
 
 def test_the_chain_is_the_intermediate_and_then_the_root(mesh: Recording) -> None:
     files = mesh.one("Secret", "west-cacerts").inputs["stringData"]
-    assert files["cert-chain.pem"] == ("CERTIFICATE of mesh1-west\nCERTIFICATE of mesh1-root\n")
-    assert files["ca-key.pem"] == "KEY of mesh1-west\n"
+    assert files["cert-chain.pem"] == created_certificate("ca/west") + created_certificate(
+        "ca-root"
+    )
+    assert files["ca-key.pem"] == "KEY of ca/west\n"
 
 
 def test_private_keys_and_tokens_are_secrets_wherever_they_go(mesh: Recording) -> None:

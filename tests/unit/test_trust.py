@@ -83,13 +83,6 @@ def test_a_short_key_is_refused() -> None:
     assert problem.value == "RSA-1024"
 
 
-def test_a_root_that_ends_before_its_intermediates_is_refused(key: Key) -> None:
-    (problem,) = problems(root(key, lasts=100 * DAY), text(key))
-    assert problem.path == "isthmus:mesh.ca.intermediateDays"
-    assert "99 days that the root brought still has" in problem.rule
-    assert not problems(root(key, lasts=100 * DAY), text(key), intermediateDays=99)
-
-
 def test_the_key_of_another_root_is_refused(key: Key) -> None:
     (problem,) = problems(root(key), text(new_key()))
     assert problem.path == "isthmus:mesh.ca.root.key"
