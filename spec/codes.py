@@ -68,7 +68,7 @@ _TOPOLOGY: Mapping[str, Refusal] = {
     ),
     "cluster-name-default": Refusal(
         203,
-        "A cluster is called `Kubernetes`, which is Istio's ID for a cluster without a name.",
+        "A cluster is called `kubernetes`, which is Istio's ID for a cluster without a name.",
         "Choose another name.",
     ),
     "primary-is-itself": Refusal(

@@ -1,4 +1,4 @@
-"""Configuration text → validated spec. Every problem is found before the first is told."""
+"""Turns the configuration's text into a validated spec, or reports every problem at once."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -28,7 +28,7 @@ _FIXES: Mapping[str, str] = {
 
 
 def parse(config: Mapping[str, Any]) -> MeshSpec:
-    """Make the spec of the configuration `{"mesh": …, "clusters": […], "sample": …}`.
+    """Return the spec of the configuration `{"mesh": …, "clusters": […], "sample": …}`.
 
     Raises:
         MeshRefusedError: with every problem that the text or the mesh it describes has.
@@ -39,7 +39,7 @@ def parse(config: Mapping[str, Any]) -> MeshSpec:
 
 
 def parse_types(config: Mapping[str, Any]) -> MeshSpec:
-    """Make the spec of a configuration whose keys and types are right, whatever it describes.
+    """Return the spec after a check of keys and types only, without the rules of a mesh.
 
     Raises:
         MeshRefusedError: with every key that is missing, unknown or of a wrong type.
@@ -57,21 +57,21 @@ def config_path(location: tuple[int | str, ...]) -> str:
 
 
 def _from_pydantic(error: ErrorDetails) -> Problem:
-    missing, found = error["type"] == "missing", error["input"]
-    # What is long, under a key that is misspelt, or in the wrong place may be a secret too.
+    missing, value = error["type"] == "missing", error["input"]
+    # A long value, one under a misspelled key, or one in the wrong place can be a secret too.
     secret = (
         not _SECRET_KEYS.isdisjoint(error["loc"])
         or error["type"] == _UNKNOWN
-        or len(str(found)) > _LONG
-        or (isinstance(found, str) and (error["type"] not in _PLAIN or "@" in found))
+        or len(str(value)) > _LONG
+        or (isinstance(value, str) and (error["type"] not in _PLAIN or "@" in value))
     )
     return Problem(
         name=_NAMES.get(error["type"], "value-invalid"),
         path=config_path(error["loc"]),
         rule=_RULES.get(error["type"], error["msg"]),
-        reason="the program reads this key and would guess otherwise"
+        reason="Isthmus does not guess a value for this key"
         if missing
-        else "a value that is misread here would build another mesh than the one meant",
+        else "a misread value would build a different mesh than intended",
         fix=_FIXES.get(error["type"], "write a value that the rule allows"),
-        value=MISSING if missing or secret else found,
+        value=MISSING if missing or secret else value,
     )

@@ -1,5 +1,7 @@
-"""What a stack tells of its mesh, for programs that look at it later: the output `mesh`, which is
-a secret, and without credentials the output `checks`."""
+"""The stack's outputs that describe the mesh for programs that check it later.
+
+`mesh` contains credentials and is a secret; `checks` has the same without credentials.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +13,7 @@ from spec.mesh import MeshSpec
 
 _SPEC = TypeAdapter(MeshSpec)
 _NOT_TOLD = {
-    # The keys of CAs are for signing, and Helm values may hold anything.
+    # Keys of CAs are only for signing, and Helm values can contain anything.
     "mesh": {"ca": {"root"}, "istio": {"values"}},
     # Kubeconfigs are paths on the machine that made the update: `kubeconfigs` has their content.
     "clusters": {"__all__": {"ca", "kubeconfig", "context"}},
@@ -20,10 +22,10 @@ _NOT_TOLD = {
 
 @dataclass(frozen=True)
 class Description:
-    """A mesh as it was last updated. With kubeconfigs it is a secret as a whole."""
+    """A mesh after its last update. With kubeconfigs, all of it is a secret."""
 
     spec: MeshSpec
-    """What was asked for."""
+    """The configuration of the update."""
     root: str
     """PEM text of the root that every cluster must trust."""
     servers: Mapping[str, str]
@@ -37,7 +39,7 @@ class Description:
     services: Mapping[str, Sequence[int]]
     """Ports of each Service that every cluster has, by `namespace/name`."""
     kubernetes: Mapping[str, str]
-    """Version of Kubernetes of each cluster that told it."""
+    """Kubernetes version of each cluster that reported it."""
     uuid: str
     """The mesh's UUID, which marks its clusters (stacks/identity.py)."""
     versions: Mapping[str, str]
@@ -55,5 +57,5 @@ class Description:
 
 
 def spec_for_output(spec: MeshSpec) -> dict[str, Any]:
-    """The spec as `Description.read` takes it, without what is of no use to a reader."""
+    """Return the spec as `Description.read` reads it, without CA keys and Helm values."""
     return _SPEC.dump_python(spec, mode="json", by_alias=True, exclude=_NOT_TOLD, exclude_none=True)

@@ -1,4 +1,4 @@
-"""What is asked of Google Cloud: plain frozen records, like those of spec/mesh.py."""
+"""Configuration of clusters on Google Cloud: plain frozen records, like those of spec/mesh.py."""
 
 from dataclasses import field
 from typing import Annotated, Literal
@@ -11,24 +11,24 @@ from spec.fields import STRICT_CAMEL, DnsLabel
 IpRange = Annotated[str, StringConstraints(pattern=r"^\d{1,3}(\.\d{1,3}){3}/\d{1,2}$")]
 """An IPv4 range: `10.64.0.0/16`."""
 IpRangeOrSize = Annotated[str, StringConstraints(pattern=r"^(\d{1,3}(\.\d{1,3}){3})?/\d{1,2}$")]
-"""`/16` for a range of that size, planned; `10.64.0.0/16` for that very range."""
+"""`/16` for a planned range of that size; `10.64.0.0/16` for exactly that range."""
 Region = Annotated[str, StringConstraints(pattern=r"^[a-z]+-[a-z]+\d+$")]
 Zone = Annotated[str, StringConstraints(pattern=r"^[a-z]+-[a-z]+\d+-[a-z]$")]
 
 
 @dataclass(frozen=True, config=STRICT_CAMEL)
 class GkeRanges:
-    """Sizes of a cluster's ranges, or the ranges themselves. Planned ranges are taken from
-    `isthmus:gcp.ranges` in the order of the clusters: one more at the end moves none."""
+    """Sizes of a cluster's ranges, or the ranges themselves. Ranges are allocated from
+    `isthmus:gcp.ranges` in list order, so appending a cluster changes none of the others."""
 
     nodes: IpRangeOrSize = "/22"
-    """Nodes and internal load balancers: the subnet's own range."""
+    """Range of nodes and internal load balancers: the subnet's primary range."""
     pods: IpRangeOrSize = "/16"
-    """Pods. A node of a Standard cluster takes a /24 of it, of an Autopilot cluster a /26."""
+    """Range of pods. Each node of a Standard cluster uses a /24, of an Autopilot cluster a /26."""
     services: IpRangeOrSize = "/20"
-    """Services."""
+    """Range of Services."""
     control_plane: IpRangeOrSize = "/28"
-    """The API server's private endpoint. Google Cloud wants a /28."""
+    """Range of the API server's private endpoint. Google Cloud requires a /28."""
 
 
 @dataclass(frozen=True, config=STRICT_CAMEL)
@@ -45,29 +45,29 @@ class GkeNodePool:
     disk_gb: Annotated[int, Field(ge=20)] = 100
     """Size of a node's boot disk."""
     spot: bool = False
-    """Cheaper machines that Google Cloud may take away at any time."""
+    """Whether to use cheaper machines, which Google Cloud can reclaim at any time."""
 
 
 @dataclass(frozen=True, config=STRICT_CAMEL)
 class Gke:
-    """A private, VPC-native cluster that the stack makes, in every zone of a region."""
+    """A private, VPC-native, regional cluster that the stack creates."""
 
     region: Region
     """Region of the cluster and its subnet, e.g. `europe-west1`."""
     mode: Literal["standard", "autopilot"] = "standard"
     """`autopilot`: Google Cloud sizes the nodes by the pods."""
     vpc: DnsLabel | None = None
-    """VPC that the cluster is in; the one named as `network` if left out. Clusters that name the
-    same network are in one VPC."""
+    """VPC of the cluster; named like `network` if left out. Clusters on the same network are in one
+    VPC."""
     subnet: DnsLabel | None = None
-    """Which subnet of a given VPC, where it has several in the region."""
+    """Subnet of an existing VPC, if the VPC has several in the region."""
     ranges: GkeRanges = field(default_factory=GkeRanges)
     release_channel: Literal["rapid", "regular", "stable", "extended"] = "regular"
     """How soon Google Cloud upgrades control plane and nodes."""
     version: Annotated[str, StringConstraints(pattern=r"^1\.\d+")] | None = None
     """At least this Kubernetes for the control plane; the channel's own choice if left out."""
     node_pools: tuple[GkeNodePool, ...] = ()
-    """Of a Standard cluster; one of the defaults, named `default`, if left out."""
+    """Node pools of a Standard cluster; one pool `default` with default settings if left out."""
     zones: tuple[Zone, ...] = ()
     """Zones of a Standard cluster's nodes; three that Google Cloud chooses if left out."""
     deletion_protection: bool = True
@@ -75,7 +75,7 @@ class Gke:
 
     @property
     def pools(self) -> tuple[GkeNodePool, ...]:
-        """Node pools that are made: none for Autopilot."""
+        """Node pools to create: none for Autopilot."""
         if self.mode == "autopilot":
             return ()
         return self.node_pools or (GkeNodePool(name="default"),)
@@ -83,7 +83,7 @@ class Gke:
 
 @dataclass(frozen=True, config=STRICT_CAMEL)
 class SecondaryRange:
-    """A secondary range of a given subnet."""
+    """A secondary range of an existing subnet."""
 
     name: DnsLabel
     range: IpRange
@@ -91,7 +91,7 @@ class SecondaryRange:
 
 @dataclass(frozen=True, config=STRICT_CAMEL)
 class GivenSubnet:
-    """A subnet that exists already, for one cluster."""
+    """An existing subnet, for one cluster."""
 
     name: DnsLabel
     region: Region
@@ -103,30 +103,30 @@ class GivenSubnet:
 
 @dataclass(frozen=True, config=STRICT_CAMEL)
 class GivenVpc:
-    """A VPC that exists already, in the same project."""
+    """An existing VPC in the same project."""
 
     name: DnsLabel
-    """A cluster is in it by `gke.vpc`, or by its `network`."""
+    """Name of the VPC. Clusters refer to it by `gke.vpc`, or by their `network`."""
     subnets: tuple[GivenSubnet, ...] = ()
     """Subnets to use; if there are none, each cluster gets a new one."""
     nat: bool = True
-    """Whether nodes get a Cloud NAT; false where the VPC has a way to the internet already."""
+    """Whether to create a Cloud NAT for the nodes; false if the VPC already has internet access."""
 
 
 @dataclass(frozen=True, config=STRICT_CAMEL)
 class GoogleCloud:
-    """Where clusters with `gke` are made."""
+    """Project and networks of the clusters with `gke`."""
 
     project: Annotated[str, StringConstraints(pattern=r"^[a-z][-a-z0-9]{4,28}[a-z0-9]$")]
     """ID of the project."""
     ranges: IpRange
-    """The range that all clusters' ranges are planned from. Nothing else may use it, in any VPC of
-    the mesh and in any network that is connected to them."""
+    """The range from which the ranges of all clusters are allocated. Nothing else must use it, in
+    any VPC of the mesh and in any network that is connected to them."""
     vpcs: tuple[GivenVpc, ...] = ()
-    """VPCs that exist already; every other one is made."""
+    """Existing VPCs. Isthmus creates all others."""
     peering: bool = True
-    """Whether the mesh's VPCs are peered with each other, so that gateways reach each other; false
-    where they are connected already."""
+    """Whether to peer the mesh's VPCs with each other, so that gateways reach each other; false if
+    they are already connected."""
     other_ranges: tuple[IpRange, ...] = ()
-    """Further ranges that the mesh's traffic comes from, such as the pods and nodes of clusters
-    that have a kubeconfig. Firewalls and load balancers let them in like those of the plan."""
+    """Further sources of the mesh's traffic, such as pods and nodes of clusters with a kubeconfig.
+    Firewalls and load balancers admit them like the allocated ranges."""

@@ -1,4 +1,4 @@
-"""What crosses between clusters, as far as Google Cloud must let it through. Pure, like the spec.
+"""Traffic between clusters that Google Cloud must let through. Pure, like the spec.
 
 Sources, as of 2026: automatically created firewall rules
 (cloud.google.com/kubernetes-engine/docs/concepts/firewall-rules), health checks
@@ -26,13 +26,13 @@ class Opening:
     name: str
     sources: tuple[str, ...]
     ports: tuple[int, ...]
-    """Empty for all."""
+    """Source ranges; empty for all sources."""
     why: str
-    """What comes this way."""
+    """The purpose of the traffic."""
 
 
 class NetworkPlan:
-    """All that is derived from the spec about clusters on Google Cloud."""
+    """Networks, ranges and firewall rules of clusters on Google Cloud, derived from the spec."""
 
     def __init__(self, spec: MeshSpec, cloud: GoogleCloud) -> None:
         self.spec, self.cloud = spec, cloud
@@ -47,17 +47,17 @@ class NetworkPlan:
         return tuple(dict.fromkeys(vpc_of(c) for c in self.clusters))
 
     def given(self, vpc: str) -> GivenVpc | None:
-        """The VPC as the configuration has it; None if it is made."""
+        """The existing VPC from the configuration; None if Isthmus creates it."""
         return next((v for v in self.cloud.vpcs if v.name == vpc), None)
 
     def subnets(self, cluster: Cluster) -> tuple[GivenSubnet, ...]:
-        """Given subnets that the cluster can be in; rules see to it that there is one or none."""
+        """Existing subnets that fit the cluster; the rules ensure at most one."""
         gke, vpc = settings(cluster), self.given(vpc_of(cluster))
         in_region = [s for s in vpc.subnets if s.region == gke.region] if vpc else []
         return tuple(s for s in in_region if gke.subnet in (None, s.name))
 
     def subnet(self, cluster: Cluster) -> GivenSubnet | None:
-        """The given subnet of a cluster; None if it gets a new one."""
+        """The existing subnet of a cluster; None if it gets a new one."""
         found = self.subnets(cluster)
         return found[0] if len(found) == 1 else None
 
@@ -71,7 +71,7 @@ class NetworkPlan:
         return tuple(r.name for r in self.spec.readers_of(cluster) if self.same_vpc(r, cluster))
 
     def is_read_by_name(self, cluster: Cluster) -> bool:
-        """Whether some istiod reaches this API server by its DNS name only."""
+        """Whether any istiod reaches this API server only by its DNS name."""
         return any(not self.same_vpc(r, cluster) for r in self.spec.readers_of(cluster))
 
     def same_vpc(self, one: Cluster, other: Cluster) -> bool:
@@ -79,13 +79,13 @@ class NetworkPlan:
         return both_made and vpc_of(one) == vpc_of(other)
 
     def balances_load(self, cluster: Cluster) -> bool:
-        """Whether the mesh puts a load balancer before the cluster."""
+        """Whether the mesh creates a load balancer in the cluster."""
         control_plane = self.spec.control_plane(cluster)
         own = control_plane is not None and control_plane.exposure.endswith("load-balancer")
         return own or self.spec.has_gateway(cluster)
 
     def openings(self, cluster: Cluster) -> tuple[Opening, ...]:
-        """What the firewall lets in beside what GKE opens for the cluster within itself."""
+        """Firewall rules, in addition to those that GKE creates for the cluster itself."""
         port = self.spec.mesh.gateways.port
         on_network = [
             c for c in self.spec.clusters if c.network == cluster.network and c != cluster
@@ -119,13 +119,13 @@ class NetworkPlan:
             ),
         ]
         if self.balances_load(cluster):
-            # A load balancer asks kube-proxy, or the gateway itself (externalTrafficPolicy: Local).
+            # Load balancers probe kube-proxy, or the gateway (externalTrafficPolicy: Local).
             checked = (names.STATUS_PORT, _KUBE_PROXY_HEALTH)
             found.append(Opening("health", HEALTH_CHECKS, checked, "Health checks of Google Cloud"))
         return tuple(o for o in found if o.sources)
 
     def callers(self, cluster: Cluster) -> tuple[str, ...]:
-        """Ranges that the load balancers of the mesh in this cluster are called from."""
+        """Source ranges for the mesh's load balancers in this cluster."""
         remotes = self.spec.remotes_of(cluster)
         elsewhere = [c for c in self.spec.clusters if c.network != cluster.network]
         return _once(*self._pods(elsewhere), *self._pods(remotes), *self._api_servers(remotes))
@@ -134,7 +134,7 @@ class NetworkPlan:
         return self._of(clusters, "pods")
 
     def _api_servers(self, clusters: Sequence[Cluster]) -> tuple[str, ...]:
-        """Where API servers call from: by themselves, or through agents on nodes or in pods."""
+        """Source ranges of API servers: their own, or those of agents on nodes or in pods."""
         return self._of(clusters, "control_plane", "nodes", "pods")
 
     def _of(self, clusters: Sequence[Cluster], *kinds: str) -> tuple[str, ...]:
@@ -144,7 +144,7 @@ class NetworkPlan:
 
 
 def settings(cluster: Cluster) -> Gke:
-    """How the cluster is made; only for one that is."""
+    """The cluster's `gke` settings. Call it only for a cluster that has them."""
     if cluster.gke is None:
         raise AssertionError(f"{cluster.name} is not made by this stack")
     return cluster.gke

@@ -1,4 +1,4 @@
-"""Address ranges for each cluster, planned from one range that is theirs alone."""
+"""Address ranges of each cluster, allocated from one range that nothing else uses."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ KINDS = ("nodes", "pods", "services", "control_plane")
 
 @dataclass(frozen=True)
 class ClusterRanges:
-    """What one cluster uses. Ranges that could not be planned are missing from `found`."""
+    """Ranges of one cluster. Those that could not be allocated are missing from `found`."""
 
     found: Mapping[str, IPv4Network]
-    """By kind, one of `KINDS`."""
+    """Range by kind, one of `KINDS`."""
     fixed: frozenset[str]
-    """Kinds that the configuration names, and that were not planned."""
+    """Kinds whose range is written in the configuration, so not allocated."""
 
     def __getitem__(self, kind: str) -> str:
         """A range as text.
@@ -46,7 +46,7 @@ def plan(
         fixed = frozenset(found)
         for taken in found.values():
             space.remove(taken)
-        # The largest first, which leaves the fewest holes.
+        # The largest first, which leaves the fewest gaps.
         sizes = sorted((prefix(w), k) for k, w in wishes.items() if w.startswith("/"))
         for size, kind in sizes:
             block = space.take(size)
@@ -57,7 +57,7 @@ def plan(
 
 
 def requested(gke: Gke, subnet: GivenSubnet | None) -> Mapping[str, str]:
-    """What is asked for of each kind, a size or a range; a given subnet has its own."""
+    """The configured size or range of each kind; an existing subnet has its own ranges."""
     given = gke.ranges
     if subnet is None:
         return {kind: getattr(given, kind) for kind in KINDS}
@@ -94,13 +94,13 @@ def network(text: str) -> IPv4Network:
 
 
 class _Space:
-    """What is left of a range, as blocks that do not overlap."""
+    """The free parts of a range, as blocks that do not overlap."""
 
     def __init__(self, whole: IPv4Network) -> None:
         self._free = {whole}
 
     def take(self, size: int) -> IPv4Network | None:
-        """Cut a block of this prefix length out of the smallest free block that holds it."""
+        """Allocate a block of this prefix length from the smallest free block that fits."""
         fitting = [b for b in self._free if b.prefixlen <= size]
         if not fitting:
             return None
@@ -110,7 +110,7 @@ class _Space:
         return taken
 
     def remove(self, taken: IPv4Network) -> None:
-        """Cut a range out, wherever it lies."""
+        """Mark a range as used."""
         for block in [b for b in self._free if b.overlaps(taken)]:
             if taken.supernet_of(block):
                 self._free.remove(block)

@@ -22,7 +22,7 @@ HelmValues = Mapping[str, Any]
 
 @dataclass(frozen=True, config=STRICT_CAMEL)
 class ExtraValues:
-    """Helm values of the user's own, for one chart each; what Isthmus derives stands above them."""
+    """The user's Helm values for each chart. Values that Isthmus derives take precedence."""
 
     base: HelmValues = field(default_factory=dict[str, Any])
     """CRDs and the reader account."""
@@ -31,13 +31,13 @@ class ExtraValues:
     gateway: HelmValues = field(default_factory=dict[str, Any])
     """Gateways between networks."""
     leave_nothing: HelmValues = field(default_factory=dict[str, Any])
-    """Isthmus's own chart, which removes on `destroy` what Istio leaves behind: `image`, where
-    clusters cannot pull kubectl's image from where Kubernetes publishes it."""
+    """Isthmus's chart that deletes on `destroy` what Istio leaves behind. Set `image` if clusters
+    cannot pull kubectl's image from the registry of Kubernetes."""
 
 
 @dataclass(frozen=True, config=STRICT_CAMEL)
 class Istio:
-    """Which Istio, from where, and how its charts are installed."""
+    """Istio's version, the place of its charts, and how they are installed."""
 
     version: Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$")]
     """Version of the charts and images, e.g. `1.31.0`."""
@@ -52,21 +52,21 @@ class Istio:
 
 @dataclass(frozen=True, config=STRICT_CAMEL)
 class BroughtRoot:
-    """A root CA of the user's own, as PEM text; the key as a Pulumi secret."""
+    """A user-provided root CA, as PEM text; the key as a Pulumi secret."""
 
     certificate: str
-    """Certificate that may sign CAs: pathlen of 1 or more, or none."""
+    """Certificate that is allowed to sign CAs: pathlen of 1 or more, or none."""
     key: str | None = field(default=None, repr=False)
-    """Its private key: PKCS#1, SEC1 or PKCS#8, not encrypted. Left out where every cluster brings
-    an intermediate."""
+    """Its private key: PKCS#1, SEC1 or PKCS#8, not encrypted. Not needed if every cluster has a
+    user-provided intermediate."""
 
 
 @dataclass(frozen=True, config=STRICT_CAMEL)
 class BroughtIntermediate:
-    """An intermediate CA of the user's own, as PEM text; the key as a Pulumi secret."""
+    """A user-provided intermediate CA, as PEM text; the key as a Pulumi secret."""
 
     certificate: str
-    """Its certificate, and after it those of the CAs between it and the root, if there are any."""
+    """Its certificate, followed by those of the CAs between it and the root, if there are any."""
     key: str = field(repr=False)
     """Its private key: PKCS#1, SEC1 or PKCS#8, not encrypted."""
 
@@ -76,11 +76,11 @@ class CertificateAuthority:
     """The common root of trust and the intermediates under it."""
 
     algorithm: Literal["ECDSA-P256", "RSA-4096", "RSA-2048"] = "ECDSA-P256"
-    """Of every key that Isthmus creates. An existing root keeps its own."""
+    """Algorithm of every key that Isthmus creates. An existing root keeps its own."""
     root_days: Annotated[int, Field(ge=1)] = 3650
     """Lifetime of the root, in days. An existing root keeps its own."""
     intermediate_days: Annotated[int, Field(ge=1)] = 730
-    """Lifetime of an intermediate, in days. Where the root has fewer left, it is halved until it
+    """Lifetime of an intermediate, in days. If the root has fewer left, it is halved until it
     fits."""
     renew_before_days: Annotated[int, Field(ge=0)] = 30
     """An `up` this many days before an intermediate ends issues a new one under the same root."""
@@ -92,33 +92,33 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 
 @dataclass(frozen=True, config=STRICT_CAMEL)
 class Gateways:
-    """The gateways between networks, alike in every cluster."""
+    """The gateways between networks, the same in every cluster."""
 
     pods: Literal["own", "ingress"] = "own"
-    """`own`: an east-west gateway. `ingress`: the ingress gateway, which then also takes 80."""
+    """`own`: an east-west gateway. `ingress`: the ingress gateway, which also serves port 80."""
     port: Port = names.GATEWAY_PORT
     """Port that other networks connect to."""
     announced_by: Literal["labels", "mesh-networks"] = "labels"
     """How istiod learns which gateway leads to which network: by the label
     `topology.istio.io/network`, or by `meshNetworks` in its configuration."""
     annotations: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Of the gateways' Services: what the cloud wants to hear about their load balancers."""
+    """Annotations for the gateways' Services, for example the cloud's load balancer settings."""
 
 
 @dataclass(frozen=True, config=STRICT_CAMEL)
 class Mesh:
-    """What holds for every cluster of the mesh."""
+    """Settings that apply to every cluster of the mesh."""
 
     istio: Istio
     id: DnsLabel = "mesh1"
     """Istio's mesh ID, the same in every cluster."""
     ca: CertificateAuthority = field(default_factory=CertificateAuthority)
     discovery: Literal["endpoints", "entries"] = "endpoints"
-    """How control planes learn of other clusters' pods. `endpoints`: by remote secrets.
-    `entries`: not at all; every cluster is a primary of its own, and services that run elsewhere
-    are entered with the gateways that lead to them."""
+    """How control planes find pods of other clusters. `endpoints`: each istiod watches the other
+    clusters, with remote secrets. `entries`: no istiod watches another cluster; every cluster is a
+    primary, and ServiceEntries lead to the gateways of the clusters where a Service runs."""
     mtls: Literal["permissive", "strict"] = "permissive"
-    """Whether workloads take plain text too. Between networks it is always mTLS."""
+    """Whether workloads also accept plain text. Traffic between networks is always mTLS."""
     gateways: Gateways = field(default_factory=Gateways)
     cluster_local: tuple[str, ...] = ()
     """Hosts that are answered only from the caller's own cluster, e.g.
@@ -126,9 +126,9 @@ class Mesh:
     federate: (
         Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9./_-]+(=[A-Za-z0-9._-]+)?$")] | None
     ) = None
-    """Label, `key` or `key=value`, of the user's own Services that the whole mesh is to have. Each
-    `up` finds them in every cluster and copies them, and their namespaces, to the clusters that
-    lack them. What stands already is left alone; copies go when the Service or its label does."""
+    """Label, `key` or `key=value`, that marks the user's Services to share. Each `up` finds them in
+    every cluster and copies them, and their namespaces, to the clusters that lack them. Existing
+    objects are not changed. A copy is deleted when the Service or its label is removed."""
 
 
 @dataclass(frozen=True, config=STRICT_CAMEL)
@@ -137,19 +137,19 @@ class ControlPlane:
 
     exposure: Literal["gateway", "internal-load-balancer", "load-balancer", "pod-ip"] = "gateway"
     """`gateway`: through the cluster's east-west gateway, shared with data traffic.
-    `internal-load-balancer`, `load-balancer`: by a Service for istiod alone.
-    `pod-ip`: the address of istiod's pod, for clusters of one network; it breaks when the pod
-    moves, until the next `up`."""
+    `internal-load-balancer`, `load-balancer`: through a Service for istiod alone.
+    `pod-ip`: at the address of istiod's pod, for clusters of one network. When the pod moves,
+    remotes lose the control plane until the next `up`."""
     cloud: Literal["gke", "aks", "eks"] | None = None
-    """Whose annotations keep an internal load balancer off the internet."""
+    """The cloud whose annotations make the load balancer internal."""
     annotations: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Of istiod's own Service, above those of `cloud`."""
+    """Annotations for istiod's Service. They take precedence over those of `cloud`."""
 
 
 @dataclass(frozen=True, config=STRICT_CAMEL)
 class ApiServer:
-    """How istiod in other clusters reaches this cluster's API server, where the kubeconfig of this
-    machine does not tell: behind a proxy, by another name, with another certificate."""
+    """How istiod in other clusters reaches this cluster's API server, if that differs from the
+    kubeconfig: past a proxy, by another name, or with another certificate."""
 
     server: Annotated[str, StringConstraints(pattern=r"^https://")] | None = None
     """URL instead of the kubeconfig's."""
@@ -161,8 +161,8 @@ class ApiServer:
 
 @dataclass(frozen=True, config=STRICT_CAMEL)
 class Ranges:
-    """Addresses of one cluster, where its nodes do not tell them: they may not overlap with those
-    of another cluster on the same network."""
+    """Addresses of one cluster, if its nodes do not list them. They must not overlap with those of
+    another cluster on the same network."""
 
     pods: tuple[IPvAnyNetwork, ...] = ()
     """Ranges of its pods, e.g. `10.4.0.0/14`."""
@@ -175,28 +175,30 @@ class Cluster:
     """One Kubernetes cluster and its place in the mesh."""
 
     name: DnsLabel
-    """Istio's cluster ID, and the name of everything that is about this cluster."""
+    """Istio's cluster ID. Resources of this cluster are named after it."""
     network: DnsLabel
-    """Clusters that name the same network reach each other's pods directly."""
+    """Name of its network. Pods of clusters on the same network reach each other directly."""
     kubeconfig: str | None = field(default=None, repr=False)
     """Path of a kubeconfig file, relative to the project, or a list `a:b` of paths; or its content
     as a secret."""
     context: str | None = None
     """Context in the kubeconfig; its current context if left out."""
     gke: Gke | None = None
-    """Makes the cluster, on Google Kubernetes Engine, instead of taking one by its kubeconfig."""
+    """Creates the cluster on Google Kubernetes Engine. Without it `kubeconfig` names an existing
+    cluster."""
     primary: DnsLabel | None = None
-    """Makes this cluster a remote of the primary cluster of that name."""
+    """Name of a primary cluster, which makes this cluster its remote."""
     control_plane: ControlPlane | None = None
     """Only for a primary."""
     injection: Literal["automatic", "manual"] = "automatic"
-    """`manual`: no injection webhook; sidecars are put in by `istioctl kube-inject`."""
+    """`manual`: no injection webhook; users add sidecars with `istioctl kube-inject`."""
     api_server: ApiServer = field(default_factory=ApiServer)
     ranges: Ranges = field(default_factory=Ranges)
     ca: BroughtIntermediate | None = None
-    """Its intermediate CA, instead of one that is made. It hangs under `isthmus:mesh.ca.root`."""
+    """A user-provided intermediate CA, signed by `isthmus:mesh.ca.root`. If left out, Isthmus
+    creates one."""
     stack: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,100}$")] | None = None
-    """Only for a remote: name of the stack that builds it, out of the outputs of this one
+    """Only for a remote: name of the stack that builds it from the outputs of this one
     (docs/state.md)."""
 
     @property
@@ -210,15 +212,15 @@ class Cluster:
 
 @dataclass(frozen=True, config=STRICT_CAMEL)
 class Sample:
-    """Istio's `helloworld` and a client in every cluster, and the traffic that proves the mesh."""
+    """Istio's `helloworld` and a client in every cluster, whose traffic verifies the mesh."""
 
     enabled: bool = False
-    """Whether it is installed; without it nothing is verified."""
+    """Whether the sample is installed. Without it no traffic is verified."""
 
 
 @dataclass(frozen=True, config=STRICT_CAMEL)
 class SharedNamespace:
-    """A namespace that exists in every cluster, as sameness demands."""
+    """A namespace that exists in every cluster (namespace sameness)."""
 
     name: DnsLabel
     inject: bool = True
@@ -230,15 +232,15 @@ class SharedPort:
     """A port of a shared Service."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
-    """Begins with the protocol: `http`, `grpc-api`, `tcp-db`, …"""
+    """A name that begins with the protocol: `http`, `grpc-api`, `tcp-db`, …"""
     port: Port
     target_port: Port | None = None
-    """Port of the pods; the same if left out."""
+    """Port of the pods; the same number if left out."""
 
 
 @dataclass(frozen=True, config=STRICT_CAMEL)
 class SharedService:
-    """A Service that exists in every cluster, so that callers everywhere resolve its name."""
+    """A Service that exists in every cluster, so that its name resolves everywhere."""
 
     namespace: DnsLabel
     """One of the shared namespaces."""
@@ -247,13 +249,13 @@ class SharedService:
     selector: Mapping[str, str]
     """Labels of its pods, wherever they run."""
     clusters: tuple[DnsLabel, ...] | None = None
-    """Clusters that have pods for it: with `discovery: entries` the entries lead there. Left out,
-    each `up` asks every cluster whether it has pods that are ready."""
+    """Clusters that have pods for it; with `discovery: entries` the entries lead there. If left
+    out, each `up` checks in which clusters such pods are ready."""
 
 
 @dataclass(frozen=True, config=STRICT_CAMEL)
 class MeshSpec:
-    """The whole mesh. Topology follows from roles and networks and from nothing else."""
+    """The whole mesh. Its topology is derived from roles and networks alone."""
 
     mesh: Mesh
     clusters: tuple[Cluster, ...]
@@ -263,7 +265,7 @@ class MeshSpec:
     gcp: GoogleCloud | None = None
 
     def is_local(self, namespace: str, service: str) -> bool:
-        """Whether a Service is answered only from the caller's own cluster."""
+        """Whether only the caller's own cluster answers requests for a Service."""
         host = names.host(service, namespace)
         return any(fnmatchcase(host, pattern) for pattern in self.mesh.cluster_local)
 
@@ -277,12 +279,12 @@ class MeshSpec:
 
     @property
     def needed_by_other_stacks(self) -> frozenset[str]:
-        """Names of the primaries of clusters that have a stack of their own."""
+        """Names of the primaries of clusters that have their own stacks."""
         return frozenset(c.primary for c in self.clusters if c.stack and c.primary)
 
     @property
     def in_mesh_stack(self) -> tuple[Cluster, ...]:
-        """Clusters that are built together; the others have stacks of their own."""
+        """Clusters that the mesh's stack builds; the others have their own stacks."""
         return tuple(c for c in self.clusters if c.stack is None)
 
     @property

@@ -1,4 +1,4 @@
-"""What the clusters have, and what of it the whole mesh is to have. Nothing here asks or makes."""
+"""Which namespaces and Services clusters have, and which of them the mesh shares. Pure."""
 
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -8,8 +8,8 @@ from spec.mesh import MeshSpec
 from spec.problems import Problem
 
 MADE_BY_ISTHMUS = "isthmus/sameness"
-"""Label of every namespace and Service that was made so that it is in all clusters; the value is
-the mesh's ID. What stands without it is the user's own, and is never made, changed or deleted."""
+"""Label of every namespace and Service that Isthmus created in order to share it; the value is the
+mesh's ID. An existing object without it belongs to the user and is never changed or deleted."""
 
 INJECTION = (names.INJECTION, names.REVISION)
 """Labels of a namespace that say how its pods are injected."""
@@ -23,7 +23,7 @@ class PortOfService:
     """A port of a Service."""
 
     name: str
-    """Empty where the Service's only port has none."""
+    """Name of the port; can be empty if the Service has only one."""
     port: int
     target_port: int | str
     """Number or name of the pods' port."""
@@ -33,19 +33,19 @@ class PortOfService:
 
 @dataclass(frozen=True)
 class FoundNamespace:
-    """A namespace as a cluster has it."""
+    """A namespace that exists in a cluster."""
 
     injection: Mapping[str, str]
-    """Those of its labels that are in INJECTION."""
+    """Its labels that are in INJECTION."""
     made_by_isthmus: bool
     """Whether Isthmus created it."""
     occupied: bool = False
-    """Whether pods are in it; asked only where it might go."""
+    """Whether it contains pods; checked only if the namespace might be deleted."""
 
 
 @dataclass(frozen=True)
 class FoundService:
-    """A Service as a cluster has it."""
+    """A Service that exists in a cluster."""
 
     ports: tuple[PortOfService, ...]
     selector: Mapping[str, str]
@@ -54,19 +54,19 @@ class FoundService:
     labelled: bool
     """Whether it has the label of `isthmus:mesh.federate`."""
     takes_callers: bool = True
-    """Whether callers dial an address of its own: not headless, no ExternalName."""
+    """Whether callers use its own address: it is neither headless nor an ExternalName."""
 
 
 @dataclass(frozen=True)
 class Inventory:
-    """What one cluster has of the namespaces and Services that matter here."""
+    """The namespaces and Services of one cluster that concern sharing."""
 
     namespaces: Mapping[str, FoundNamespace] = field(default_factory=dict[str, FoundNamespace])
     services: Mapping[ServiceName, FoundService] = field(
         default_factory=dict[ServiceName, FoundService]
     )
     running: frozenset[ServiceName] = frozenset()
-    """Services that pods here are ready for, whether the Service itself is here or not."""
+    """Services for which pods are ready here, whether or not the Service itself exists here."""
 
 
 @dataclass(frozen=True)
@@ -92,18 +92,18 @@ class WantedService:
 
 @dataclass(frozen=True)
 class Federation:
-    """What the whole mesh has."""
+    """What the whole mesh shares."""
 
     namespaces: Mapping[str, WantedNamespace]
     services: Mapping[ServiceName, WantedService]
 
 
 Inventories = Mapping[str, Inventory]
-"""By name of the cluster. One that is yet to be made has nothing, and need not be here."""
+"""Inventory by name of the cluster. A cluster that does not exist yet can be left out."""
 
 
 def federation(spec: MeshSpec, inventories: Inventories) -> Federation:
-    """What every cluster is to have: by configuration, and by the label of `mesh.federate`.
+    """Return what every cluster shall have, from the configuration and the label `mesh.federate`.
 
     Where the user's own Services of one name differ, the first cluster's is taken for the others.
     """
@@ -139,7 +139,7 @@ def _namespaces(
     for name, _ in services:
         labels.setdefault(name, _injection(inventories, name))
     if spec.mesh.federate:
-        # The last shared Service of a namespace may be gone, and pods not: they would go with it.
+        # A namespace without shared Services can still contain pods, so it is not deleted.
         for inventory in inventories.values():
             for name, namespace in inventory.namespaces.items():
                 if namespace.made_by_isthmus and namespace.occupied:
@@ -154,7 +154,7 @@ def _namespaces(
 
 
 def _injection(inventories: Inventories, namespace: str) -> Mapping[str, str]:
-    """As the first cluster has it that has one of the user's own."""
+    """Return the Service of the first cluster that has one of the user's."""
     for inventory in inventories.values():
         found = inventory.namespaces.get(namespace)
         if found is not None and not found.made_by_isthmus:
@@ -167,7 +167,7 @@ def _is_own(found: FoundNamespace | FoundService | None) -> bool:
 
 
 def contradictions(spec: MeshSpec, inventories: Inventories) -> Iterator[Problem]:
-    """Services that cannot be the same in all clusters, or are not."""
+    """Report Services that differ between clusters or cannot be shared."""
     shared = federation(spec, inventories).services
     paths = {(s.namespace, s.name): f"isthmus:services[{i}]" for i, s in enumerate(spec.services)}
     for name, service in shared.items():
@@ -190,9 +190,9 @@ def _ports_differ(
                 path,
                 f"Service {_both(name)} must have the same ports in every cluster; in {cluster} "
                 f"it has {found}, elsewhere {wanted}",
-                "a caller dials a port of its own cluster's Service, and the pods of another "
-                "cluster would not be there",
-                "make the ports and their names alike, or give one of the two another name",
+                "a caller uses a port of its own cluster's Service, and pods of another cluster "
+                "would not listen there",
+                "make the ports and their names equal, or rename one of the two Services",
             )
 
 
@@ -205,19 +205,19 @@ def _cannot_be_shared(
         yield Problem(
             "service-not-shareable",
             path,
-            f"Service {_both(name)} must have a selector and an address of its own",
-            "a copy for other clusters leads to pods by labels, and callers of an ExternalName or "
-            "a headless Service do not dial the Service",
-            "take the label off it, or give it a selector and a cluster IP",
+            f"Service {_both(name)} must have a selector and its own address",
+            "a copy in another cluster selects pods by labels, and callers of an ExternalName or "
+            "headless Service do not use the Service's address",
+            "remove its label, or give it a selector and a cluster IP",
             spec.mesh.federate,
         )
     if name[0] in (spec.mesh.istio.namespace, "sample"):
         yield Problem(
             "service-in-reserved-namespace",
             path,
-            f"Service {_both(name)} must not be in a namespace that the mesh itself makes",
-            "the namespace would be made twice in one cluster",
-            "take the label off it, or move it to another namespace",
+            f"Service {_both(name)} must not be in a namespace that Isthmus itself creates",
+            "two resources would create one namespace",
+            "remove its label, or move it to another namespace",
             spec.mesh.federate,
         )
     if spec.mesh.discovery == "entries" and not all(p.name for p in service.ports):
@@ -225,7 +225,7 @@ def _cannot_be_shared(
             "service-port-nameless",
             path,
             f"the port of Service {_both(name)} must have a name",
-            "an entry for another cluster's pods is joined with the Service by the port's name",
+            "an entry for pods of another cluster is matched to the Service by the port's name",
             "name it after its protocol: http, grpc, tcp, …",
             spec.mesh.federate,
         )
@@ -250,7 +250,7 @@ def _missing(
                     f"isthmus:namespaces[{i}]",
                     f"Service {_both(name)} of {', '.join(here)} must be in every cluster; "
                     f"{', '.join(lacking)} lacks it",
-                    "a caller resolves a name in its own cluster, so there it would fail",
+                    "a caller resolves names in its own cluster, so calls from there would fail",
                     "add it to isthmus:services, give it the label of isthmus:mesh.federate, or "
                     f"name {names.host(name[1], name[0])} in isthmus:mesh.clusterLocal",
                     namespace.name,

@@ -1,4 +1,4 @@
-"""What must hold in a mesh that can work, as far as its configuration tells."""
+"""Rules that a configuration must follow so that its mesh can work."""
 
 from collections.abc import Callable, Iterator
 
@@ -38,5 +38,5 @@ _RULES: tuple[Rule, ...] = (
 
 
 def check(spec: MeshSpec) -> list[Problem]:
-    """Every problem that the mesh has, whatever the world is like."""
+    """Return every problem of the configuration, without a query to any cluster."""
     return [problem for rule in _RULES for problem in rule(spec)]

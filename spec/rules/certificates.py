@@ -1,7 +1,7 @@
-"""What a CA's certificate and key must be, wherever in the configuration they are written.
+"""Requirements for a CA's certificate and key, wherever in the configuration they are written.
 
-istiod is mute about most of this: it checks signer, key and `CA:true`, and crashes; Envoy refuses
-what has no certSign, at the first request between two clusters (istio/istio#25108).
+istiod reports little of this: it checks signer, key and `CA:true`, and crashes. Envoy refuses a CA
+without certSign at the first request between two clusters (istio/istio#25108).
 """
 
 import datetime as dt
@@ -30,9 +30,9 @@ class Place:
     """Where a CA is written in the configuration."""
 
     path: str
-    """Of the object with `certificate` and `key`."""
+    """Path of the object with `certificate` and `key`."""
     fix: str
-    """What to do about a certificate that is of no use."""
+    """The fix for a certificate that cannot be used."""
 
     @property
     def certificate(self) -> str:
@@ -44,7 +44,7 @@ class Place:
 
 
 def read(pem: str) -> "Sequence[Certificate]":
-    """Every certificate in a PEM text; none if it holds none, or nonsense."""
+    """Every certificate in a PEM text; none if the text is not PEM."""
     from cryptography import x509
 
     try:
@@ -58,7 +58,7 @@ def name(certificate: "Certificate") -> str:
 
 
 def signs(issuer: "Certificate", certificate: "Certificate") -> bool:
-    """Whether the one was signed with the other's key."""
+    """Whether `issuer`'s key signed `certificate`."""
     from cryptography.exceptions import InvalidSignature
 
     try:
@@ -69,7 +69,7 @@ def signs(issuer: "Certificate", certificate: "Certificate") -> bool:
 
 
 def of_a_ca(certificate: "Certificate", place: Place, below: int) -> Iterator[Problem]:
-    """Whether it may sign certificates, with so many CAs `below` it in the longest chain."""
+    """Check that a CA can sign certificates, with `below` CAs under it in the longest chain."""
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric import rsa
     from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -86,7 +86,7 @@ def of_a_ca(certificate: "Certificate", place: Place, below: int) -> Iterator[Pr
     if not constraints.ca:
         yield problem(
             "ca-not-a-ca",
-            "must be of a CA (basicConstraints CA:true)",
+            "must be a CA certificate (basicConstraints CA:true)",
             "istiod ends with `certificate is not authorized to sign other certificates`",
         )
     elif constraints.path_length is not None and constraints.path_length < below:
@@ -94,7 +94,7 @@ def of_a_ca(certificate: "Certificate", place: Place, below: int) -> Iterator[Pr
             "ca-path-too-short",
             f"must allow {below} CA{'s' if below > 1 else ''} below it (a pathlen of {below} or "
             "more, or none)",
-            "every cluster has an intermediate CA under the root, and no proxy would take its "
+            "every cluster has an intermediate CA under the root, and no proxy would accept its "
             "certificates",
             f"{name(certificate)}, pathlen:{constraints.path_length}",
         )
@@ -120,8 +120,8 @@ def of_a_ca(certificate: "Certificate", place: Place, below: int) -> Iterator[Pr
     ):
         yield problem(
             "ca-wrong-purpose",
-            "must be good for servers and clients, if it has an extendedKeyUsage",
-            "a workload's certificate is used as both, and may not be more than its CA",
+            "must allow servers and clients, if it has an extendedKeyUsage",
+            "a workload's certificate is used for both, and cannot allow more than its CA",
         )
     key = certificate.public_key()
     if isinstance(key, rsa.RSAPublicKey) and key.key_size < 2048:
@@ -134,7 +134,7 @@ def of_a_ca(certificate: "Certificate", place: Place, below: int) -> Iterator[Pr
 
 
 def of_today(certificate: "Certificate", place: Place) -> Iterator[Problem]:
-    """Whether it has begun and has not ended."""
+    """Check that a certificate is valid now."""
     now = dt.datetime.now(dt.UTC)
     begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if begin > now:
@@ -142,23 +142,23 @@ def of_today(certificate: "Certificate", place: Place) -> Iterator[Problem]:
             "ca-not-yet-valid",
             place.certificate,
             "must be valid already",
-            "every certificate under it is refused until then",
-            "mend the clock of this machine, or bring one that has begun",
+            "until then every certificate under it is refused",
+            "correct the clock of this machine, or provide a certificate that is valid now",
             f"{name(certificate)}, not before {begin:%Y-%m-%d %H:%M} UTC",
         )
     if end <= now:
         yield Problem(
             "ca-expired",
             place.certificate,
-            "must not have ended",
+            "must not have expired",
             "istiod ends with `cannot verify the cert with the provided root chain`",
             place.fix,
-            f"{name(certificate)}, ended {end:%Y-%m-%d %H:%M} UTC",
+            f"{name(certificate)}, expired {end:%Y-%m-%d %H:%M} UTC",
         )
 
 
 def of_a_secret_key(certificate: "Certificate", place: Place) -> Iterator[Problem]:
-    """Whether its key is not one that everybody has."""
+    """Check that a CA is not one whose private key is public."""
     import hashlib
 
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -170,25 +170,25 @@ def of_a_secret_key(certificate: "Certificate", place: Place) -> Iterator[Proble
             "ca-public-sample",
             place.certificate,
             "must not be one of the sample CAs in Istio's samples/certs",
-            "their private keys are published: anybody could sign an identity of this mesh",
+            "their private keys are published, so anyone could sign identities of this mesh",
             place.fix,
             name(certificate),
         )
 
 
 def of_its_key(certificate: "Certificate | None", pem: str, place: Place) -> Iterator[Problem]:
-    """Whether a key can be read, and is the certificate's."""
+    """Check that a key can be read and belongs to the certificate."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     try:
         key = load_pem_private_key(pem.encode(), password=None)
-    except TypeError:  # what the library says of a key with a password
+    except TypeError:  # the library's error for a key with a password
         yield Problem(
             "ca-key-encrypted",
             place.key,
             "must not be encrypted with a password",
-            "nobody could type it during an update",
+            "an update cannot prompt for a password",
             "decrypt it: `openssl pkey -in key.pem`; as a Pulumi secret it is encrypted again",
         )
         return
@@ -205,7 +205,7 @@ def of_its_key(certificate: "Certificate | None", pem: str, place: Place) -> Ite
         yield Problem(
             "ca-key-of-another",
             place.key,
-            f"must be the key of {place.certificate}, and it is another",
+            f"must be the key of {place.certificate}, but it belongs to another certificate",
             "istiod ends with `cannot verify the cert with the provided root chain`",
-            "bring certificate and key of one CA",
+            "provide the certificate and the key of one CA",
         )

@@ -1,4 +1,4 @@
-"""The user's own Helm values: none that Isthmus derives, none that Istio has given up."""
+"""The user's Helm values: none that Isthmus derives, and none that Istio has removed."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
@@ -36,17 +36,17 @@ _CHART_KEYS_DERIVED: Mapping[str, tuple[str, ...]] = {
 _GONE: Mapping[str, str] = {
     "global.meshExpansion": "isthmus:clusters[].controlPlane exposes the control plane",
     "global.remotePolicyAddress": "Mixer is gone since Istio 1.8; policies are in the sidecars",
-    "global.remoteTelemetryAddress": "Mixer is gone since Istio 1.8; sidecars tell metrics",
+    "global.remoteTelemetryAddress": "Mixer was removed in Istio 1.8; sidecars report metrics",
     "global.policyEndpoint": "Mixer is gone since Istio 1.8; policies are in the sidecars",
-    "global.statsdEndpoint": "sidecars tell metrics to Prometheus",
+    "global.statsdEndpoint": "sidecars report metrics to Prometheus",
     "global.pilotEndpoint": "the address comes from isthmus:clusters[].controlPlane",
-    "global.createRemoteSvcEndpoints": "the chart makes Service and EndpointSlice by itself",
-    "global.remotePilotCreateSvcEndpoint": "the chart makes Service and EndpointSlice by itself",
-    "global.controlPlaneSecurityEnabled": "xDS is always by TLS",
+    "global.createRemoteSvcEndpoints": "the chart creates Service and EndpointSlice itself",
+    "global.remotePilotCreateSvcEndpoint": "the chart creates Service and EndpointSlice itself",
+    "global.controlPlaneSecurityEnabled": "xDS always uses TLS",
     "global.mtls": "isthmus:mesh.mtls",
     "global.meshNetworks": "isthmus:mesh.gateways.announcedBy: mesh-networks",
     "multiCluster.connectUsingGateway": "clusters on different networks get gateways",
-    "security.selfSigned": "every cluster gets an intermediate of one root",
+    "security.selfSigned": "every cluster gets an intermediate CA under one root",
     "sidecarInjectorWebhook.enabled": "isthmus:clusters[].injection",
     "autoInjection.enabled": "isthmus:clusters[].injection",
     "gateways.enabled": "clusters on different networks get gateways",
@@ -63,7 +63,7 @@ def _values_are_not_of_old_istios(spec: MeshSpec) -> Iterator[Problem]:
                     "values-removed-from-istio",
                     f"isthmus:mesh.istio.values.{chart}.{key}",
                     f"does not exist in Istio {spec.mesh.istio.version}",
-                    "the chart would ignore it, and the mesh would not be the one meant",
+                    "the chart would ignore it, and the mesh would not be as intended",
                     f"remove it: {instead}",
                 )
 
@@ -77,8 +77,8 @@ def _values_do_not_contradict(spec: MeshSpec) -> Iterator[Problem]:
                     "values-derived",
                     f"isthmus:mesh.istio.values.{to_camel(chart)}.{key}",
                     "is derived from the clusters and cannot be set",
-                    "written twice, the two would disagree one day and the mesh break silently",
-                    "remove it; names, networks and roles stand in isthmus:clusters",
+                    "two copies would differ one day, and the mesh would break silently",
+                    "remove it; names, networks and roles are in isthmus:clusters",
                 )
 
 
@@ -87,8 +87,7 @@ def _reaches(values: Mapping[str, Any], key: str) -> bool:
 
 
 def find(values: Mapping[str, Any], key: str) -> Any:
-    """What the nested mapping has under the dotted key, or MISSING; `pilot.x` is Helm's old name
-    for `x`."""
+    """Return the value under the dotted key, or MISSING; `pilot.x` is Helm's old name for `x`."""
     for root in (values, values.get("pilot")):
         here: Any = root
         for part in key.split("."):

@@ -1,4 +1,4 @@
-"""Trust domain and cluster domain: the user's own values, which hold for every cluster alike."""
+"""Trust domain and cluster domain: values of the user that apply to every cluster."""
 
 import re
 from collections.abc import Iterator
@@ -19,8 +19,8 @@ def _the_cluster_domain_is_kubernetes_own(spec: MeshSpec) -> Iterator[Problem]:
             "cluster-domain-changed",
             f"{_ISTIOD}.{key}",
             "must be cluster.local, the same in all clusters",
-            "gateways let through what is named *.local, and a Service has one name in the mesh",
-            "leave it out, and make the clusters with cluster.local as their DNS domain",
+            "gateways pass only names that end in .local, and a Service has one name in the mesh",
+            "leave it out, and use clusters whose DNS domain is cluster.local",
             domain,
         )
 
@@ -33,7 +33,7 @@ def _the_trust_domain_is_a_domain(spec: MeshSpec) -> Iterator[Problem]:
             "trust-domain-invalid",
             f"{_ISTIOD}.{key}",
             "must be a domain in lower case, without spiffe:// and without a path",
-            "it begins the identity of every workload, and proxies compare it letter by letter",
+            "every workload's identity begins with it, and proxies compare identities exactly",
             "write it like mesh.example.org, or leave it out for cluster.local",
             domain,
         )

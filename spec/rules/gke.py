@@ -1,4 +1,4 @@
-"""Clusters that the stack makes on Google Cloud."""
+"""Clusters that the stack creates on Google Cloud."""
 
 from collections.abc import Iterator
 
@@ -8,19 +8,19 @@ from spec.mesh import Cluster, MeshSpec
 from spec.problems import Problem
 
 _LONGEST_NAME = 24
-"""A service account's ID has at most 30 characters; ours is the cluster's name and `-nodes`."""
+"""A service account's ID has at most 30 characters; ours is the cluster's name plus `-nodes`."""
 _LONGEST_POOL = 31
-"""A node pool's name has at most 40, and nine are Pulumi's."""
+"""A node pool's name has at most 40 characters, and Pulumi adds nine."""
 
 
 def gke_clusters(spec: MeshSpec) -> Iterator[tuple[str, Cluster, Gke]]:
-    """Clusters that the stack makes, each with its path and settings."""
+    """Clusters that the stack creates, each with its path and settings."""
     for i, cluster in enumerate(spec.clusters):
         if cluster.gke is not None:
             yield f"isthmus:clusters[{i}]", cluster, cluster.gke
 
 
-def _clusters_are_given_or_made(spec: MeshSpec) -> Iterator[Problem]:
+def _clusters_exist_or_are_created(spec: MeshSpec) -> Iterator[Problem]:
     for i, cluster in enumerate(spec.clusters):
         path = f"isthmus:clusters[{i}]"
         if cluster.gke is None and cluster.kubeconfig is None:
@@ -28,8 +28,8 @@ def _clusters_are_given_or_made(spec: MeshSpec) -> Iterator[Problem]:
                 "cluster-has-no-source",
                 f"{path}.kubeconfig",
                 "is required, or gke",
-                "the program must know where the cluster is, or how to make it",
-                "write kubeconfig for a cluster that exists, gke for one to make",
+                "Isthmus must know where the cluster is, or how to create it",
+                "set kubeconfig for an existing cluster, or gke to create one",
             )
         for key in ("kubeconfig", "context"):
             if cluster.gke is not None and getattr(cluster, key) is not None:
@@ -37,28 +37,28 @@ def _clusters_are_given_or_made(spec: MeshSpec) -> Iterator[Problem]:
                     "gke-with-connection",
                     f"{path}.{key}",
                     f"cannot be set where gke is, and {cluster.name} has both",
-                    "a cluster that the stack makes is reached by what Google Cloud answers",
-                    f"remove {key}, or gke for a cluster that exists",
+                    "Google Cloud reports how a cluster that the stack creates is reached",
+                    f"remove {key}, or remove gke if the cluster exists",
                 )
 
 
-def _google_cloud_is_told_where_it_is_used(spec: MeshSpec) -> Iterator[Problem]:
+def _google_cloud_is_configured_where_it_is_used(spec: MeshSpec) -> Iterator[Problem]:
     paths = [path for path, _, _ in gke_clusters(spec)]
     if paths and spec.gcp is None:
         yield Problem(
             "gcp-missing",
             "isthmus:gcp",
-            f"is required, because {paths[0]}.gke makes a cluster",
-            "clusters are made in a project, with ranges that are theirs alone",
-            "write isthmus:gcp with project and ranges",
+            f"is required, because {paths[0]}.gke creates a cluster",
+            "a cluster needs a project, and ranges that nothing else uses",
+            "set isthmus:gcp with project and ranges",
         )
     if not paths and spec.gcp is not None:
         yield Problem(
             "gcp-unused",
             "isthmus:gcp",
             "is only for clusters with gke, and there is none",
-            "nothing would be made of it",
-            "remove it, or give a cluster gke",
+            "it would have no effect",
+            "remove it, or add gke to a cluster",
         )
 
 
@@ -67,8 +67,8 @@ def _charts_are_releases(spec: MeshSpec) -> Iterator[Problem]:
         yield Problem(
             "gke-needs-releases",
             "isthmus:mesh.istio.install",
-            "must be release where clusters are made with gke",
-            "a chart is rendered by asking its cluster, which does not exist in the first preview "
+            "must be release if a cluster has gke",
+            "rendering a chart queries its cluster, which does not exist in the first preview "
             "(pulumi-kubernetes, provider_construct.go)",
             "set it to release",
             spec.mesh.istio.install,
@@ -82,7 +82,7 @@ def _names_fit(spec: MeshSpec) -> Iterator[Problem]:
                 "gke-name-too-long",
                 f"{path}.name",
                 f"must begin with a letter and have at most {_LONGEST_NAME} characters",
-                "names of resources on Google Cloud are made of it",
+                "names of resources on Google Cloud contain it",
                 "choose a shorter name",
                 cluster.name,
             )
@@ -94,16 +94,16 @@ def _names_fit(spec: MeshSpec) -> Iterator[Problem]:
                     "gke-pool-repeated",
                     here,
                     "must be unique in the cluster",
-                    "pools are told apart by it",
-                    "give one of the two another name",
+                    "it identifies the pool",
+                    "rename one of the two",
                     name,
                 )
             if len(f"{cluster.name}-{name}") > _LONGEST_POOL:
                 yield Problem(
                     "gke-pool-name-too-long",
                     here,
-                    f"must have at most {_LONGEST_POOL} characters with the cluster's name before",
-                    "the pool's name on Google Cloud is made of both",
+                    f"must have at most {_LONGEST_POOL} characters, with the cluster's name",
+                    "the pool's name on Google Cloud contains both",
                     "choose a shorter name",
                     name,
                 )
@@ -118,7 +118,7 @@ def _modes_have_their_own_settings(spec: MeshSpec) -> Iterator[Problem]:
                         "gke-autopilot-setting",
                         f"{path}.gke.{key}",
                         f"cannot be set for an Autopilot cluster, which {cluster.name} is",
-                        "Autopilot makes its nodes by itself, in every zone of the region",
+                        "Autopilot creates its nodes itself, in every zone of the region",
                         f"remove {key}, or set mode to standard",
                     )
         for j, zone in enumerate(gke.zones):
@@ -127,7 +127,7 @@ def _modes_have_their_own_settings(spec: MeshSpec) -> Iterator[Problem]:
                     "gke-zone-of-another-region",
                     f"{path}.gke.zones[{j}]",
                     f"must be a zone of {gke.region}",
-                    "a cluster's nodes are in its own region",
+                    "a cluster's nodes are in its region",
                     f"use a zone such as {gke.region}-b",
                     zone,
                 )
@@ -137,8 +137,8 @@ def _modes_have_their_own_settings(spec: MeshSpec) -> Iterator[Problem]:
                     "gke-pool-limits",
                     f"{path}.gke.nodePools[{j}].maxNodes",
                     f"must be at least minNodes, which is {pool.min_nodes}",
-                    "a pool has room for the nodes that it begins with",
-                    "raise maxNodes or lower minNodes",
+                    "a pool starts with minNodes nodes",
+                    "raise maxNodes, or lower minNodes",
                     pool.max_nodes,
                 )
 
@@ -154,7 +154,7 @@ def _one_network_is_one_vpc(spec: MeshSpec) -> Iterator[Problem]:
                 f"must be the VPC of {other.name}, {vpc_of(other)}: both are on the network "
                 f"{cluster.network}",
                 "pods of one network call each other directly, and routes end at the VPC",
-                "name the same VPC, or give the clusters networks of their own, with gateways",
+                "name the same VPC, or give each cluster its own network, with gateways",
                 vpc_of(cluster),
             )
 
@@ -167,7 +167,7 @@ def _load_balancers_are_google_clouds(spec: MeshSpec) -> Iterator[Problem]:
                 "gke-control-plane-cloud",
                 f"{path}.controlPlane.cloud",
                 "must be gke for a cluster on GKE",
-                "another cloud's annotations would leave the load balancer on the internet",
+                "with another cloud's annotations the load balancer would be on the internet",
                 "remove it",
                 cloud,
             )
@@ -181,15 +181,15 @@ def _given_vpcs_are_used(spec: MeshSpec) -> Iterator[Problem]:
                 "gke-vpc-unused",
                 f"isthmus:gcp.vpcs[{i}].name",
                 "must be the VPC of a cluster",
-                "the clusters would be made in new VPCs, and this one be left as it is",
+                "Isthmus would create new VPCs for the clusters, and not use this one",
                 f"remove it, or name one of: {', '.join(sorted(used)) or 'none'}",
                 vpc.name,
             )
 
 
 RULES = (
-    _clusters_are_given_or_made,
-    _google_cloud_is_told_where_it_is_used,
+    _clusters_exist_or_are_created,
+    _google_cloud_is_configured_where_it_is_used,
     _charts_are_releases,
     _names_fit,
     _modes_have_their_own_settings,

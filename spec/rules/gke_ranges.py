@@ -1,4 +1,4 @@
-"""Ranges and subnets of the clusters that the stack makes on Google Cloud."""
+"""Ranges and subnets of the clusters that the stack creates on Google Cloud."""
 
 from collections.abc import Iterator
 
@@ -11,10 +11,10 @@ from spec.problems import MISSING, Problem
 from spec.rules.gke import gke_clusters
 
 _PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
-"""Where GKE leaves pods their own addresses when they call each other (its ip-masq-agent)."""
+"""Destinations for which GKE keeps the pods' own addresses (its ip-masq-agent)."""
 _DOCKER = "172.17.0.0/16"
 _SIZES = {
-    # Smallest and largest prefix length that Google Cloud takes.
+    # Smallest and largest prefix length that Google Cloud accepts.
     "nodes": (8, 29),
     "pods": (8, 24),
     "services": (16, 27),
@@ -22,18 +22,18 @@ _SIZES = {
 }
 _KEYS = {kind: kind for kind in KINDS} | {"control_plane": "controlPlane"}
 _RESERVED = 4
-"""Addresses that Google Cloud keeps in every subnet."""
+"""Addresses that Google Cloud reserves in every subnet."""
 
 
-def _ranges_of_others_are_told(spec: MeshSpec) -> Iterator[Problem]:
+def _ranges_of_others_are_configured(spec: MeshSpec) -> Iterator[Problem]:
     given = [c.name for c in spec.clusters if c.gke is None]
     if spec.gcp is not None and any(gke_clusters(spec)) and given and not spec.gcp.other_ranges:
         yield Problem(
             "gke-other-ranges-missing",
             "isthmus:gcp.otherRanges",
             f"is required, because {given[0]} has a kubeconfig",
-            "firewalls let in what they know, and nothing tells where its pods call from",
-            "list the ranges of its pods and nodes, as they look from Google Cloud",
+            "firewalls admit only known sources, and Isthmus does not know those of its pods",
+            "list the ranges of its pods and nodes, as seen from Google Cloud",
         )
 
 
@@ -49,7 +49,7 @@ def _ranges_can_be_read(spec: MeshSpec) -> Iterator[Problem]:
                 "gke-range-invalid",
                 path,
                 str(error),
-                "ranges are planned from it",
+                "ranges are allocated from it",
                 "write it like 10.64.0.0/16, with no bits behind the prefix",
                 text,
             )
@@ -73,7 +73,7 @@ def _written(spec: MeshSpec) -> Iterator[tuple[str, str]]:
 
 
 def _readable(spec: MeshSpec) -> tuple[GoogleCloud, NetworkPlan] | None:
-    """The plan, where there is enough to make one."""
+    """The plan, if the configuration is complete enough for one."""
     if spec.gcp is None or any(_ranges_can_be_read(spec)):
         return None
     return spec.gcp, NetworkPlan(spec, spec.gcp)
@@ -96,9 +96,9 @@ def _ranges_are_private(spec: MeshSpec) -> Iterator[Problem]:
             yield Problem(
                 "gke-range-not-private",
                 path,
-                f"must lie in one of {', '.join(_PRIVATE)}, and outside {_DOCKER}",
-                "elsewhere GKE hides pods behind their nodes' addresses, which no firewall rule of "
-                "the mesh lets in; the last is Docker's on every node",
+                f"must be inside one of {', '.join(_PRIVATE)}, and outside {_DOCKER}",
+                "for other ranges GKE replaces the pods' addresses by those of their nodes, which "
+                "the mesh's firewall rules do not admit; Docker uses the last one on every node",
                 "choose a private range that nothing else uses, such as 10.64.0.0/10",
                 text,
             )
@@ -119,7 +119,7 @@ def _ranges_are_large_enough(spec: MeshSpec) -> Iterator[Problem]:
                     "gke-range-size",
                     _path(path, subnet, kind),
                     f"must be {wanted}",
-                    "Google Cloud takes no other sizes there",
+                    "Google Cloud accepts no other size there",
                     f"use {GkeRanges.__dataclass_fields__[kind].default}",
                     wish,
                 )
@@ -127,7 +127,7 @@ def _ranges_are_large_enough(spec: MeshSpec) -> Iterator[Problem]:
 
 
 def _room_for_nodes(path: str, gke: Gke, subnet: GivenSubnet | None) -> Iterator[Problem]:
-    """Whether the nodes of a Standard cluster, one more for upgrades, have addresses and pods."""
+    """Check that a Standard cluster's nodes, plus one for upgrades, have addresses and pods."""
     if gke.mode == "autopilot":
         return
     zones = len(gke.zones) or 3
@@ -175,14 +175,13 @@ def _ranges_do_not_overlap(spec: MeshSpec) -> Iterator[Problem]:
         path, cluster = paths[name]
         subnet = plan.subnet(cluster)
         if subnet is not None and subnet == plan.subnet(paths[other][1]):
-            continue  # one problem is told once, below
+            continue  # gke-subnet-shared reports it
         yield Problem(
             "gke-ranges-overlap",
             _path(path, subnet, kind),
             f"overlaps {other_kind.replace('_', ' ')} of {other}, {plan.ranges[other][other_kind]}",
-            "an address would be in two places, and Google Cloud refuses the second subnet or "
-            "peering",
-            "write a size such as /20 and let it be planned, or a range that is free",
+            "an address would exist twice, and Google Cloud refuses the second subnet or peering",
+            "write a size such as /20 to have a range allocated, or a range that is free",
             plan.ranges[name][kind],
         )
     for path, text in _written(spec):
@@ -194,8 +193,8 @@ def _ranges_do_not_overlap(spec: MeshSpec) -> Iterator[Problem]:
                             "gke-range-overlaps-other",
                             path,
                             f"overlaps {kind.replace('_', ' ')} of {name}, {here}",
-                            "an address would be in two places",
-                            "plan the clusters from another isthmus:gcp.ranges",
+                            "an address would exist twice",
+                            "set isthmus:gcp.ranges to another range",
                             text,
                         )
 
@@ -213,8 +212,8 @@ def _given_subnets_are_found(spec: MeshSpec) -> Iterator[Problem]:
                 yield Problem(
                     "gke-subnet-unused",
                     f"{path}.gke.subnet",
-                    "is only for a given VPC that lists its subnets",
-                    f"the subnet of {cluster.name} is made, and named after it",
+                    "is only for an existing VPC that lists its subnets",
+                    f"Isthmus creates the subnet of {cluster.name}, and names it after the cluster",
                     "remove it, or list the VPC's subnets in isthmus:gcp.vpcs",
                     gke.subnet,
                 )
@@ -227,7 +226,7 @@ def _given_subnets_are_found(spec: MeshSpec) -> Iterator[Problem]:
                 "gke-subnet-ambiguous",
                 f"{path}.gke.{'subnet' if in_region else 'region'}",
                 f"must lead to one subnet of the VPC {vpc.name}, which has: {', '.join(there)}",
-                "a cluster is in one subnet, of its own region",
+                "a cluster is in one subnet of its region",
                 f"name one of {', '.join(in_region)} as gke.subnet"
                 if in_region
                 else f"list a subnet in {gke.region} for it, or choose another region",
@@ -239,22 +238,22 @@ def _given_subnets_are_found(spec: MeshSpec) -> Iterator[Problem]:
             yield Problem(
                 "gke-subnet-shared",
                 f"{path}.gke.subnet",
-                f"must not be that of {other}, {found[0].name}",
+                f"must not be {found[0].name}, the subnet of {other}",
                 "two clusters cannot have the same ranges of pods and Services",
-                "list the subnet once for each cluster, or another one",
+                "list a subnet for each cluster",
                 found[0].name,
             )
 
 
 def _path(path: str, subnet: GivenSubnet | None, kind: str) -> str:
-    """Where a range is written: with the cluster, or with the subnet that is given."""
+    """Return the path of a range: in the cluster, or in its existing subnet."""
     if subnet is None or kind == "control_plane":
         return f"{path}.gke.ranges.{_KEYS[kind]}"
     return f"{path}.gke (subnet {subnet.name}, {kind})"
 
 
 RULES = (
-    _ranges_of_others_are_told,
+    _ranges_of_others_are_configured,
     _ranges_can_be_read,
     _ranges_are_private,
     _ranges_are_large_enough,

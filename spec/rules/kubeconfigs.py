@@ -1,6 +1,6 @@
-"""Where kubeconfigs lead.
+"""The API servers that kubeconfigs lead to.
 
-Credentials may be of any kind. istiod refuses those that run programs or read files (`exec`,
+Credentials can be of any kind. istiod refuses those that run programs or read files (`exec`,
 `tokenFile`, client-key files; istio/istio#12376), but a remote secret never holds the user's own:
 it has the token of the cluster's reader account.
 """
@@ -38,7 +38,7 @@ def check_kubeconfigs(
     connections: Mapping[int, Connection],
     uids: Mapping[int, str] = MappingProxyType({}),
 ) -> Iterator[Problem]:
-    """What speaks against the kubeconfigs of a mesh.
+    """Report problems with the kubeconfigs of a mesh.
 
     Args:
         connections: how clusters are reached from here, by their index in `isthmus:clusters`.
@@ -72,19 +72,19 @@ def check_kubeconfigs(
                 "api-server-behind-proxy",
                 f"isthmus:clusters[{i}].apiServer.server",
                 "should be set, because the kubeconfig reaches the API server through a proxy",
-                f"istiod of {_names(spec, cluster)} takes no proxy to {cluster.name}",
-                f"set it to the URL that pods of {_names(spec, cluster)} reach, even if it is "
+                f"istiod of {_names(spec, cluster)} uses no proxy to {cluster.name}",
+                f"set it to the URL that pods of {_names(spec, cluster)} reach, even if that is "
                 f"{server}",
                 refuses=False,
             )
 
 
 def one_cluster_twice(spec: MeshSpec, first: int, second: int, how: str) -> Problem:
-    """Two clusters of the configuration are one in the world."""
+    """Two entries of the configuration are one cluster."""
     return Problem(
         "cluster-listed-twice",
         f"isthmus:clusters[{second}].context",
-        f"must lead to a cluster of its own, and leads to {spec.clusters[first].name} ({how})",
+        f"must lead to another cluster than {spec.clusters[first].name} ({how})",
         "one cluster would be built twice, and each build would undo the other",
         "name another context or kubeconfig",
         spec.clusters[second].context or MISSING,
@@ -98,7 +98,7 @@ def _unreachable(spec: MeshSpec, path: str, cluster: Cluster, server: str) -> Pr
         path,
         f"must lead to an address that other clusters reach: istiod of {_names(spec, cluster)} "
         f"watches {cluster.name}",
-        "this address is each machine's own; the remote cluster would stay `timeout` "
+        "on every machine this address is the machine itself; the cluster would stay `timeout` "
         "(istio/istio#58047)",
         f"set isthmus:clusters[{i}].apiServer.server to {_SERVER}",
         server,
@@ -110,7 +110,7 @@ def _names(spec: MeshSpec, cluster: Cluster) -> str:
 
 
 def _is_this_machine(url: str) -> bool:
-    """Whether the URL leads to whoever uses it; 0.0.0.0 is what k3d writes."""
+    """Whether the URL leads to the machine that uses it; k3d writes 0.0.0.0."""
     host = (urlsplit(url).hostname or "").rstrip(".")
     if host in _OWN_NAMES or f".{host}".endswith(_OWN_DOMAINS):
         return True

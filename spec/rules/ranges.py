@@ -22,7 +22,7 @@ def overlaps(spec: MeshSpec, pods: Mapping[str, Sequence[IpNetwork]]) -> Iterato
     """Ranges that two clusters of one network both use.
 
     Args:
-        pods: ranges of pods by cluster name, as configured or as nodes have told.
+        pods: ranges of pods by cluster name, from the configuration or from the nodes.
     """
     numbered = list(enumerate(spec.clusters))
     for (_, first), (i, second) in itertools.combinations(numbered, 2):
@@ -35,8 +35,8 @@ def overlaps(spec: MeshSpec, pods: Mapping[str, Sequence[IpNetwork]]) -> Iterato
                 first,
                 second,
                 f"pods of {first.name} have {both[0]} and pods of {second.name} {both[1]}",
-                "an address would be a pod here and another one there: requests reach the wrong "
-                "one, or none (istio/istio#14066)",
+                "one address would belong to two pods, and requests would reach the wrong pod or "
+                "none (istio/istio#14066)",
             )
         for one, its_pods, other in ((first, ours, second), (second, theirs, first)):
             if both := _first_overlap(its_pods, other.ranges.services):
@@ -45,7 +45,7 @@ def overlaps(spec: MeshSpec, pods: Mapping[str, Sequence[IpNetwork]]) -> Iterato
                     first,
                     second,
                     f"pods of {one.name} have {both[0]} and Services of {other.name} {both[1]}",
-                    f"nodes of {other.name} would take these pods for Services of their own",
+                    f"nodes of {other.name} would treat these pods as their own Services",
                 )
 
 
@@ -55,8 +55,8 @@ def _problem(index: int, first: Cluster, second: Cluster, rule: str, reason: str
         f"isthmus:clusters[{index}].network",
         f"must have other addresses than {first.name} on the same network: {rule}",
         reason,
-        "give one of the two another network, if pods do not reach each other directly; else make "
-        "one of the clusters again with a range of its own",
+        "if their pods do not reach each other directly, give one of the two another network; "
+        "otherwise recreate one of the clusters with another range",
         second.network,
     )
 

@@ -27,7 +27,7 @@ def _services_are_the_same_everywhere(spec: MeshSpec) -> Iterator[Problem]:
                 f"{path}.clusters",
                 "must name clusters of this mesh",
                 "entries lead to the gateways of these clusters",
-                f"name some of: {', '.join(sorted(clusters))}",
+                f"name one or more of: {', '.join(sorted(clusters))}",
                 unknown,
             )
         if (service.namespace, service.name) in seen:
@@ -35,7 +35,7 @@ def _services_are_the_same_everywhere(spec: MeshSpec) -> Iterator[Problem]:
                 "service-repeated",
                 f"{path}.name",
                 "must be unique in its namespace",
-                "two Services of one name would take turns to overwrite each other",
+                "two Services of one name would overwrite each other",
                 "remove one of the two",
                 service.name,
             )
@@ -45,8 +45,8 @@ def _services_are_the_same_everywhere(spec: MeshSpec) -> Iterator[Problem]:
             yield Problem(
                 "namespace-reserved",
                 f"isthmus:namespaces[{i}].name",
-                "must not be a namespace that the mesh itself makes",
-                "it would be made twice in one cluster",
+                "must not be a namespace that Isthmus itself creates",
+                "two resources would create one namespace",
                 "remove it",
                 namespace.name,
             )

@@ -1,4 +1,4 @@
-"""Clusters that are built by stacks of their own."""
+"""Clusters that have their own stacks."""
 
 from collections.abc import Iterator
 
@@ -13,8 +13,8 @@ def _stacks_are_of_remotes(spec: MeshSpec) -> Iterator[Problem]:
                 "stack-on-primary",
                 f"isthmus:clusters[{i}].stack",
                 f"is only for a remote, and {cluster.name} is a primary",
-                "primaries hold each other's remote secrets, so no one of them can come first",
-                "remove stack, or make the cluster a remote by primary",
+                "primaries hold each other's remote secrets, so none of them can be built first",
+                "remove stack, or set primary to make the cluster a remote",
                 cluster.stack,
             )
 
@@ -30,21 +30,21 @@ def _stacks_are_unique(spec: MeshSpec) -> Iterator[Problem]:
                 "stack-repeated",
                 f"isthmus:clusters[{i}].stack",
                 f"must be the cluster's own; clusters[{one}] has the same",
-                "a stack finds its cluster by its name, and builds one",
+                "a stack finds its cluster by the stack's name, and builds one cluster",
                 "name another stack",
                 cluster.stack,
             )
 
 
-def _clusters_with_stacks_are_given(spec: MeshSpec) -> Iterator[Problem]:
+def _clusters_with_stacks_exist(spec: MeshSpec) -> Iterator[Problem]:
     for i, cluster in enumerate(spec.clusters):
         if cluster.stack is not None and cluster.gke is not None:
             yield Problem(
                 "stack-with-gke",
                 f"isthmus:clusters[{i}].stack",
-                "excludes gke",
-                "networks and firewalls are planned for all clusters of the mesh's stack together",
-                "make the cluster elsewhere and name its kubeconfig, or remove stack",
+                "cannot be set together with gke",
+                "the mesh's stack plans networks and firewalls for all its clusters together",
+                "create the cluster with another program and set its kubeconfig, or remove stack",
                 cluster.stack,
             )
 
@@ -55,8 +55,8 @@ def _nothing_is_found_by_label(spec: MeshSpec) -> Iterator[Problem]:
         yield Problem(
             "stack-with-federate",
             "isthmus:mesh.federate",
-            f"cannot be set where clusters have stacks of their own ({', '.join(stacks)})",
-            "each stack would have to ask every cluster, and none could tell what another removes",
+            f"cannot be set if clusters have their own stacks ({', '.join(stacks)})",
+            "each stack would have to query every cluster, and could not see what another removes",
             "list the shared Services in isthmus:services, or remove stack from the clusters",
             spec.mesh.federate,
         )
@@ -65,6 +65,6 @@ def _nothing_is_found_by_label(spec: MeshSpec) -> Iterator[Problem]:
 RULES = (
     _stacks_are_of_remotes,
     _stacks_are_unique,
-    _clusters_with_stacks_are_given,
+    _clusters_with_stacks_exist,
     _nothing_is_found_by_label,
 )

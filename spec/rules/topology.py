@@ -1,4 +1,4 @@
-"""Roles, networks, and the ways between clusters."""
+"""Roles, networks, and the paths between clusters."""
 
 from collections.abc import Iterator
 
@@ -27,8 +27,8 @@ def _names_are_unique(spec: MeshSpec) -> Iterator[Problem]:
                 "cluster-name-repeated",
                 f"isthmus:clusters[{i}].name",
                 f"must be unique; clusters[{first[cluster.name]}] has the same name",
-                "istiod ignores the second cluster of one name without a word",
-                "give one of the two another name",
+                "istiod silently ignores the second cluster with a name",
+                "rename one of the two",
                 cluster.name,
             )
         first.setdefault(cluster.name, i)
@@ -41,7 +41,7 @@ def _names_are_not_istios_default(spec: MeshSpec) -> Iterator[Problem]:
                 "cluster-name-default",
                 f"isthmus:clusters[{i}].name",
                 "must not be Istio's default cluster ID",
-                "a proxy without a cluster ID would be taken for one of this cluster",
+                "a proxy without a cluster ID would be treated as one of this cluster",
                 "name the cluster after its place or purpose",
                 cluster.name,
             )
@@ -61,17 +61,17 @@ def _primaries_exist(spec: MeshSpec) -> Iterator[Problem]:
             orphans = ", ".join(c.name for c in spec.clusters if c.primary == cluster.primary)
             name, rule = "primary-unknown", "must name a cluster of this mesh"
             fix = (
-                f"name one of: {primaries}; if {cluster.primary} was taken out of "
-                f"isthmus:clusters, take out its remotes first or with it: {orphans}"
+                f"name one of: {primaries}; if {cluster.primary} was removed from "
+                f"isthmus:clusters, remove its remotes first or together with it: {orphans}"
             )
         elif by_name[cluster.primary].is_remote:
             name = "primary-is-remote"
-            rule = "must name a primary, and that cluster is itself a remote"
+            rule = "must name a primary, but that cluster is itself a remote"
             fix = f"name one of: {primaries}"
         else:
             continue
         yield Problem(
-            name, path, rule, "a remote has no control plane of its own", fix, cluster.primary
+            name, path, rule, "a remote needs the control plane of a primary", fix, cluster.primary
         )
 
 
@@ -81,7 +81,7 @@ def _control_planes_are_of_primaries(spec: MeshSpec) -> Iterator[Problem]:
             yield Problem(
                 "control-plane-on-remote",
                 f"isthmus:clusters[{i}].controlPlane",
-                f"is only for a primary, and {cluster.name} is a remote of {cluster.primary}",
+                f"is only for a primary, but {cluster.name} is a remote of {cluster.primary}",
                 "a remote uses the control plane of its primary",
                 "remove controlPlane, or remove primary",
             )
@@ -110,7 +110,7 @@ def _exposures_can_work(spec: MeshSpec) -> Iterator[Problem]:
                 "control-plane-cloud-missing",
                 f"{path}.cloud",
                 "is required for an internal load balancer",
-                "without the cloud's annotations it would stand on the internet",
+                "without the cloud's annotations it would be on the internet",
                 "set cloud to gke, aks or eks, or write the annotations yourself",
             )
         if not control_plane.exposure.endswith("load-balancer"):
@@ -120,12 +120,12 @@ def _exposures_can_work(spec: MeshSpec) -> Iterator[Problem]:
                         "control-plane-setting-unused",
                         f"{path}.{key}",
                         "is only for the load balancer of a control plane",
-                        f"the exposure {control_plane.exposure} makes no Service for istiod",
+                        f"the exposure {control_plane.exposure} creates no Service for istiod",
                         f"remove {key}, or choose internal-load-balancer",
                     )
 
 
-def _entries_need_primaries_on_networks_of_their_own(spec: MeshSpec) -> Iterator[Problem]:
+def _entries_need_primaries_on_separate_networks(spec: MeshSpec) -> Iterator[Problem]:
     if spec.mesh.discovery != "entries":
         return
     for i, cluster in enumerate(spec.clusters):
@@ -133,8 +133,9 @@ def _entries_need_primaries_on_networks_of_their_own(spec: MeshSpec) -> Iterator
             yield Problem(
                 "entries-with-remote",
                 f"isthmus:clusters[{i}].primary",
-                "cannot be set where isthmus:mesh.discovery is entries",
-                "a remote is served by watching its API server, and entries are for not watching",
+                "cannot be set if isthmus:mesh.discovery is entries",
+                "the primary of a remote watches its API server, but with entries no istiod "
+                "watches another cluster",
                 "remove primary, or set discovery to endpoints",
                 cluster.primary,
             )
@@ -143,7 +144,7 @@ def _entries_need_primaries_on_networks_of_their_own(spec: MeshSpec) -> Iterator
             yield Problem(
                 "entries-on-shared-network",
                 f"isthmus:clusters[{i}].network",
-                f"must be the cluster's own where discovery is entries; {shared[0]} is on it too",
+                f"must be the cluster's own if discovery is entries; {shared[0]} is on it too",
                 "an entry leads to another cluster's gateway, and gateways are between networks",
                 "name another network, or set discovery to endpoints",
                 cluster.network,
@@ -157,7 +158,7 @@ def _injection_is_where_gateways_are(spec: MeshSpec) -> Iterator[Problem]:
                 "injection-manual-with-gateway",
                 f"isthmus:clusters[{i}].injection",
                 f"must be automatic, because {cluster.name} has a gateway",
-                "the image of a gateway's pod is put in by the injection webhook",
+                "the injection webhook sets the image of a gateway's pod",
                 "set it to automatic, or put the cluster on its primary's network and expose the "
                 "control plane by a load balancer",
                 cluster.injection,
@@ -178,7 +179,7 @@ def _gateway_ports_are_free(spec: MeshSpec) -> Iterator[Problem]:
             "gateway-port-taken",
             "isthmus:mesh.gateways.port",
             f"must not be a port that the gateway uses for {taken[port]}",
-            "one port of a Service leads to one place",
+            "a port of a Service has one target",
             "use 15443, or 443 on the ingress gateway",
             port,
         )
@@ -191,7 +192,7 @@ RULES = (
     _primaries_exist,
     _control_planes_are_of_primaries,
     _exposures_can_work,
-    _entries_need_primaries_on_networks_of_their_own,
+    _entries_need_primaries_on_separate_networks,
     _injection_is_where_gateways_are,
     _gateway_ports_are_free,
 )

@@ -1,4 +1,4 @@
-"""The CAs that the user brings, and how long certificates live."""
+"""User-provided CAs, and the lifetimes of certificates."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _ROOT = Place(
     "isthmus:mesh.ca.root",
-    "bring a root that is a CA of today, or leave out ca.root and one is made",
+    "provide a root CA that is valid now, or remove ca.root to have one created",
 )
 
 
@@ -25,8 +25,8 @@ def _lifetimes_fit(spec: MeshSpec) -> Iterator[Problem]:
             "ca-lifetime-exceeds-root",
             "isthmus:mesh.ca.intermediateDays",
             f"must not be more than rootDays ({ca.root_days})",
-            "when the root ends, everything that it has signed ends with it",
-            f"set it to {ca.root_days} or less, or rootDays to more",
+            "when the root expires, all certificates under it become invalid",
+            f"set it to {ca.root_days} or less, or raise rootDays",
             ca.intermediate_days,
         )
     if ca.renew_before_days >= ca.intermediate_days:
@@ -35,12 +35,12 @@ def _lifetimes_fit(spec: MeshSpec) -> Iterator[Problem]:
             "isthmus:mesh.ca.renewBeforeDays",
             f"must be less than intermediateDays ({ca.intermediate_days})",
             "every update would issue new intermediates",
-            "set it to a twentieth of intermediateDays or so",
+            "set it to about a twentieth of intermediateDays",
             ca.renew_before_days,
         )
 
 
-def _the_root_brought_can_sign(spec: MeshSpec) -> Iterator[Problem]:
+def _a_user_provided_root_can_sign(spec: MeshSpec) -> Iterator[Problem]:
     root = spec.mesh.ca.root
     if root is None:
         return
@@ -65,9 +65,9 @@ def _the_root_brought_can_sign(spec: MeshSpec) -> Iterator[Problem]:
                 "root-not-self-signed",
                 _ROOT.certificate,
                 "must be signed by its own key",
-                "a chain of trust ends at a root; what stands above this one no proxy would know",
-                "bring the root itself, with its key or with intermediates that lead to it "
-                "(`ca` of each cluster), or leave out ca.root and one is made",
+                "a chain of trust ends at the root, and no proxy would know the CA above this one",
+                "provide the root itself, with its key or with intermediates that lead to it "
+                "(`ca` of each cluster), or remove ca.root to have one created",
                 certificates.name(certificate),
             )
     if root.key is not None:
@@ -75,7 +75,7 @@ def _the_root_brought_can_sign(spec: MeshSpec) -> Iterator[Problem]:
 
 
 def _every_cluster_has_an_intermediate(spec: MeshSpec) -> Iterator[Problem]:
-    """Made where there is a key to sign it with, and brought otherwise."""
+    """Isthmus creates it if it has the root's key; otherwise the user provides it."""
     root = spec.mesh.ca.root
     for i, cluster in enumerate(spec.clusters):
         path = f"isthmus:clusters[{i}].ca"
@@ -83,26 +83,27 @@ def _every_cluster_has_an_intermediate(spec: MeshSpec) -> Iterator[Problem]:
             yield Problem(
                 "intermediate-without-root",
                 path,
-                f"must hang under a root that is brought too ({_ROOT.certificate})",
-                "every cluster must trust the root of every other, and the one that would be made "
-                "has not signed this CA",
-                f"set {_ROOT.certificate}, or leave this out and an intermediate is made",
+                f"needs a user-provided root ({_ROOT.certificate})",
+                "all clusters must trust one root, and the root that Isthmus would create has not "
+                "signed this CA",
+                f"set {_ROOT.certificate}, or remove this to have an intermediate created",
             )
         elif cluster.ca is None and root is not None and root.key is None:
             yield Problem(
                 "intermediate-missing",
                 path,
-                f"must be there, because {_ROOT.path} has no key",
-                f"nothing could sign an intermediate for {cluster.name}",
-                f"bring the intermediate of {cluster.name}, or {_ROOT.key} and one is made",
+                f"is required, because {_ROOT.path} has no key",
+                f"Isthmus cannot sign an intermediate for {cluster.name}",
+                f"provide the intermediate of {cluster.name}, or set {_ROOT.key} to have one "
+                "created",
             )
         elif cluster.ca is not None and root is not None:
             yield from _leads_to_the_root(cluster.ca, root, Place(path, _new_intermediate(root)))
 
 
 def _new_intermediate(root: BroughtRoot) -> str:
-    bring = "bring a CA of today that leads to the root"
-    return f"{bring}, or leave out `ca` and one is made" if root.key else bring
+    fix = "provide a CA that is valid now and leads to the root"
+    return f"{fix}, or remove `ca` to have one created" if root.key else fix
 
 
 def _leads_to_the_root(
@@ -114,9 +115,9 @@ def _leads_to_the_root(
         yield Problem(
             "intermediate-not-certificates",
             place.certificate,
-            "must be certificates in PEM: the intermediate's, and after it those of the CAs "
-            "between it and the root",
-            "istiod signs with the first, and shows all of them",
+            "must be certificates in PEM: the intermediate's, followed by those of the CAs between "
+            "it and the root",
+            "istiod signs with the first, and presents all of them",
             "give the text of the certificates, with their BEGIN and END lines",
         )
     for below, certificate in enumerate(chain):
@@ -129,7 +130,7 @@ def _leads_to_the_root(
 
 
 def _chain(brought: BroughtIntermediate, roots: "Sequence[Certificate]") -> "Sequence[Certificate]":
-    """The intermediate and what is between it and the root, which may be written after them."""
+    """The intermediate and the CAs between it and the root; the root itself can follow them."""
     return [c for c in certificates.read(brought.certificate) if c not in roots]
 
 
@@ -140,9 +141,9 @@ def _is_unbroken(chain: "Sequence[Certificate]", place: Place) -> Iterator[Probl
                 "chain-broken",
                 place.certificate,
                 f"must lead to {_ROOT.certificate}, each signed by the next",
-                "proxies of other clusters know the root alone, and refuse what does not lead "
-                "to it",
-                f"write {certificate.issuer.rfc4514_string()} after it, or bring the root that "
+                "proxies of other clusters know only the root, and refuse certificates that do not "
+                "lead to it",
+                f"write {certificate.issuer.rfc4514_string()} after it, or provide the root that "
                 "it leads to",
                 f"{certificates.name(certificate)}, signed by "
                 f"{certificate.issuer.rfc4514_string()}, followed by {certificates.name(issuer)}",
@@ -167,7 +168,7 @@ def _authorities_of_api_servers_are_certificates(spec: MeshSpec) -> Iterator[Pro
 
 RULES = (
     _lifetimes_fit,
-    _the_root_brought_can_sign,
+    _a_user_provided_root_can_sign,
     _every_cluster_has_an_intermediate,
     _authorities_of_api_servers_are_certificates,
 )

@@ -1,4 +1,4 @@
-"""Which versions go together. Control planes and remotes are of one version: there is one key."""
+"""Which versions work together. All clusters have one Istio version, which is one key."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -48,8 +48,8 @@ def _istio_keeps_endpoints(spec: MeshSpec) -> Iterator[Problem]:
             "istio-forgets-endpoints",
             "isthmus:mesh.istio.version",
             "should not be 1.30.0 to 1.30.3 where clusters watch each other",
-            "when a remote secret changes, istiod forgets the endpoints of that cluster until it "
-            "is restarted (istio/istio#61043)",
+            "when a remote secret changes, istiod loses the endpoints of that cluster until it is "
+            "restarted (istio/istio#61043)",
             "use 1.30.4 or later",
             version,
             refuses=False,
@@ -63,8 +63,8 @@ def _images_are_of_the_version(spec: MeshSpec) -> Iterator[Problem]:
         yield Problem(
             "image-of-another-version",
             "isthmus:mesh.istio.values.istiod.global.tag",
-            f"should be of Istio {istio.version}, as the charts are",
-            "charts of one version with images of another are tested by nobody",
+            f"should have the version of the charts, {istio.version}",
+            "no one tests charts of one version with images of another",
             "remove it, and set isthmus:mesh.istio.version",
             tag,
             refuses=False,
@@ -72,9 +72,9 @@ def _images_are_of_the_version(spec: MeshSpec) -> Iterator[Problem]:
 
 
 def check_kubernetes(istio: str, kubernetes: str, path: str) -> Iterator[Problem]:
-    """What speaks against a cluster of one version under an Istio of another.
+    """Report a Kubernetes version that does not work with an Istio version.
 
-    Of a pair that the table does not have nothing is said.
+    Versions that the table does not contain are accepted.
     """
     istio_minor, found = minor(istio), minor(kubernetes)
     if istio_minor is None or found is None or istio_minor not in SUPPORTED:
@@ -86,7 +86,7 @@ def check_kubernetes(istio: str, kubernetes: str, path: str) -> Iterator[Problem
             "kubernetes-too-old",
             path,
             f"must have a Kubernetes that Istio {istio} supports: {supported}",
-            "istiod asks for APIs that an older one has not",
+            "istiod uses APIs that an older version does not have",
             f"upgrade the cluster, or set isthmus:mesh.istio.version to {_istios_for(found)}",
             kubernetes,
         )
@@ -95,7 +95,7 @@ def check_kubernetes(istio: str, kubernetes: str, path: str) -> Iterator[Problem
             "kubernetes-untested",
             path,
             f"should have a Kubernetes that Istio {istio} is tested with: {supported}",
-            "nobody has tried the two together",
+            "Istio's project has not tested the two together",
             "use a newer Istio",
             kubernetes,
             refuses=False,

@@ -26,7 +26,7 @@ def test_two_clusters_of_one_name_are_refused() -> None:
     [
         ("nowhere", "must name a cluster of this mesh"),
         ("b", "must name another cluster"),
-        ("c", "must name a primary, and that cluster is itself a remote"),
+        ("c", "must name a primary, but that cluster is itself a remote"),
     ],
 )
 def test_a_remote_names_a_primary_of_the_mesh(primary: str, rule: str) -> None:
@@ -48,8 +48,8 @@ def test_a_primary_that_is_taken_out_while_remotes_name_it_is_refused() -> None:
     )
     assert [p.path for p in found] == [f"isthmus:clusters[{i}].primary" for i in (1, 2)]
     for problem in found:
-        assert problem.fix.startswith("name one of: kept; if taken-out was taken out")
-        assert problem.fix.endswith("take out its remotes first or with it: b, c")
+        assert problem.fix.startswith("name one of: kept; if taken-out was removed")
+        assert problem.fix.endswith("remove its remotes first or together with it: b, c")
 
 
 def test_a_remote_has_no_control_plane_of_its_own() -> None:

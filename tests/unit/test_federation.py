@@ -174,7 +174,7 @@ def test_services_of_one_name_with_different_ports_are_refused() -> None:
 def test_a_service_that_no_caller_dials_is_refused() -> None:
     for wrong in (replace(OWN, selector={}), replace(OWN, takes_callers=False)):
         (problem,) = refused({"east": replace(EAST, services={CART: wrong}), "west": WEST})
-        assert "must have a selector and an address of its own" in problem.rule
+        assert "must have a selector and its own address" in problem.rule
 
 
 def test_a_nameless_port_is_refused_where_entries_join_by_name() -> None:

@@ -140,7 +140,7 @@ def test_ranges_of_clusters_with_a_kubeconfig_are_told() -> None:
         ("10.64.0.1/12", "has host bits set"),
         ("10.64.0.0/33", "must be an IPv4 range"),
         ("10.264.0.0/12", "must be an IPv4 range"),
-        ("34.0.0.0/12", "must lie in one of"),
+        ("34.0.0.0/12", "must be inside one of"),
         ("172.16.0.0/12", "outside 172.17.0.0/16"),
     ],
 )
@@ -229,7 +229,7 @@ def test_a_region_without_a_subnet_is_refused() -> None:
 def test_one_subnet_is_one_clusters() -> None:
     both = {**US, "gke": {"region": "europe-west1"}}
     gcp = GCP | {"vpcs": [{"name": "n", "subnets": [SUBNET]}]}
-    assert "must not be that of eu" in one(configuration(EU, both, gcp=gcp)).rule
+    assert "the subnet of eu" in one(configuration(EU, both, gcp=gcp)).rule
     other = SUBNET | {
         "name": "here",
         "nodes": "10.3.0.0/22",

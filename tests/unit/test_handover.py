@@ -214,7 +214,7 @@ def test_finding_services_by_label_is_refused_with_stacks_of_clusters() -> None:
     configured = fleet()
     configured["mesh"]["federate"] = "shared"
     (said,) = problems(configured)
-    assert said.startswith("isthmus:mesh.federate: cannot be set where clusters have stacks")
+    assert said.startswith("isthmus:mesh.federate: cannot be set if clusters have their own stacks")
 
 
 def test_the_example_is_a_mesh_whose_second_stack_is_its_clusters() -> None:

@@ -117,12 +117,12 @@ def test_an_intermediate_without_its_root_is_refused() -> None:
 @pytest.mark.parametrize(
     ("different", "rule"),
     [
-        ({"constraints": None}, "must be of a CA"),
-        ({"constraints": NO_CA}, "must be of a CA"),
+        ({"constraints": None}, "must be a CA certificate"),
+        ({"constraints": NO_CA}, "must be a CA certificate"),
         ({"usage": SIGNS_NOTHING}, "keyUsage keyCertSign"),
-        ({"purposes": [ExtendedKeyUsageOID.SERVER_AUTH]}, "good for servers and clients"),
+        ({"purposes": [ExtendedKeyUsageOID.SERVER_AUTH]}, "must allow servers and clients"),
         ({"begins": 2 * DAY}, "must be valid already"),
-        ({"lasts": -DAY}, "must not have ended"),
+        ({"lasts": -DAY}, "must not have expired"),
         ({"signer": new_key()}, "each signed by the next"),
     ],
 )
@@ -136,7 +136,7 @@ def test_an_intermediate_that_is_of_no_use_is_refused(different: dict[str, Any],
     ("different", "rule"),
     [
         ({"constraints": NO_PATH}, "must allow 1 CA below it"),
-        ({"lasts": -DAY}, "must not have ended"),
+        ({"lasts": -DAY}, "must not have expired"),
     ],
 )
 def test_what_is_between_it_and_the_root_is_looked_at_too(

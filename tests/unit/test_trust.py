@@ -58,16 +58,19 @@ def test_a_key_may_be_of_any_form_that_istiod_reads(
 @pytest.mark.parametrize(
     ("different", "rule"),
     [
-        ({"constraints": None}, "must be of a CA"),
-        ({"constraints": x509.BasicConstraints(ca=False, path_length=None)}, "must be of a CA"),
+        ({"constraints": None}, "must be a CA certificate"),
+        (
+            {"constraints": x509.BasicConstraints(ca=False, path_length=None)},
+            "must be a CA certificate",
+        ),
         (
             {"constraints": x509.BasicConstraints(ca=True, path_length=0)},
             "must allow 1 CA below",
         ),
         ({"usage": SIGNS_NOTHING}, "keyUsage keyCertSign"),
-        ({"purposes": [ExtendedKeyUsageOID.SERVER_AUTH]}, "good for servers and clients"),
+        ({"purposes": [ExtendedKeyUsageOID.SERVER_AUTH]}, "must allow servers and clients"),
         ({"begins": 2 * DAY}, "must be valid already"),
-        ({"lasts": -DAY}, "must not have ended"),
+        ({"lasts": -DAY}, "must not have expired"),
         ({"signer": new_key()}, "signed by its own key"),
     ],
 )
@@ -86,7 +89,7 @@ def test_a_short_key_is_refused() -> None:
 def test_the_key_of_another_root_is_refused(key: Key) -> None:
     (problem,) = problems(root(key), text(new_key()))
     assert problem.path == "isthmus:mesh.ca.root.key"
-    assert "it is another" in problem.rule
+    assert "it belongs to another certificate" in problem.rule
 
 
 def test_a_key_with_a_password_is_refused_with_the_cure(key: Key) -> None:
