@@ -46,6 +46,23 @@ class CredentialsError(UnansweredError):
         super().__init__(None, reason)
 
 
+_IMPORTING = threading.Lock()
+
+
+def import_client() -> None:
+    """Import the official client, in one thread at a time.
+
+    Its package imports each of its modules when a name of it is first used. Two threads that begin
+    with different names wait for each other's lock, and Python ends one with a _DeadlockError.
+    """
+    with _IMPORTING:
+        from kubernetes.client import (  # noqa: F401
+            ApiClient,
+            ApiException,
+            Configuration,
+        )
+
+
 class Login:
     """One kubeconfig's user, signed in when the first question is asked.
 
@@ -58,6 +75,7 @@ class Login:
         Raises:
             CredentialsError: it is none that can be used.
         """
+        import_client()
         try:
             connection = kubeconfigs.read(kubeconfig, None)
         except kubeconfigs.KubeconfigError as error:

@@ -159,3 +159,30 @@ with ClusterApi.connect(pathlib.Path(sys.argv[1]).read_text()) as api:
     )
     assert "refused" in done.stdout, done.stderr
     assert not list(temporary.iterdir())
+
+
+def test_clusters_that_are_connected_at_once_import_the_client_once() -> None:
+    """It deadlocked: the package imports its modules lazily, in whichever thread comes first."""
+    program = """
+import builtins, threading
+from kube import credentials
+
+first, inside = builtins.__import__, []
+
+def watched(name, *args, **kwargs):
+    if name == "kubernetes.client":
+        inside.append(credentials._IMPORTING.locked())
+    return first(name, *args, **kwargs)
+
+builtins.__import__ = watched
+threads = [threading.Thread(target=credentials.import_client) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(len(inside) >= 8 and all(inside))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout == "True\n", done.stderr
