@@ -9,6 +9,7 @@ from typing import Any
 from checks.api import Container, PodApi, Ran, Served, Server
 from components import names
 from kube.api import UnansweredError
+from spec.mesh import Images
 
 _CONTAINER = "probe"
 _STARTS_WITHIN = 20
@@ -22,8 +23,8 @@ class Probe:
     leaves nothing behind for long.
     """
 
-    def __init__(self, api: PodApi, namespace: str) -> None:
-        self._api, self._namespace = api, namespace
+    def __init__(self, api: PodApi, namespace: str, images: Images) -> None:
+        self._api, self._namespace, self._images = api, namespace, images
         self._job = f"isthmus-check-{secrets.token_hex(3)}"
         self._made = False
         self._pod: str | None = None
@@ -36,7 +37,7 @@ class Probe:
         """
         jobs = f"/apis/batch/v1/namespaces/{self._namespace}/jobs"
         self._made = True
-        self._api.post(jobs, _job(self._job))
+        self._api.post(jobs, _job(self._job, self._images))
         state = "no pod was made"
         deadline = time.monotonic() + _STARTS_WITHIN
         while time.monotonic() < deadline:
@@ -76,7 +77,7 @@ class Probe:
         return Container(self._namespace, self._pod, _CONTAINER)
 
 
-def _job(name: str) -> Mapping[str, Any]:
+def _job(name: str, images: Images) -> Mapping[str, Any]:
     labels = {"app.kubernetes.io/managed-by": "isthmus-checks", names.INJECT: "false"}
     return {
         "apiVersion": "batch/v1",
@@ -91,6 +92,7 @@ def _job(name: str) -> Mapping[str, Any]:
                 "spec": {
                     "restartPolicy": "Never",
                     "terminationGracePeriodSeconds": 0,
+                    "imagePullSecrets": [{"name": secret} for secret in images.pull_secrets],
                     "automountServiceAccountToken": False,
                     "securityContext": {
                         "runAsNonRoot": True,
@@ -100,7 +102,7 @@ def _job(name: str) -> Mapping[str, Any]:
                     "containers": [
                         {
                             "name": _CONTAINER,
-                            "image": names.CLIENT_IMAGE,
+                            "image": images.client,
                             "command": ["sleep", str(_LIVES)],
                             "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}},
                             "securityContext": {

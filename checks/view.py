@@ -152,7 +152,7 @@ class Mesh:
             views = dict[str, View]()
             for cluster in description.spec.clusters:
                 api = stack.enter_context(api_type.connect(description.kubeconfigs[cluster.name]))
-                probe = Probe(api, namespace)
+                probe = Probe(api, namespace, description.spec.images)
                 stack.callback(probe.remove)
                 views[cluster.name] = View(cluster, namespace, api, probe)
             yield cls(description, views)

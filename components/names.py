@@ -56,6 +56,15 @@ SAMPLE_SERVICE = "helloworld"
 SAMPLE_PORT = 5000
 CLIENT_IMAGE = "docker.io/curlimages/curl:8.17.0"
 """Image of the sample's client, the verification and the checks' probe."""
+SERVER_IMAGE = "docker.io/istio/examples-helloworld-v1:1.0"
+"""Image of the sample's `helloworld`."""
+KUBECTL_IMAGE = "registry.k8s.io/kubectl:v1.34.4"
+"""Image of the Job that removes what Istio leaves behind."""
+
+AKS_OPT_OUT = {"admissions.enforcer/disabled": "true"}
+"""Annotation of webhooks that AKS's admissions enforcer leaves alone. It would otherwise change
+their `namespaceSelector`, so that each preview shows a difference and the next upgrade of Istio
+stops at a conflict (Azure/AKS, aws-observability/helm-charts#350)."""
 
 # Isthmus's marks.
 STACK = "isthmus/stack"

@@ -7,9 +7,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 from pulumi_kubernetes.core.v1 import ContainerArgsDict
 
-from components import names
-
-_SERVER_IMAGE = "docker.io/istio/examples-helloworld-v1:1.0"
+from components import hardening, names
 
 
 class SampleArgs(TypedDict):
@@ -17,6 +15,12 @@ class SampleArgs(TypedDict):
 
     version: str
     """Version label and answer of this cluster's `helloworld`: `v1` in the first cluster, …"""
+    server_image: str
+    """Image of `helloworld`."""
+    client_image: str
+    """Image of `sleep`."""
+    pull_secrets: Sequence[str]
+    """Secrets of the namespace `sample` for pulling both."""
     is_primary: bool
     """Whether the mesh's configuration is read here: what is asked of the sample's traffic."""
     injects: bool
@@ -64,7 +68,7 @@ class Sample(pulumi.ComponentResource):
             opts=child,
         )
         if args["injects"]:
-            _workloads(name, args["version"], namespace, child)
+            _workloads(name, args, namespace, child)
         self.register_outputs({})
 
 
@@ -96,8 +100,9 @@ def _traffic_rules(
 
 
 def _workloads(
-    name: str, version: str, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions
+    name: str, args: SampleArgs, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions
 ) -> None:
+    version, secrets = args["version"], args["pull_secrets"]
     _deployment(
         f"{name}-helloworld-{version}",
         f"helloworld-{version}",
@@ -105,11 +110,13 @@ def _workloads(
         {"app": "helloworld", "version": version},
         {
             "name": "helloworld",
-            "image": _SERVER_IMAGE,
+            "image": args["server_image"],
             "env": [{"name": "SERVICE_VERSION", "value": version}],
             "ports": [{"container_port": names.SAMPLE_PORT}],
-            "resources": {"requests": {"cpu": "100m"}},
+            "resources": {"requests": {"cpu": "100m", "memory": "32Mi"}},
+            "security_context": hardening.CONTAINER,
         },
+        secrets,
         opts,
     )
     _deployment(
@@ -117,7 +124,14 @@ def _workloads(
         "sleep",
         namespace,
         {"app": "sleep"},
-        {"name": "sleep", "image": names.CLIENT_IMAGE, "command": ["/bin/sleep", "infinity"]},
+        {
+            "name": "sleep",
+            "image": args["client_image"],
+            "command": ["/bin/sleep", "infinity"],
+            "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}},
+            "security_context": hardening.CONTAINER,
+        },
+        secrets,
         opts,
     )
 
@@ -128,6 +142,7 @@ def _deployment(
     namespace: pulumi.Input[str],
     labels: Mapping[str, pulumi.Input[str]],
     container: ContainerArgsDict,
+    pull_secrets: Sequence[str],
     opts: pulumi.ResourceOptions,
 ) -> None:
     kubernetes.apps.v1.Deployment(
@@ -138,7 +153,13 @@ def _deployment(
             "template": {
                 "metadata": {"labels": labels},
                 # `sleep` ignores SIGTERM as process 1; the grace would only delay its end.
-                "spec": {"containers": [container], "termination_grace_period_seconds": 2},
+                "spec": {
+                    "containers": [container],
+                    "termination_grace_period_seconds": 2,
+                    "automount_service_account_token": False,
+                    "security_context": hardening.POD,
+                    "image_pull_secrets": [{"name": secret} for secret in pull_secrets],
+                },
             },
         },
         opts=opts,

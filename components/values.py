@@ -61,6 +61,7 @@ def primary(
             "operatorManageWebhooks": not injects,
         },
         **_follows_roots(),
+        "sidecarInjectorWebhookAnnotations": names.AKS_OPT_OUT,
     }
     if mesh_networks:
         values["global"]["meshNetworks"] = mesh_networks
@@ -122,6 +123,7 @@ def remote(
             "remotePilotAddress": discovery_address,
             "operatorManageWebhooks": not injects,
         },
+        "sidecarInjectorWebhookAnnotations": names.AKS_OPT_OUT,
         "istiodRemote": {"injectionPath": names.injection_path(cluster=cluster, network=network)},
     }
 

@@ -6,7 +6,7 @@ from typing import TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components import names
+from components import hardening, names
 
 # A cloud's load balancer may take some minutes to let requests through to a gateway that is new.
 _PATIENCE_SECONDS = 240
@@ -29,6 +29,10 @@ class VerificationArgs(TypedDict):
     """Cluster name by the version of `helloworld` that answers from it."""
     root: pulumi.Input[str]
     """PEM text of the roots that every proxy of the mesh must trust."""
+    image: str
+    """Image with `curl` and a shell."""
+    pull_secrets: Sequence[str]
+    """Secrets of the namespace `sample` for pulling it."""
     fingerprint: pulumi.Input[str]
     """Changes when the mesh does, and with it the Job is run again; otherwise it is not."""
 
@@ -72,10 +76,15 @@ class Verification(pulumi.ComponentResource):
                     "spec": {
                         "restart_policy": "Never",
                         "termination_grace_period_seconds": 1,
+                        "automount_service_account_token": False,
+                        "security_context": hardening.POD,
+                        "image_pull_secrets": [{"name": s} for s in args["pull_secrets"]],
                         "containers": [
                             {
                                 "name": "verify",
-                                "image": names.CLIENT_IMAGE,
+                                "image": args["image"],
+                                "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}},
+                                "security_context": hardening.CONTAINER,
                                 "command": [
                                     "/bin/sh",
                                     "-c",

@@ -65,6 +65,7 @@ def _waiting(name: str, field: str, value: str = "") -> ObjectMetaPatchArgs:
         name=name,
         annotations={
             **mark(),
+            **names.AKS_OPT_OUT,
             "pulumi.com/waitFor": f"jsonpath={{.webhooks[0].{field}}}{value}",
         },
     )

@@ -7,6 +7,7 @@ from kube.kubeconfig import Connection
 from preflight import identity
 from preflight.ask import ask, is_marked
 from preflight.charts import missing_charts
+from preflight.ending import ending
 from preflight.facts import ClusterFacts, PreflightResult
 from preflight.identity import Expected
 from preflight.reach import read_connection
@@ -54,6 +55,7 @@ def examine(
     problems = [
         *rules.check(spec),
         *(x for x in read.values() if isinstance(x, Problem)),
+        *(p for i, x in connections.items() for p in ending(i, spec.clusters[i].name, x)),
         *kubeconfigs.check_kubeconfigs(
             spec, connections, {i: a.facts.uid for i, a in answers.items() if a.facts.uid}
         ),

@@ -6,16 +6,16 @@ its part of the mesh could neither be previewed nor built.
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
 from typing import TypeVar
 
 from components import names
 from kube.api import ClusterApi, CredentialsError, UnansweredError
 from kube.kubeconfig import Connection
-from preflight import balancers, foreign, marks
+from preflight import balancers, foreign, marks, practice
 from preflight.facts import ClusterFacts
 from preflight.permissions import (
     GRANTING,
@@ -40,6 +40,7 @@ _OWNERSHIP = {
 """Questions without whose answers nothing that exists in a cluster is adopted."""
 _AT_ONCE = 6
 """Connections to one API server: most of a question's time is spent on the way."""
+_PODS = "50"
 _NODES = "50"
 """Nodes that are asked for their ranges. Two clusters that were given one range share its begin."""
 
@@ -164,6 +165,7 @@ def _questions(
         question: lambda found=found: found(api, path, namespace, owner)
         for question, found in _OWNERSHIP.items()
     }
+    asked["what stops pods from starting"] = lambda: practice.obstacles(api, path, spec, cluster)
     control_plane = spec.control_plane(cluster)
     own_balancer = control_plane and control_plane.exposure.endswith("load-balancer")
     if spec.has_gateway(cluster) or own_balancer:
@@ -208,8 +210,25 @@ def _pod_ranges(
     ranges = [ip_network(text) for node in nodes for text in node["spec"].get("podCIDRs") or ()]
     if nodes and not ranges:  # as on EKS, where pods have addresses of the VPC
         raise UnansweredError(None, f"its nodes tell none, {path}.ranges.pods may")
+    if ranges and (stranger := _pod_elsewhere(api, ranges)):
+        # Calico and Cilium have an address management of their own (projectcalico/calico#2592).
+        raise UnansweredError(
+            None,
+            f"its pods are not in its nodes' ranges, {stranger} is one; set {path}.ranges.pods",
+        )
     both = (
         collapse_addresses(r for r in ranges if isinstance(r, IPv4Network)),
         collapse_addresses(r for r in ranges if isinstance(r, IPv6Network)),
     )
     return tuple(itertools.chain(*both))
+
+
+def _pod_elsewhere(api: ClusterApi, ranges: Sequence[IpNetwork]) -> str | None:
+    """Address of a pod that is in none of the ranges."""
+    pods = api.get("/api/v1/pods", limit=_PODS, fieldSelector="status.phase=Running")["items"]
+    addresses = [
+        pod["status"]["podIP"]
+        for pod in pods
+        if not pod["spec"].get("hostNetwork") and pod["status"].get("podIP")
+    ]
+    return next((a for a in addresses if not any(ip_address(a) in r for r in ranges)), None)

@@ -378,6 +378,12 @@ _VERSIONS: Mapping[str, Refusal] = {
         "The charts come over plain HTTP, so others on the path can exchange them.",
         "Use https://, or a directory.",
     ),
+    "values-encrypted": Refusal(
+        522,
+        "A Helm value is encrypted in the configuration. Helm and Pulumi keep values in plain "
+        "text, in the cluster and in the state.",
+        "Put the text into a Secret of the cluster, and give the chart the Secret's name.",
+    ),
 }
 _GKE: Mapping[str, Refusal] = {
     "cluster-has-no-source": Refusal(
@@ -607,6 +613,12 @@ _ACCESS: Mapping[str, Refusal] = {
         "credentials.",
         "Put the API server's CA into the kubeconfig.",
     ),
+    "credentials-end-soon": Refusal(
+        725,
+        "The kubeconfig holds a token or a certificate that ends within a week. The state keeps a "
+        "copy, which `pulumi refresh` and `pulumi destroy` use.",
+        "Use credentials that come from a program, or add `--run-program` to these commands.",
+    ),
 }
 _CLUSTERS: Mapping[str, Refusal] = {
     "cluster-in-another-mesh": Refusal(
@@ -634,6 +646,22 @@ _CLUSTERS: Mapping[str, Refusal] = {
         805,
         "A warning. No load balancer of the cluster has received an address.",
         "Install a load balancer controller, or look at the events of the Service.",
+    ),
+    "istio-namespace-not-injected": Refusal(
+        840,
+        "A label of Istio's namespace keeps the injector from the gateway's pod, which then has no "
+        "image.",
+        "Remove the label with the command in the message.",
+    ),
+    "pod-security-refuses-sidecars": Refusal(
+        841,
+        "A namespace that injects sidecars enforces a Pod Security level that refuses them.",
+        "Set the level `privileged` for the namespace, or use Istio's CNI plugin.",
+    ),
+    "cni-plugin-missing": Refusal(
+        842,
+        "The values say that Istio's CNI plugin is used, and the cluster does not have it.",
+        "Install Istio's chart `cni` in every cluster first, or remove the value.",
     ),
 }
 _IDENTITY: Mapping[str, Refusal] = {

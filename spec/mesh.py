@@ -219,6 +219,21 @@ class Sample:
 
 
 @dataclass(frozen=True, config=STRICT_CAMEL)
+class Images:
+    """Every image of Isthmus's own, for clusters that reach only a registry of their own. Give
+    them by digest (`…@sha256:…`) where a tag could move. Istio's are in its charts' values."""
+
+    client: str = names.CLIENT_IMAGE
+    """The sample's client, the verification and the probe of the checks: `curl`, `nc`, a shell."""
+    server: str = names.SERVER_IMAGE
+    """The sample's `helloworld`."""
+    kubectl: str = names.KUBECTL_IMAGE
+    """Removes on `destroy` what Istio leaves behind: `kubectl` as its entry point."""
+    pull_secrets: tuple[DnsLabel, ...] = ()
+    """Secrets for pulling these images; they are in Istio's namespace and in `sample`."""
+
+
+@dataclass(frozen=True, config=STRICT_CAMEL)
 class SharedNamespace:
     """A namespace that exists in every cluster (namespace sameness)."""
 
@@ -260,6 +275,7 @@ class MeshSpec:
     mesh: Mesh
     clusters: tuple[Cluster, ...]
     sample: Sample = field(default_factory=Sample)
+    images: Images = field(default_factory=Images)
     namespaces: tuple[SharedNamespace, ...] = ()
     services: tuple[SharedService, ...] = ()
     gcp: GoogleCloud | None = None

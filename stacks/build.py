@@ -133,7 +133,11 @@ def _create_member(built: Built, cluster: Cluster, intermediate: IntermediateCA)
         "is_read": bool(built.spec.readers_of(cluster)),
         "source": built.charts,
         "base_values": built.istio.values.base,
-        "leave_nothing_values": built.istio.values.leave_nothing,
+        "leave_nothing_values": {
+            "image": built.spec.images.kubectl,
+            "imagePullSecrets": [{"name": s} for s in built.spec.images.pull_secrets],
+            **built.istio.values.leave_nothing,
+        },
     }
     if built.spec.mesh.gateways.announced_by == "labels":
         args["network"] = cluster.network

@@ -11,7 +11,7 @@ from kube.kubeconfig import is_content
 from spec.config import config_path
 from spec.problems import MeshRefusedError, Problem
 
-_KEYS = ("mesh", "clusters", "sample", "namespaces", "services", "gcp")
+_KEYS = ("mesh", "clusters", "sample", "images", "namespaces", "services", "gcp")
 
 
 def mesh_stack() -> str | None:
@@ -50,6 +50,8 @@ def read() -> dict[str, Any]:
     found = {key: config.get_object(key) for key in _KEYS}
     if plain := [_unencrypted(path) for path in _credentials(found) if not _is_encrypted(path)]:
         raise MeshRefusedError(plain)
+    if found["mesh"] and (encrypted := _encrypted_value()):
+        raise MeshRefusedError([encrypted])
     # Pulumi.yaml has to give an object a default, and knows none but an empty one.
     return {key: value for key, value in found.items() if value not in (None, {})}
 
@@ -80,6 +82,43 @@ def _at(value: Any, path: _Path) -> Any:
     return value
 
 
+def _written(key: str) -> Any:
+    """A key as the stack's file has it; None where the file is elsewhere or lacks it."""
+    try:
+        file = yaml.safe_load(Path(f"Pulumi.{pulumi.get_stack()}.yaml").read_text())
+        return file["config"][key]
+    except (OSError, yaml.YAMLError, KeyError, TypeError):
+        return None
+
+
+def _encrypted_value() -> Problem | None:
+    """Helm values that are meant to be secret: the real plugin keeps them in plain text, as values
+    of a Chart and of its objects, and Helm keeps them in its release."""
+
+    def paths(value: Any, path: _Path) -> Iterator[_Path]:
+        if isinstance(value, Mapping):
+            items = cast("Mapping[str, Any]", value)
+            if set(items) == {"secure"}:
+                yield path
+            for key, below in items.items():
+                yield from paths(below, (*path, key))
+        elif isinstance(value, list):
+            for i, below in enumerate(cast("list[Any]", value)):
+                yield from paths(below, (*path, i))
+
+    start: _Path = ("mesh", "istio", "values")
+    first = next(paths(_at(_written("isthmus:mesh"), start[1:]), start), None)
+    if first is None:
+        return None
+    return Problem(
+        "values-encrypted",
+        config_path(first),
+        "must not be encrypted, because it would not stay so",
+        "Helm keeps values in plain text in the cluster, and previews and the state show them",
+        "put the text into a Secret of the cluster, and give the chart the Secret's name",
+    )
+
+
 def _is_encrypted(path: _Path) -> bool:
     """Whether the stack's file has a part of the configuration encrypted.
 
@@ -89,12 +128,8 @@ def _is_encrypted(path: _Path) -> bool:
     key = f"isthmus:{path[0]}"
     if not pulumi.runtime.is_config_secret(key):
         return False
-    try:
-        file = yaml.safe_load(Path(f"Pulumi.{pulumi.get_stack()}.yaml").read_text())
-        written = file["config"][key]
-    except (OSError, yaml.YAMLError, KeyError, TypeError):
-        return True
-    return any(
+    written = _written(key)
+    return written is None or any(
         isinstance(part := _at(written, path[1:end]), Mapping) and "secure" in part
         for end in range(1, len(path) + 1)
     )

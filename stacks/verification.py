@@ -25,6 +25,9 @@ def create_sample(built: Built, cluster: Cluster, version: str) -> Sample:
         cluster.name,
         {
             "version": version,
+            "server_image": built.spec.images.server,
+            "client_image": built.spec.images.client,
+            "pull_secrets": built.spec.images.pull_secrets,
             "is_primary": not cluster.is_remote,
             "injects": cluster.injection == "automatic",
         },
@@ -69,6 +72,8 @@ def verify(
             {
                 "cluster": cluster.name,
                 "job": job,
+                "image": built.spec.images.client,
+                "pull_secrets": built.spec.images.pull_secrets,
                 "control_plane": built.spec.control_plane_of(cluster),
                 "versions": {
                     v: c.name

@@ -13,13 +13,20 @@ from components import names
 from picture.state import Part
 
 _RULES = "/apis/networking.istio.io/v1/destinationrules"
+_PEER_AUTHENTICATIONS = "/apis/security.istio.io/v1/peerauthentications"
+_DISTRIBUTION = "networking.istio.io/traffic-distribution"
 _MTLS = (None, "ISTIO_MUTUAL")
 _REGION = "topology.kubernetes.io/region"
 
 
 def _rules(mesh: Mesh, view: View) -> Iterator[Finding]:
     """Nothing in a primary keeps requests for shared services from other clusters."""
-    found = [*_local(mesh, view), *_destination_rules(mesh, view)]
+    found = [
+        *_local(mesh, view),
+        *_destination_rules(mesh, view),
+        *_near_by_service(mesh, view),
+        *_without_mtls(mesh, view),
+    ]
     yield from found or [ok("none")]
 
 
@@ -51,6 +58,44 @@ def _destination_rules(mesh: Mesh, view: View) -> Iterator[Finding]:
                     f"meant, set localityLbSetting.enabled: false in it: {look}",
                     Part("istiod", view.name),
                 )
+
+
+def _near_by_service(mesh: Mesh, view: View) -> Iterator[Finding]:
+    """`trafficDistribution` prefers the caller's own zone, and needs no outlier detection."""
+    for service in paths.services(mesh):
+        namespace, _, name = service.partition("/")
+        found = view.find(f"/api/v1/namespaces/{namespace}/services/{name}")
+        if found is None:
+            continue
+        annotations = found["metadata"].get("annotations", {})
+        wish = annotations.get(_DISTRIBUTION) or found.get("spec", {}).get("trafficDistribution")
+        if wish:
+            yield warning(
+                f"the Service {service} says trafficDistribution {wish}",
+                "other clusters are asked only when no pod near the caller answers "
+                "(istio/istio#53055). If that is not meant, remove it: kubectl --context "
+                f"{view.name} -n {namespace} edit service {name}",
+                Part("istiod", view.name),
+            )
+
+
+def _without_mtls(mesh: Mesh, view: View) -> Iterator[Finding]:
+    """Endpoints that take no mTLS are left out for callers of other networks."""
+    shared = {service.partition("/")[0] for service in paths.services(mesh)}
+    for policy in view.items(_PEER_AUTHENTICATIONS) if mesh.spec.spans_networks else ():
+        metadata, spec = policy["metadata"], cast("Json", policy.get("spec", {}))
+        everywhere = metadata["namespace"] == view.namespace and "selector" not in spec
+        modes = [spec.get("mtls", {}), *cast("Json", spec.get("portLevelMtls", {})).values()]
+        off = any(mode.get("mode") == "DISABLE" for mode in modes)
+        if off and (everywhere or metadata["namespace"] in shared):
+            yield failed(
+                f"the PeerAuthentication {metadata['namespace']}/{metadata['name']} disables mTLS",
+                "between networks only mTLS passes, so istiod leaves these pods out of the "
+                "endpoints of other networks (istio/istio#28798). Set PERMISSIVE: kubectl "
+                f"--context {view.name} -n {metadata['namespace']} edit peerauthentication "
+                f"{metadata['name']}",
+                Part("istiod", view.name),
+            )
 
 
 def _is_for(rule: Json, service: str) -> bool:

@@ -21,9 +21,13 @@ def _ready(mesh: Mesh, view: View) -> Iterator[Finding]:
     look = f"kubectl --context {view.name} -n {view.namespace} describe pod -l app={name}"
     if len(unready) == len(pods):
         stuck = any(c["image"] == "auto" for p in pods for c in p["spec"]["containers"])
+        label = _label_against_injection(view) if stuck else None
         yield failed(
             f"no pod of {name} is ready: {why}",
-            f"it was made before the injector answered, and has no image; delete it: kubectl "
+            f"the label {label} of namespace {view.namespace} keeps the injector from it: kubectl "
+            f"--context {view.name} label namespace {view.namespace} {label}-; then delete the pod"
+            if label
+            else f"it was made before the injector answered, and has no image; delete it: kubectl "
             f"--context {view.name} -n {view.namespace} delete pod -l app={name}"
             if stuck
             else look,
@@ -33,6 +37,15 @@ def _ready(mesh: Mesh, view: View) -> Iterator[Finding]:
         yield warning(f"{len(unready)} of {len(pods)} pods are not ready: {why}", look)
     else:
         yield ok(f"{name}: {len(pods)} pod{'s' * (len(pods) != 1)}")
+
+
+def _label_against_injection(view: View) -> str | None:
+    """Key of the label by which the injector passes over pods of Istio's namespace."""
+    namespace = view.find(f"/api/v1/namespaces/{view.namespace}") or {"metadata": {}}
+    labels = namespace["metadata"].get("labels", {})
+    if labels.get(names.INJECTION) == "disabled":
+        return names.INJECTION
+    return names.REVISION if labels.get(names.REVISION, "default") != "default" else None
 
 
 def _service(mesh: Mesh, view: View) -> Iterator[Finding]:

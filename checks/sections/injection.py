@@ -123,7 +123,9 @@ def _works(mesh: Mesh, view: View) -> Iterator[Finding]:
         "default",
     )
     try:
-        pod = view.post(f"/api/v1/namespaces/{namespace}/pods?dryRun=All", _pod())
+        pod = view.post(
+            f"/api/v1/namespaces/{namespace}/pods?dryRun=All", _pod(mesh.spec.images.client)
+        )
     except UnansweredError as error:
         yield failed(
             f"a new pod is refused: {error}",
@@ -150,7 +152,7 @@ def _works(mesh: Mesh, view: View) -> Iterator[Finding]:
         yield ok(f"a pod in {namespace} would get a sidecar of {view.cluster.network}")
 
 
-def _pod() -> Json:
+def _pod(image: str) -> Json:
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -158,7 +160,7 @@ def _pod() -> Json:
             "generateName": "isthmus-check-",
             "labels": {names.INJECT: "true"},
         },
-        "spec": {"containers": [{"name": "none", "image": names.CLIENT_IMAGE}]},
+        "spec": {"containers": [{"name": "none", "image": image}]},
     }
 
 

@@ -55,8 +55,10 @@ def _problem(index: int, first: Cluster, second: Cluster, rule: str, reason: str
         f"isthmus:clusters[{index}].network",
         f"must have other addresses than {first.name} on the same network: {rule}",
         reason,
-        "if their pods do not reach each other directly, give one of the two another network; "
-        "otherwise recreate one of the clusters with another range",
+        "if pods have other addresses than their nodes, as with Calico or Cilium, set "
+        f"isthmus:clusters[{index}].ranges.pods; if their pods do not reach each other directly, "
+        "give one of the two another network; otherwise recreate one of the clusters with another "
+        "range",
         second.network,
     )
 

@@ -615,6 +615,27 @@ def rule_without_mtls(patient: Patient) -> AbstractContextManager[None]:
     return _rule(patient, {"tls": {"mode": "DISABLE"}})
 
 
+def near_by_service(patient: Patient) -> AbstractContextManager[None]:
+    """A Service's own wish for near pods, which needs no rule."""
+    distribution = {"spec": {"trafficDistribution": "PreferClose"}}
+    return patient.east.changed(f"{SAMPLE}/services/helloworld", distribution)
+
+
+def plain_text_allowed_only(patient: Patient) -> AbstractContextManager[None]:
+    """Pods that take no mTLS are left out of what other networks know."""
+    path = "/apis/security.istio.io/v1/namespaces/sample/peerauthentications/plain"
+    policy = {
+        "apiVersion": "security.istio.io/v1",
+        "kind": "PeerAuthentication",
+        "metadata": {"name": "plain", "namespace": "sample"},
+        "spec": {
+            "selector": {"matchLabels": {"app": "helloworld"}},
+            "mtls": {"mode": "DISABLE"},
+        },
+    }
+    return patient.east.with_object(path, policy)
+
+
 @contextmanager
 def gateway_for_other_hosts(patient: Patient) -> Generator[None]:
     path = f"{NETWORKING}/istio-system/gateways/cross-network-gateway"
@@ -937,6 +958,20 @@ BREAKAGES: tuple[Breakage, ...] = (
         nearest_preferred,
         *("same-rules", "east", ("DestinationRule sample/helloworld", "localityLbSetting")),
         frozenset({"traffic"}),
+    ),
+    Breakage(
+        26,
+        "near-by-service",
+        near_by_service,
+        *("same-rules", "east", ("Service sample/helloworld", "trafficDistribution")),
+        frozenset({"traffic"}),
+    ),
+    Breakage(
+        25,
+        "plain-text-only",
+        plain_text_allowed_only,
+        *("same-rules", "east", ("PeerAuthentication sample/plain", "PERMISSIVE")),
+        _UNREACHED,
     ),
     Breakage(
         30,

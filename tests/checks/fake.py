@@ -22,6 +22,10 @@ Objects = Mapping[str, Any]
 """Objects by their paths."""
 
 
+_NONE = ("secrets", "services", "pods", "peerauthentications", "destinationrules")
+"""Kinds that every API server has, also where there are no objects of them."""
+
+
 @dataclass(frozen=True)
 class FakeApi(PodApi):
     """An API server with some objects; it lists them by one label, and runs nothing."""
@@ -34,7 +38,7 @@ class FakeApi(PodApi):
         if path in self.objects:
             return self.objects[path]
         below = [o for p, o in self.objects.items() if p.rpartition("/")[0] == path]
-        if not below and path.rpartition("/")[2] not in ("secrets", "services", "pods"):
+        if not below and path.rpartition("/")[2] not in _NONE:
             raise UnansweredError(404, "Not Found")
         key, _, value = query.get("labelSelector", "").partition("=")
         return {"items": [o for o in below if not key or _has(o, key, value)]}
@@ -65,7 +69,9 @@ def mesh(**clusters: Objects) -> Mesh:
     for cluster in spec.clusters:
         # The client is of no use to an API that is not there.
         api = FakeApi(None, clusters.get(cluster.name, {}))  # pyright: ignore[reportArgumentType]
-        views[cluster.name] = View(cluster, "istio-system", api, Probe(api, "istio-system"))
+        views[cluster.name] = View(
+            cluster, "istio-system", api, Probe(api, "istio-system", spec.images)
+        )
     return Mesh(description, views)
 
 

@@ -30,6 +30,22 @@ def west(gateway: dict[str, Any], told: str = "192.0.2.2") -> Mesh:
     return replace(mesh, description=replace(mesh.description, gateways={"west": told}))
 
 
+def test_a_gateway_without_an_image_blames_the_label_that_keeps_the_injector_away() -> None:
+    """Deleting the pod, as was advised, made the same pod again."""
+    pod = {
+        "metadata": {"name": "g", "labels": {"app": "istio-eastwestgateway"}},
+        "spec": {"containers": [{"image": "auto"}]},
+        "status": {"phase": "Pending"},
+    }
+    labelled = {"metadata": {"name": "istio-system", "labels": {"istio-injection": "disabled"}}}
+    pods = {f"{fake.SYSTEM}/pods/g": pod}
+    [plain] = fake.found("gateway-ready", "west", fake.mesh(west=pods))
+    assert "before the injector answered" in plain.hint
+    both = fake.mesh(west={**pods, fake.SYSTEM: labelled})
+    [finding] = fake.found("gateway-ready", "west", both)
+    assert "label namespace istio-system istio-injection-" in finding.hint
+
+
 @pytest.mark.parametrize(
     ("gateway", "told"),
     [

@@ -120,3 +120,38 @@ def test_a_namespace_on_its_way_out_says_what_holds_it() -> None:
     [finding] = fake.found("same-namespaces", "west", mesh)
     assert finding.status is Status.FAILED
     assert "held by one" in finding.evidence
+
+
+def peer_authentication(mode: str, namespace: str = "sample") -> fake.Objects:
+    made = {
+        "metadata": {"name": "plain", "namespace": namespace},
+        "spec": {"selector": {"matchLabels": {"app": "helloworld"}}, "mtls": {"mode": mode}},
+    }
+    return {f"/apis/security.istio.io/v1/peerauthentications/{namespace}-plain": made}
+
+
+@pytest.mark.parametrize(
+    ("policy", "status"),
+    [
+        (peer_authentication("DISABLE"), Status.FAILED),
+        (peer_authentication("STRICT"), Status.OK),
+        (peer_authentication("DISABLE", "of-others"), Status.OK),
+    ],
+)
+def test_endpoints_without_mtls_are_told(policy: fake.Objects, status: Status) -> None:
+    """istiod leaves them out for callers of other networks (istio/istio#28798)."""
+    [finding] = fake.found("same-rules", "east", fake.mesh(east=policy))
+    assert finding.status is status
+
+
+@pytest.mark.parametrize("by_annotation", [True, False])
+def test_a_service_that_prefers_near_pods_is_warned_of(by_annotation: bool) -> None:
+    annotation = {"networking.istio.io/traffic-distribution": "PreferClose"}
+    service = {
+        "metadata": {"name": "helloworld", "annotations": annotation if by_annotation else {}},
+        "spec": {} if by_annotation else {"trafficDistribution": "PreferClose"},
+    }
+    east = {"/api/v1/namespaces/sample/services/helloworld": service}
+    [finding] = fake.found("same-rules", "east", fake.mesh(east=east))
+    assert finding.status is Status.WARNING
+    assert "sample/helloworld" in finding.evidence

@@ -34,6 +34,8 @@ from tests.unit.meshes import cluster, configuration
 
 _LISTS = {
     "/api/v1/nodes",
+    "/api/v1/pods",
+    "/apis/apps/v1/daemonsets",
     "/api/v1/services",
     "/apis/apps/v1/deployments",
     "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations",
@@ -628,3 +630,81 @@ def test_a_cluster_that_does_not_exist_yet_has_no_facts(look: Preflight) -> None
     }
     found = preflight.examine(config.parse_types(configured), Expected(_STACK))
     assert set(found.facts) == {"here"}
+
+
+@pytest.mark.parametrize("host_network", [True, False])
+def test_ranges_of_nodes_that_are_not_the_pods_are_not_believed(
+    look: Preflight, up: Kubernetes, other: Kubernetes, host_network: bool
+) -> None:
+    """Calico and Cilium have an address management of their own (projectcalico/calico#2592)."""
+    pod = {"spec": {"hostNetwork": host_network}, "status": {"podIP": "10.1.0.7"}}
+    for kubernetes in (up, other):
+        kubernetes.has("/api/v1/nodes", node("10.244.0.0/24"))
+        kubernetes.has("/api/v1/pods", pod)
+    if host_network:
+        (problem,) = look.refused("up", "other")
+        assert "isthmus:clusters[1].ranges.pods" in problem.fix
+    else:
+        said, _ = look.examine("up", "other").unchecked
+        assert "10.1.0.7 is one; set isthmus:clusters[0].ranges.pods" in said
+
+
+def has_labels(kubernetes: Kubernetes, namespace: str, **labels: str) -> None:
+    names = {key.replace("__", "/").replace("_", "-"): value for key, value in labels.items()}
+    path = f"/api/v1/namespaces/{namespace}"
+    kubernetes.answers[path] = {"metadata": {"name": namespace, "labels": names}}
+
+
+def on_two_networks(look: Preflight) -> MeshSpec:
+    one = spec(look.kubeconfig, look.charts, "up", "other")
+    first, second = one.clusters
+    return replace(one, clusters=(first, replace(second, network="m")))
+
+
+def refused_for(mesh: MeshSpec) -> list[str]:
+    try:
+        preflight.examine(mesh, _EXPECTED)
+    except MeshRefusedError as refusal:
+        return [p.name for p in refusal.problems]
+    return []
+
+
+@pytest.mark.parametrize(
+    ("labels", "problem"),
+    [
+        ({"istio_injection": "disabled"}, True),
+        ({"istio.io__rev": "canary"}, True),
+        ({"istio_injection": "enabled"}, False),
+        ({"istio.io__rev": "default"}, False),
+    ],
+)
+def test_a_label_that_keeps_gateways_from_being_injected_is_refused(
+    look: Preflight, up: Kubernetes, labels: dict[str, str], problem: bool
+) -> None:
+    """The gateway's pod kept the image `auto`, and the update waited ten minutes for it."""
+    has_labels(up, "istio-system", **labels)
+    assert ("istio-namespace-not-injected" in refused_for(on_two_networks(look))) is problem
+    assert not refused_for(spec(look.kubeconfig, look.charts, "up")), "it has no gateway"
+
+
+@pytest.mark.parametrize(
+    ("level", "problem"), [("baseline", True), ("restricted", True), ("privileged", False)]
+)
+def test_pod_security_that_refuses_sidecars_is_refused(
+    look: Preflight, up: Kubernetes, level: str, problem: bool
+) -> None:
+    has_labels(up, "sample", **{"pod_security.kubernetes.io__enforce": level})
+    mesh = spec(look.kubeconfig, look.charts, "up")
+    assert refused_for(mesh) == ["pod-security-refuses-sidecars"] * problem
+    up.has("/apis/apps/v1/daemonsets", {"metadata": {"name": "istio-cni-node"}})
+    assert not refused_for(with_cni(mesh)), "the CNI plugin needs no NET_ADMIN in pods"
+
+
+def with_cni(mesh: MeshSpec) -> MeshSpec:
+    values = replace(mesh.mesh.istio.values, istiod={"pilot": {"cni": {"enabled": True}}})
+    return replace(mesh, mesh=replace(mesh.mesh, istio=replace(mesh.mesh.istio, values=values)))
+
+
+def test_the_cni_plugin_must_be_there_where_values_say_so(look: Preflight) -> None:
+    mesh = spec(look.kubeconfig, look.charts, "up")
+    assert refused_for(with_cni(mesh)) == ["cni-plugin-missing"]

@@ -313,4 +313,5 @@ def test_the_hook_that_removes_last_can_come_from_a_registry_of_the_users_own() 
     mesh = meshes.recorded(meshes.two_networks(values={"leaveNothing": image}))
     for cluster in ("east", "west"):
         values = mesh.one("helm.sh/v3:Release", f"{cluster}-leave-nothing").inputs["values"]
-        assert values == {**image, "crdsOf": "istio-base"}
+        assert values["image"] == image["image"]
+        assert values["crdsOf"] == "istio-base"

@@ -1,5 +1,7 @@
 """Claims about credentials: none is in a message, and none in plain text in the configuration."""
 
+import base64
+import datetime as dt
 import json
 from collections.abc import Mapping
 from dataclasses import fields
@@ -10,6 +12,8 @@ import pulumi
 import pytest
 import yaml
 
+from kube import kubeconfig
+from preflight.ending import ending
 from preflight.reach import read_connection
 from spec import config, rules
 from spec.description import Description, spec_for_output
@@ -17,6 +21,7 @@ from spec.mesh import Cluster
 from spec.problems import MeshRefusedError, Problem
 from stacks import read_config
 from stacks.handover import Intermediate
+from tests.authorities import Authority
 from tests.unit.meshes import cluster, configuration, refused, two_networks
 
 _SECRET = "do-not-print"  # noqa: S105
@@ -137,3 +142,47 @@ def test_one_that_is_encrypted_does_not_hide_another_that_is_not(project: Path) 
 def test_credentials_that_are_encrypted_are_read(project: Path) -> None:
     every = ("KEY of the root", "KEY of east", '{"token": "t"}')
     assert not read(project, credentials(), *every)
+
+
+def test_a_helm_value_that_is_encrypted_is_refused(project: Path) -> None:
+    """The Chart resource printed and stored it in plain text."""
+    values = {"istiod": {"env": {"TOKEN": "token-1"}}}
+    assert not read(project, two_networks(values=values))
+    left = read(project, two_networks(values=values), "token-1")
+    assert left == ["isthmus:mesh.istio.values.istiod.env.TOKEN"]
+
+
+def token(days: float) -> dict[str, str]:
+    end = dt.datetime.now(dt.UTC) + dt.timedelta(days=days)
+    claims = base64.urlsafe_b64encode(json.dumps({"exp": end.timestamp()}).encode()).decode()
+    return {"token": f"a.{claims.rstrip('=')}.c"}
+
+
+def client_certificate(days: float) -> dict[str, str]:
+    pem = Authority("User", None, {"lasts": dt.timedelta(days=days)}).certificate
+    return {"client-certificate-data": base64.b64encode(pem.encode()).decode()}
+
+
+@pytest.mark.parametrize(
+    ("user", "ends"),
+    [
+        (token(3), True),
+        (token(300), False),
+        ({"token": "opaque"}, False),
+        (client_certificate(3), True),
+        (client_certificate(300), False),
+        ({"exec": {"command": "login"}}, False),
+    ],
+)
+def test_credentials_that_end_within_a_week_are_warned_of(user: dict[str, Any], ends: bool) -> None:
+    """The state keeps them, and `pulumi destroy` finds a healthy cluster unreachable."""
+    document = {
+        "clusters": [{"name": "a", "cluster": {"server": "https://api.test"}}],
+        "users": [{"name": "a", "user": user}],
+        "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
+        "current-context": "a",
+    }
+    connection = kubeconfig.read(yaml.safe_dump(document), None)
+    found = list(ending(0, "east", connection))
+    assert bool(found) is ends
+    assert not any(p.refuses or "opaque" in str(p) for p in found)

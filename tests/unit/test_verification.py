@@ -20,6 +20,8 @@ from tests.unit.recorder import record
 ARGS: VerificationArgs = {
     "cluster": "east",
     "job": "verify-mesh",
+    "image": "curl",
+    "pull_secrets": (),
     "control_plane": "east",
     "versions": {"v1": "east", "v2": "west"},
     "root": "",

@@ -1,0 +1,13 @@
+"""What Isthmus's own pods may do: nothing, as the Pod Security level `restricted` demands."""
+
+from pulumi_kubernetes.core.v1 import PodSecurityContextArgsDict, SecurityContextArgsDict
+
+POD: PodSecurityContextArgsDict = {
+    "run_as_non_root": True,
+    "run_as_user": 65532,
+    "seccomp_profile": {"type": "RuntimeDefault"},
+}
+CONTAINER: SecurityContextArgsDict = {
+    "allow_privilege_escalation": False,
+    "capabilities": {"drop": ["ALL"]},
+}
