@@ -29,7 +29,7 @@ _PICTURES = (".svg", ".mmd")
 
 
 class _UnreadableError(click.ClickException):
-    """The stack tells nothing that could be checked."""
+    """The stack has no outputs that could be checked."""
 
     exit_code = 2
 
@@ -62,7 +62,7 @@ def _picture_file(_context: click.Context, _option: object, path: Path | None) -
     type=click.IntRange(min=1),
     is_flag=False,
     flag_value=_WAIT_SECONDS,
-    help=f"Look again until nothing fails, this many seconds at most [{_WAIT_SECONDS}].",
+    help=f"Repeat the checks until none fails, for at most this many seconds [{_WAIT_SECONDS}].",
 )
 @click.option(
     "--picture",
@@ -89,10 +89,10 @@ def main(
     kubeconfig: str | None,
     description_file: Path | None,
 ) -> None:
-    """Look at every link of a mesh from both ends, and say of what is broken what to do.
+    """Check every link of a mesh from both ends and say how to fix what is broken.
 
-    Reads the stack's outputs and its clusters, and changes nothing. In each cluster one pod is made
-    and removed again.
+    Reads the stack's outputs and its clusters, and changes nothing. In each cluster it creates
+    one pod and deletes it again.
 
     Exit status: 0 if nothing failed (there may be warnings), 1 if a check failed, 2 if nothing
     could be looked at.
@@ -164,7 +164,7 @@ def _with_own_credentials(description: Description, kubeconfig: str) -> Descript
 def _looked(
     description: Description, until: float, api_type: type[PodApi] = PodApi
 ) -> Sequence[Result]:
-    """The results of the first look at which nothing failed, or else of the last."""
+    """Return the results of the first run without a failure, or of the last run."""
     console = Console(stderr=True)
     started = time.monotonic()
     last_words = ""

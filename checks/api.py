@@ -1,4 +1,4 @@
-"""One cluster's API server, and through it the insides of pods: commands, and TLS from there."""
+"""One cluster's API server, and through it commands and TLS connections in pods."""
 
 import json
 import ssl
@@ -15,7 +15,7 @@ _HANDSHAKE_SECONDS = 6
 
 @dataclass(frozen=True)
 class Ran:
-    """What a command in a pod has written, and how it ended."""
+    """Output and exit status of a command in a pod."""
 
     stdout: str
     stderr: str
@@ -36,9 +36,9 @@ class Server(NamedTuple):
     host: str
     port: int
     name: str
-    """To ask for (SNI)."""
+    """Server name (SNI) to request."""
     protocol: str
-    """To speak (ALPN). What a gateway passes on is `istio`; istiod itself speaks `h2`."""
+    """Protocol (ALPN) to offer. Gateways forward `istio`; istiod itself uses `h2`."""
 
 
 @dataclass(frozen=True)
@@ -48,21 +48,21 @@ class Served:
     leaf: bytes
     """DER."""
     distrusted: str
-    """Why it does not chain to the root that was asked for; empty if it does."""
+    """Why it does not chain to the given root; empty if it does."""
 
 
 class UnreachedError(Exception):
-    """Nothing at an address answered as TLS from where it was tried."""
+    """No TLS server answered at an address."""
 
     def __init__(self, said: str) -> None:
         super().__init__(said or "the connection was closed without an answer")
         self.said = said
-        """Why; empty where the connection was taken and then closed."""
+        """The reason; empty if the connection was accepted and then closed."""
 
 
 @dataclass(frozen=True)
 class PodApi(ClusterApi):
-    """`ClusterApi`, with what the checks need inside pods."""
+    """`ClusterApi` with commands and TLS connections inside pods."""
 
     @property
     def server(self) -> str:
@@ -73,7 +73,7 @@ class PodApi(ClusterApi):
         """The `Date` of an answer, in HTTP's format.
 
         Raises:
-            UnansweredError: the server is not there.
+            UnansweredError: the server does not answer.
         """
         from urllib3.exceptions import HTTPError
 
@@ -107,11 +107,11 @@ class PodApi(ClusterApi):
     def tls(self, container: Container, server: Server, root: str) -> Served:
         """Shake hands with a TLS server, as seen from a pod that has `nc`.
 
-        The bytes go through the pod and the keys stay here, so that nothing but a socket is needed
-        there, and OpenSSL judges the chain.
+        The bytes pass through the pod and the keys stay here, so the pod needs only a socket, and
+        OpenSSL verifies the chain.
 
         Args:
-            server: its host is dialled in the pod.
+            server: the pod connects to its host.
             root: PEM text of the root to verify the chain with.
 
         Raises:
@@ -147,7 +147,7 @@ class PodApi(ClusterApi):
                 except ssl.SSLWantReadError:
                     if data := outgoing.read():
                         socket.write_stdin(data)
-                # In this order: what has come must not be lost with the connection's end.
+                # In this order, so that the last bytes are not lost when the connection closes.
                 socket.update(timeout=1)
                 if data := socket.read_stdout(timeout=0):
                     incoming.write(data)
@@ -200,12 +200,12 @@ class PodApi(ClusterApi):
 
 
 class ForbiddenError(Exception):
-    """The caller's own account may not do what a check needs."""
+    """The caller's account lacks a permission that a check needs."""
 
 
 @dataclass(frozen=True)
 class ReadingApi(PodApi):
-    """`PodApi` for an account with few permissions: what it may not do is no finding."""
+    """`PodApi` for an account with few permissions: a missing permission is not a failure."""
 
     def _ask(self, *arguments: Any, **options: Any) -> Any:
         try:
@@ -227,15 +227,15 @@ class ReadingApi(PodApi):
 def _status(container: Container, socket: Any) -> int:
     """The exit status of a command that has ended.
 
-    The client's own `returncode` takes whatever went wrong for a number.
+    The client's own `returncode` fails if the error has no exit status.
     """
     from kubernetes.stream.ws_client import ERROR_CHANNEL
 
-    told = json.loads(socket.read_channel(ERROR_CHANNEL) or "{}")
-    if told.get("status") == "Success":
+    status = json.loads(socket.read_channel(ERROR_CHANNEL) or "{}")
+    if status.get("status") == "Success":
         return 0
-    for cause in told.get("details", {}).get("causes", []):
+    for cause in status.get("details", {}).get("causes", []):
         if cause.get("reason") == "ExitCode":
             return int(cause["message"])
-    why = told.get("message", "the connection was closed before it ended")
+    why = status.get("message", "the connection closed before the command ended")
     raise UnansweredError(None, f"exec in {container.pod}: {why}")

@@ -1,4 +1,4 @@
-"""Certificates, compared."""
+"""Comparison of certificates."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ def of_der(der: bytes) -> Certificate:
 
 
 def chains(certificate: Certificate, between: Sequence[Certificate], root: Certificate) -> bool:
-    """Whether signatures lead from a certificate to a root, whatever the dates."""
+    """Whether signatures lead from a certificate to a root, regardless of dates."""
     at = certificate
     for _ in range(len(between) + 1):
         if signs(root, at):
@@ -30,16 +30,16 @@ def chains(certificate: Certificate, between: Sequence[Certificate], root: Certi
 
 
 def days_left(certificate: Certificate) -> float:
-    """Negative when it has ended."""
+    """Return the days until a certificate expires; negative if it has expired."""
     return (certificate.not_valid_after_utc - datetime.now(UTC)).total_seconds() / 86400
 
 
 def end(certificate: Certificate) -> str:
-    """Day on which it ends."""
+    """Return the day on which a certificate expires."""
     return certificate.not_valid_after_utc.date().isoformat()
 
 
 def name(certificate: Certificate) -> str:
-    """Subject, and enough of the fingerprint to tell it from another of the same name."""
+    """Return the subject and the start of the fingerprint, which distinguishes equal names."""
     fingerprint = certificate.fingerprint(SHA256())
     return f"{certificate.subject.rfc4514_string()} ({fingerprint.hex()[:12]})"

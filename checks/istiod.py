@@ -1,29 +1,37 @@
-"""The pods of a control plane, and what istiod says of itself."""
+"""The pods of a control plane, and istiod's own status."""
 
 import json
 from collections.abc import Sequence
 from typing import Any
 
 from checks.api import Container
-from checks.view import Json, View
+from checks.view import Json, Mesh, View
 from kube.api import UnansweredError
+from picture.state import Part
 
 _CONTAINER = "discovery"
 
 
 def pods(view: View) -> Sequence[Json]:
-    """Pods of istiod in a primary, whatever their state."""
+    """Pods of istiod in a primary, in any state."""
     return view.pods(view.namespace, labelSelector="app=istiod")
 
 
+def part_of(mesh: Mesh, view: View) -> Part:
+    """Return the part of the picture that serves a cluster's proxies."""
+    if view.cluster.is_remote:
+        return Part("control-plane", view.name)
+    return Part("istiod", mesh.control_plane_of(view).name)
+
+
 def is_ready(pod: Json) -> bool:
-    """Whether a pod takes traffic."""
+    """Whether a pod is ready for traffic."""
     conditions = pod["status"].get("conditions", [])
     return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
 def waits_for(pod: Json) -> str:
-    """Why a pod is not ready, as far as Kubernetes tells."""
+    """Return why a pod is not ready, as far as Kubernetes reports it."""
     for status in pod["status"].get("containerStatuses", []):
         if waiting := status["state"].get("waiting"):
             return f"{waiting['reason']}: {waiting.get('message', '')}".strip(": ")
@@ -34,7 +42,7 @@ def waits_for(pod: Json) -> str:
 
 
 def asked(view: View, path: str) -> Any:
-    """The JSON with which a ready istiod answers at a path of its debug interface.
+    """Return the JSON that a ready istiod serves at a path of its debug interface.
 
     Raises:
         UnansweredError: no istiod is ready, or it does not tell.
@@ -72,7 +80,7 @@ def _said(view: View, path: str) -> str:
 
 
 def _ask(view: View, pod: str, path: str) -> str:
-    # The interface trusts its own pod, and nobody else without a token of Istio's.
+    # The interface trusts its own pod; other clients need a token of Istio's.
     ran = view.run(
         Container(view.namespace, pod, _CONTAINER), "pilot-discovery", "request", "GET", path
     )

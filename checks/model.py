@@ -1,4 +1,4 @@
-"""What a check is, and what comes of it."""
+"""Checks, their findings and their results."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from spec.mesh import Cluster, MeshSpec
 
 
 class Status(StrEnum):
-    """How a check ended."""
+    """Outcome of a check."""
 
     OK = "ok"
     WARNING = "warning"
-    """Works now; will not for ever, or not as asked."""
+    """It works now, but not indefinitely, or not as configured."""
     FAILED = "failed"
     SKIPPED = "skipped"
-    """Could not be asked; the evidence says why."""
+    """It could not be checked; the evidence has the reason."""
 
 
 Section = Literal[
@@ -36,55 +36,62 @@ Section = Literal[
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that a check has seen."""
+    """One observation of a check."""
 
     status: Status
     evidence: str
-    """What was seen, with names and values."""
+    """The observation, with names and values."""
     hint: str = ""
-    """What to do; empty where all is well."""
+    """The fix; empty if the check passed."""
     part: Part | None = None
-    """What to draw red if it failed."""
+    """The part of the picture to draw red if it failed."""
 
 
 Look = Callable[[Mesh, View], Iterator[Finding]]
-"""Looks at one cluster of a mesh."""
+"""Checks one cluster of a mesh."""
 
 Scope = Callable[[MeshSpec, Cluster], bool]
-"""Whether a check is about a cluster."""
+"""Whether a check applies to a cluster."""
 
 
 def every(_spec: MeshSpec, _cluster: Cluster) -> bool:
+    """Scope of a check that applies to all clusters."""
     return True
 
 
 def primaries(_spec: MeshSpec, cluster: Cluster) -> bool:
+    """Scope: clusters with a control plane."""
     return not cluster.is_remote
 
 
 def remotes(_spec: MeshSpec, cluster: Cluster) -> bool:
+    """Scope: clusters that use another cluster's control plane."""
     return cluster.is_remote
 
 
 def with_gateway(spec: MeshSpec, cluster: Cluster) -> bool:
+    """Scope: clusters with an east-west gateway."""
     return spec.has_gateway(cluster)
 
 
 def between_networks(spec: MeshSpec, _cluster: Cluster) -> bool:
+    """Scope: all clusters of a mesh with several networks."""
     return spec.spans_networks
 
 
 def readers(spec: MeshSpec, cluster: Cluster) -> bool:
+    """Scope: primaries whose istiod watches other clusters."""
     return any(cluster in spec.readers_of(c) for c in spec.clusters)
 
 
 def injected(_spec: MeshSpec, cluster: Cluster) -> bool:
+    """Scope: clusters with an injection webhook."""
     return cluster.injection == "automatic"
 
 
 @dataclass(frozen=True)
 class Check:
-    """A claim about the clusters of a healthy mesh."""
+    """A claim about each cluster of a healthy mesh."""
 
     number: int
     """Unique, and never given to another check: ISM1101 is what a user searches for."""
@@ -92,12 +99,12 @@ class Check:
     """Unique; also the anchor in docs/checks.md."""
     section: Section
     claim: str
-    """What holds when all is well, in a few words."""
+    """What is true in a healthy mesh, in a few words."""
     look: Look
     scope: Scope = every
     needs: tuple[str, ...] = ()
-    """Checks that tell nothing more if one of these failed, in the cluster itself or in the one
-    whose istiod serves it. All checks need the first, that the cluster answers."""
+    """Earlier checks without which this one is skipped, if they failed in the cluster itself or in
+    the one whose istiod serves it. All checks need `cluster-answers`."""
 
     @property
     def code(self) -> str:

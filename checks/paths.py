@@ -18,7 +18,7 @@ def gateway_name(mesh: Mesh) -> str:
 
 
 def gateway_address(mesh: Mesh, view: View) -> str:
-    """Where a cluster's gateway is reached: as the stack told, or else as its Service tells."""
+    """Return the address of a cluster's gateway: from the stack, or else from its Service."""
     told = mesh.description.gateways.get(view.name)
     return told or (load_balancer(view, gateway_name(mesh)) or [""])[0]
 
@@ -34,28 +34,28 @@ def load_balancer(view: View, service: str) -> Sequence[str]:
 
 
 def is_behind_gateway(mesh: Mesh, view: View, there: View) -> bool:
-    """Whether pods of a cluster are reached by its gateway from another one."""
+    """Whether `view` reaches pods of the cluster `there` through a gateway."""
     return there.cluster.network != view.cluster.network or mesh.spec.mesh.discovery == "entries"
 
 
 def gateway_addresses(mesh: Mesh, view: View) -> frozenset[str]:
-    """All addresses by which istiod may tell of a cluster's gateway."""
-    told = mesh.description.gateways.get(view.name)
-    return frozenset([*load_balancer(view, gateway_name(mesh)), *([told] if told else [])])
+    """Return all addresses that istiod can have for a cluster's gateway."""
+    recorded = mesh.description.gateways.get(view.name)
+    return frozenset([*load_balancer(view, gateway_name(mesh)), *([recorded] if recorded else [])])
 
 
 def gateway_server(mesh: Mesh, view: View, name: str) -> Server:
-    """What answers through a cluster's gateway by a name of `sni_of_a_service`."""
+    """Return the server behind a cluster's gateway for a name from `sni_of_a_service`."""
     return Server(gateway_address(mesh, view), mesh.spec.mesh.gateways.port, name, "istio")
 
 
 def istiod_server(view: View, host: str, port: int) -> Server:
-    """istiod, as pods of a cluster ask for it."""
+    """Return istiod as a server, under the name that pods of a cluster use."""
     return Server(host, port, f"istiod.{view.namespace}.svc", "h2")
 
 
 def peers_behind_gateways(mesh: Mesh, view: View) -> Sequence[View]:
-    """Clusters that pods of this one reach by a gateway."""
+    """Return the clusters that pods of this one reach through a gateway."""
     return [
         v
         for v in mesh.others(view)
@@ -64,7 +64,7 @@ def peers_behind_gateways(mesh: Mesh, view: View) -> Sequence[View]:
 
 
 def gateways_used(mesh: Mesh, view: View) -> Sequence[View]:
-    """The same, and the primary whose gateway leads to the control plane."""
+    """Return `peers_behind_gateways`, and the primary if its gateway leads to the control plane."""
     found = list(peers_behind_gateways(mesh, view))
     primary = mesh.control_plane_of(view)
     if (
@@ -89,7 +89,7 @@ def namespaces(mesh: Mesh) -> Mapping[str, Mapping[str, str]]:
 
 
 def endpoints(view: View, service: str) -> Sequence[str]:
-    """Addresses and ports of a Service's ready pods in this very cluster."""
+    """Return addresses and ports of a Service's ready pods in this cluster."""
     namespace, _, name = service.partition("/")
     slices = view.items(
         f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices",
@@ -106,7 +106,7 @@ def endpoints(view: View, service: str) -> Sequence[str]:
 
 
 def sni_of_a_service(mesh: Mesh, view: View) -> str | None:
-    """By which a gateway passes on to a pod of its cluster that shows a certificate."""
+    """Return an SNI that a cluster's gateway forwards to a pod; None if no service has pods."""
     for service, ports in services(mesh).items():
         if _runs_in(view, service):
             namespace, _, name = service.partition("/")
@@ -115,7 +115,7 @@ def sni_of_a_service(mesh: Mesh, view: View) -> str | None:
 
 
 def _runs_in(view: View, service: str) -> bool:
-    """Whether a cluster has pods for a service; one that does not answer may well."""
+    """Whether a cluster has pods for a Service, or does not answer."""
     try:
         return bool(endpoints(view, service))
     except UnansweredError:

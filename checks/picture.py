@@ -10,7 +10,7 @@ from spec.description import Description
 
 
 def draw(description: Description, results: Sequence[Result], kind: str) -> str:
-    """The mesh as text of a file that ends in `.svg` or `.mmd`."""
+    """Return the text of a picture; `kind` is `.svg` or `.mmd`."""
     parts = (r.finding.part for r in results if r.status is Status.FAILED)
     state = State(
         gateways=description.gateways,

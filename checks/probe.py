@@ -1,4 +1,4 @@
-"""A pod without a sidecar, from which a cluster's ways to the others are tried."""
+"""A pod without a sidecar, which tests a cluster's paths to the others."""
 
 import secrets
 import time
@@ -17,28 +17,28 @@ _LIVES = 120
 
 
 class Probe:
-    """One pod of a Job of Istio's namespace, made when it is first needed.
+    """The pod of a Job in Istio's namespace, created when it is first needed.
 
-    Kubernetes ends the Job after two minutes and removes what has ended, so that a killed check
-    leaves nothing behind for long.
+    Kubernetes stops the Job after two minutes and deletes it, so that a killed run of the checks
+    leaves no object behind.
     """
 
     def __init__(self, api: PodApi, namespace: str, images: Images) -> None:
         self._api, self._namespace, self._images = api, namespace, images
         self._job = f"isthmus-check-{secrets.token_hex(3)}"
-        self._made = False
+        self._created = False
         self._pod: str | None = None
 
     def start(self) -> str:
-        """Make the Job; returns the name of its pod when it runs.
+        """Create the Job, and return the name of its pod when it runs.
 
         Raises:
-            UnansweredError: it does not run, with the reason.
+            UnansweredError: the pod does not run, with the reason.
         """
         jobs = f"/apis/batch/v1/namespaces/{self._namespace}/jobs"
-        self._made = True
+        self._created = True
         self._api.post(jobs, _job(self._job, self._images))
-        state = "no pod was made"
+        state = "no pod was created"
         deadline = time.monotonic() + _STARTS_WITHIN
         while time.monotonic() < deadline:
             found = self._api.get(
@@ -62,8 +62,8 @@ class Probe:
         return self._api.tls(self._container, server, root)
 
     def remove(self) -> None:
-        """Remove the Job and its pod, if it was made. Kubernetes does it where this fails."""
-        if self._made:
+        """Delete the Job and its pod, if they exist. If this fails, Kubernetes deletes them."""
+        if self._created:
             with suppress(UnansweredError):
                 self._api.delete(
                     f"/apis/batch/v1/namespaces/{self._namespace}/jobs/{self._job}",

@@ -1,9 +1,8 @@
 """The kubeconfig in a remote secret, read as data.
 
-Whoever may write one Secret of a primary decides what it says. A client that loads it runs its
-`exec` and `auth-provider` programs here, with the operator's credentials: it is therefore never
-loaded. Accepted is exactly what components/remote_secret.py writes, and a client gets its few
-fields.
+Anyone who can write one Secret of a primary controls its content. A client that loads it runs its
+`exec` and `auth-provider` programs here, with the operator's credentials. Therefore it is never
+loaded: only what components/remote_secret.py writes is accepted, and a client gets those fields.
 """
 
 import base64
@@ -19,12 +18,12 @@ _DOCUMENT = {"apiVersion", "kind", "clusters", "users", "contexts", "current-con
 
 
 class ShapeError(Exception):
-    """In what a remote secret's kubeconfig differs from what Isthmus writes; without its values."""
+    """How a remote secret's kubeconfig differs from what Isthmus writes, without its values."""
 
 
 @dataclass(frozen=True)
 class RemoteKubeconfig:
-    """What a remote secret signs in with, and where."""
+    """The API server and the credentials in a remote secret."""
 
     server: str
     token: str = field(repr=False)
@@ -33,7 +32,7 @@ class RemoteKubeconfig:
 
     @property
     def content(self) -> str:
-        """A kubeconfig with these fields and nothing else. Holds a token: a secret."""
+        """A kubeconfig with only these fields. Contains a token, so it is a secret."""
         cluster = {
             "server": self.server,
             "certificate-authority-data": self.certificate_authority_data,
@@ -59,14 +58,14 @@ def read(text: str) -> RemoteKubeconfig:
     """Read the data of a remote secret.
 
     Raises:
-        ShapeError: it is not of the one shape.
+        ShapeError: it does not have the form that Isthmus writes.
     """
     try:
         document: Any = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError):
-        raise ShapeError("it holds no kubeconfig, and istiod does not try again") from None
+        raise ShapeError("it contains no kubeconfig, and istiod does not try again") from None
     if not isinstance(document, Mapping):
-        raise ShapeError("it holds no kubeconfig, and istiod does not try again")
+        raise ShapeError("it contains no kubeconfig, and istiod does not try again")
     whole = cast("Mapping[str, Any]", document)
     if other := whole.keys() - _DOCUMENT:
         raise ShapeError(f"it has {_words(other)}, which Isthmus does not write")
@@ -74,7 +73,7 @@ def read(text: str) -> RemoteKubeconfig:
     user_name, user = _only(whole, "user")
     context_name, context = _only(whole, "context")
     if set(user) != {"token"}:
-        raise ShapeError(f"it signs in by {_words(user) or 'nothing'}, where only a token may be")
+        raise ShapeError(f"its credentials are {_words(user) or 'empty'}, but istiod needs a token")
     if other := cluster.keys() - _CLUSTER:
         raise ShapeError(f"its cluster has {_words(other)}, which Isthmus does not write")
     if context != {"cluster": cluster_name, "user": user_name}:

@@ -1,4 +1,4 @@
-"""Results as a person or a program reads them."""
+"""Reports of results, for people and programs."""
 
 import json
 from collections import Counter
@@ -28,14 +28,14 @@ def is_green(results: Sequence[Result]) -> bool:
 
 
 def summary(results: Sequence[Result], seconds: float) -> str:
-    """Counts of checks, each counted once for every cluster by the worst that it found."""
+    """Count the checks: each once for every cluster, by its worst finding."""
     counts = _counts(results)
     parts = ", ".join(f"{counts[s]} {s}" for s in reversed(_WORST) if counts[s])
     return f"{sum(counts.values())} checks in {seconds:.1f} s: {parts}"
 
 
 def as_json(results: Sequence[Result], seconds: float) -> str:
-    """Everything, for programs. Status and counts by their names in `Status`."""
+    """Return everything as JSON. Statuses have their names in `Status`."""
     return json.dumps(
         {
             "green": is_green(results),
@@ -62,7 +62,7 @@ def as_json(results: Sequence[Result], seconds: float) -> str:
 
 
 def short(results: Sequence[Result], seconds: float) -> str:
-    """One line for each thing that is not well, and a last one that counts."""
+    """Return one line for each failure or warning, and a summary."""
     lines = [
         f"{r.status}: {r.check.id} in {r.cluster}: {r.finding.evidence}"
         for r in results
@@ -72,7 +72,7 @@ def short(results: Sequence[Result], seconds: float) -> str:
 
 
 def table(results: Sequence[Result], seconds: float) -> Group:
-    """For a terminal: a section after the other, and under what is not well what to do."""
+    """Return a table for a terminal: by section, with a fix below each failure and warning."""
     wide = max((len(c) for c in _clusters(results)), default=0)
     lines = list[RenderableType]()
     for section, of_section in groupby(results, lambda r: r.check.section):
@@ -85,21 +85,23 @@ def table(results: Sequence[Result], seconds: float) -> Group:
         first = failed[0]
         lines.append(
             Text(
-                f"Start with {first.check.id} in {first.cluster}: what is below it may only follow."
+                f"Fix {first.check.id} in {first.cluster} first; the failures below it are "
+                "probably "
+                "consequences."
             )
         )
     return Group(*lines)
 
 
 def _clusters(results: Sequence[Result]) -> Iterator[str]:
-    """What the column of clusters will hold."""
+    """Yield the texts in the column of clusters."""
     for _, of_section in groupby(results, lambda r: r.check.section):
         for together in _together(list(of_section)):
             yield _named(together)
 
 
 def _together(results: Sequence[Result]) -> Iterator[Sequence[Result]]:
-    """All clusters of a check in which it is well, and what is not well one by one."""
+    """Group results of a check: all passed ones, all skipped ones, and each other one alone."""
     for _, of_check in groupby(results, lambda r: r.check.id):
         found = list(of_check)
         for status in (Status.OK, Status.SKIPPED):

@@ -16,6 +16,7 @@ from checks.sections import (
     endpoints,
     gateways,
     injection,
+    proxies,
     remote_secrets,
     sameness,
     traffic,
@@ -25,7 +26,7 @@ from checks.view import Mesh, View
 from kube.api import UnansweredError
 from spec.description import Description
 
-# Sections in the order in which one thing needs another: `needs` leads backwards only.
+# Sections in order of dependency: `needs` names earlier checks only.
 CHECKS: tuple[Check, ...] = tuple(
     chain(
         clusters.CHECKS,
@@ -34,6 +35,7 @@ CHECKS: tuple[Check, ...] = tuple(
         remote_secrets.CHECKS,
         gateways.CHECKS,
         injection.CHECKS,
+        proxies.CHECKS,
         sameness.CHECKS,
         configuration.CHECKS,
         endpoints.CHECKS,
@@ -52,11 +54,11 @@ def run(
     report: Callable[[int, int], None] = lambda done, total: None,
     api_type: type[PodApi] = PodApi,
 ) -> Sequence[Result]:
-    """Look at a mesh, and leave it as it was.
+    """Check a mesh, without changing it.
 
     Args:
         description: the stack's output `mesh`.
-        report: is told how many looks of how many are done.
+        report: receives the number of finished checks and the number of all.
         api_type: `ReadingApi` where clusters are looked at with an account of few permissions.
 
     Returns:
@@ -85,7 +87,7 @@ def _start(view: View) -> None:
     try:
         view.start_probe()
     except (UnansweredError, ForbiddenError):
-        return  # remembered, and told by the check cluster-probe
+        return  # the check cluster-probe reports it
 
 
 def _look(
@@ -102,19 +104,19 @@ def _look(
     except UnansweredError as error:
         findings.append(
             failed(
-                f"could not be asked: {error}",
-                f"see that the kubeconfig of {view.name} may do what the check asks for",
+                f"the query failed: {error}",
+                f"check that the credentials for {view.name} are allowed to do what the check "
+                "needs",
             )
         )
     except ForbiddenError as error:
-        findings.append(skipped(f"this account may not look: {error}"))
-    except Exception as error:  # a flaw in one check must not hide what others find
+        findings.append(skipped(f"this account lacks a permission: {error}"))
+    except Exception as error:  # a bug in one check must not hide findings of others
         place = traceback.extract_tb(error.__traceback__)[-1]
         findings.append(
             failed(
                 f"{type(error).__name__} in {Path(place.filename).name}:{place.lineno}: {error}",
-                f"the check has met something that it was not made for; report it, and look at "
-                f"{view.name} by hand for what the check is about",
+                f"this is a bug in the check. Report it, and check {view.name} by hand",
             )
         )
     seconds = time.monotonic() - started
@@ -124,7 +126,7 @@ def _look(
 def _in_the_way(
     check: Check, mesh: Mesh, view: View, earlier: Mapping[Key, Future[Sequence[Result]]]
 ) -> Result | None:
-    """What explains whatever this check would say: a failure, or one that could not be asked."""
+    """Return the result of a needed check that failed or was skipped; None if all passed."""
     if check.id == _ALL_NEED:
         return None
     for name in dict.fromkeys((view.name, mesh.control_plane_of(view).name)):

@@ -1,4 +1,4 @@
-"""A mesh as the checks see it: what was meant, and each cluster, where everything is read once."""
+"""A mesh for the checks: its description, and its clusters, in which everything is read once."""
 
 from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from concurrent.futures import Future
@@ -18,7 +18,7 @@ _T = TypeVar("_T")
 
 
 class Memo:
-    """Remembers the answer for each key, also a failure. Threads that want the same key wait."""
+    """Remembers the result for each key, even a failure. Other threads wait for a computation."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -38,11 +38,11 @@ class Memo:
 
 @dataclass(frozen=True)
 class View:
-    """One cluster."""
+    """Access to one cluster; each query runs once."""
 
     cluster: Cluster
     namespace: str
-    """Istio's."""
+    """Istio's namespace."""
     _api: PodApi
     _probe: Probe
     _memo: Memo = field(default_factory=Memo)
@@ -57,21 +57,21 @@ class View:
         return self._api.server
 
     def date(self) -> str:
-        """The API server's clock, as a header of HTTP, asked now."""
+        """Return the API server's current time, as an HTTP header."""
         return self._api.date()
 
     def get(self, path: str, **query: str) -> Json:
         """The JSON at a path of the API server.
 
         Raises:
-            UnansweredError: the server is not there, or refuses.
+            UnansweredError: the server does not answer, or refuses.
         """
-        # A server that did not answer once is not waited for again.
+        # Do not wait again for a server that did not answer once.
         self._memo.get(("get", "/version"), lambda: self._api.get("/version"))
         return self._memo.get(("get", path, *query.items()), lambda: self._api.get(path, **query))
 
     def find(self, path: str) -> Json | None:
-        """The same, and None for what is not there."""
+        """Return the same as `get`, or None if there is no such object."""
         try:
             return self.get(path)
         except UnansweredError as error:
@@ -84,7 +84,7 @@ class View:
         return cast("Sequence[Json]", self.get(path, **query)["items"])
 
     def pods(self, namespace: str = "", **query: str) -> Sequence[Json]:
-        """Pods of a namespace, or of all, less those on their way out."""
+        """Return the pods of one or all namespaces, without those that are being deleted."""
         path = f"/api/v1/namespaces/{namespace}/pods" if namespace else "/api/v1/pods"
         return [p for p in self.items(path, **query) if "deletionTimestamp" not in p["metadata"]]
 
@@ -93,20 +93,20 @@ class View:
         return f"/api/v1/namespaces/{self.namespace}/{kind}" + (f"/{name}" if name else "")
 
     def post(self, path: str, body: Json) -> Json:
-        """The answer to an object that is sent; used for reviews and dry runs only."""
+        """Send an object and return the response; only for reviews and dry runs."""
         return self._api.post(path, body)
 
     def run(self, container: Container, *command: str) -> Ran:
-        """Run a command in a container, once for all who ask for the same."""
+        """Run a command in a container, once for all callers."""
         return self._memo.get(
             ("run", container, *command), lambda: self._api.run(container, *command)
         )
 
     def start_probe(self) -> None:
-        """Start the pod from which ways are tried.
+        """Start the pod from which paths are tested.
 
         Raises:
-            UnansweredError: it does not start, with the reason.
+            UnansweredError: the pod does not start, with the reason.
         """
         self.get("/version")
         self._memo.get("probe", self._probe.start)
@@ -117,18 +117,18 @@ class View:
         return self._memo.get(("probe", *command), lambda: self._probe.run(*command))
 
     def probe_tls(self, server: Server, root: str) -> Served:
-        """The certificate that a server shows to the probe; see `PodApi.tls`."""
+        """Return the certificate that a server presents to the probe; see `PodApi.tls`."""
         self.start_probe()
         return self._memo.get(("tls", server, root), lambda: self._probe.tls(server, root))
 
 
 @dataclass(frozen=True)
 class Mesh:
-    """What was meant, and what there is."""
+    """The description of a mesh, and access to its clusters."""
 
     description: Description
     views: Mapping[str, View]
-    """By name of the cluster."""
+    """Clusters by name."""
 
     @property
     def spec(self) -> MeshSpec:
@@ -138,7 +138,7 @@ class Mesh:
         return [v for v in self.views.values() if v.name != view.name]
 
     def control_plane_of(self, view: View) -> View:
-        """The cluster whose istiod serves this one."""
+        """Return the cluster whose istiod serves this one."""
         return self.views[self.spec.control_plane_of(view.cluster)]
 
     @classmethod
@@ -146,7 +146,7 @@ class Mesh:
     def look_at(
         cls, description: Description, api_type: type[PodApi] = PodApi
     ) -> Generator["Mesh"]:
-        """Connect to every cluster; what was made to look is removed at the end."""
+        """Connect to every cluster; the probes' Jobs are deleted at the end."""
         namespace = description.spec.mesh.istio.namespace
         with ExitStack() as stack:
             views = dict[str, View]()

@@ -1,4 +1,4 @@
-"""Each cluster by itself."""
+"""Checks of each cluster on its own."""
 
 import time
 from collections.abc import Iterator
@@ -20,8 +20,8 @@ def _answers(_mesh: Mesh, view: View) -> Iterator[Finding]:
         server = view.server
         yield failed(
             f"{server}: {error}",
-            f"ask it yourself: kubectl --server {server} get --raw /version; when its address or "
-            "credentials are new, `pulumi up` takes them over",
+            f"query it yourself: kubectl --server {server} get --raw /version. If its address or "
+            "credentials are new, `pulumi up` writes them to the stack's outputs",
             Part("cluster", view.name),
         )
     else:
@@ -30,15 +30,15 @@ def _answers(_mesh: Mesh, view: View) -> Iterator[Finding]:
 
 def _clock(_mesh: Mesh, view: View) -> Iterator[Finding]:
     before = time.time()
-    told = parsedate_to_datetime(view.date()).timestamp()
-    # A Date header has whole seconds, and the answer took its time.
-    early, late = told - time.time(), told + 1 - before
+    server_time = parsedate_to_datetime(view.date()).timestamp()
+    # A Date header has whole seconds, and the response took some time.
+    early, late = server_time - time.time(), server_time + 1 - before
     skew = early if early > 0 else min(late, 0.0)
     if abs(skew) > _SKEW_SECONDS:
         yield warning(
             f"the API server's clock is {skew:+.0f} s from this machine's",
-            "set the clock of whichever is wrong: a new certificate or token is not yet valid "
-            "where the clock is behind",
+            "correct the clock that is wrong. Where a clock is behind, a new certificate or token "
+            "is not yet valid",
             Part("cluster", view.name),
         )
     else:
@@ -48,11 +48,11 @@ def _clock(_mesh: Mesh, view: View) -> Iterator[Finding]:
 def _nodes(_mesh: Mesh, view: View) -> Iterator[Finding]:
     nodes = view.items("/api/v1/nodes")
     unready = [
-        f"{n['metadata']['name']} ({_ready(n).get('reason', 'says nothing')})"
+        f"{n['metadata']['name']} ({_ready(n).get('reason', 'no reason given')})"
         for n in nodes
         if _ready(n)["status"] != "True"
     ]
-    hint = f"kubectl --context {view.name} describe node; nothing new starts where a node is down"
+    hint = f"kubectl --context {view.name} describe node. No pod starts on a node that is not ready"
     if len(unready) == len(nodes):
         yield failed(
             f"none of {len(nodes)} nodes is ready: {', '.join(unready)}",
@@ -76,12 +76,12 @@ def _probe(_mesh: Mesh, view: View) -> Iterator[Finding]:
     except UnansweredError as error:
         yield failed(
             str(error),
-            "the checks that try the ways to other clusters need one pod with the image "
-            "of the sample's client, for at most two minutes; see the events: kubectl --context "
+            "checks of the paths to other clusters need a pod with the image of the sample's "
+            "client, for at most two minutes. See the events: kubectl --context "
             f"{view.name} -n {view.namespace} get events",
         )
     else:
-        yield ok("runs, and is removed at the end")
+        yield ok("runs, and is deleted at the end")
 
 
 CHECKS = (

@@ -20,7 +20,7 @@ _REGION = "topology.kubernetes.io/region"
 
 
 def _rules(mesh: Mesh, view: View) -> Iterator[Finding]:
-    """Nothing in a primary keeps requests for shared services from other clusters."""
+    """Check that no setting of a primary keeps requests for shared Services in their cluster."""
     found = [
         *_local(mesh, view),
         *_destination_rules(mesh, view),
@@ -45,17 +45,19 @@ def _destination_rules(mesh: Mesh, view: View) -> Iterator[Finding]:
             if mode not in _MTLS:
                 yield failed(
                     f"the DestinationRule {name} sets tls.mode {mode} for {service}",
-                    "between networks only mTLS passes: a gateway reads the name in it, and istiod "
-                    f"leaves other networks' gateways out of the endpoints without. Set "
-                    f"ISTIO_MUTUAL, or leave tls out: {look}",
+                    "between networks only mTLS works, because a gateway reads the SNI in it. "
+                    "Without "
+                    "it istiod leaves gateways of other networks out of the endpoints. Set "
+                    f"ISTIO_MUTUAL, or remove tls: {look}",
                     Part("istiod", view.name),
                 )
             elif _prefers_nearest(mesh, policy):
                 yield warning(
                     f"the DestinationRule {name} keeps {service} near its callers: "
                     "localityLbSetting with outlierDetection",
-                    "other clusters are asked only when nobody at home answers. If that is not "
-                    f"meant, set localityLbSetting.enabled: false in it: {look}",
+                    "other clusters receive requests only when no local pod answers. If that is "
+                    "not "
+                    f"intended, set localityLbSetting.enabled: false in it: {look}",
                     Part("istiod", view.name),
                 )
 
@@ -71,16 +73,16 @@ def _near_by_service(mesh: Mesh, view: View) -> Iterator[Finding]:
         wish = annotations.get(_DISTRIBUTION) or found.get("spec", {}).get("trafficDistribution")
         if wish:
             yield warning(
-                f"the Service {service} says trafficDistribution {wish}",
-                "other clusters are asked only when no pod near the caller answers "
-                "(istio/istio#53055). If that is not meant, remove it: kubectl --context "
+                f"the Service {service} has trafficDistribution {wish}",
+                "other clusters receive requests only when no pod near the caller answers "
+                "(istio/istio#53055). If that is not intended, remove it: kubectl --context "
                 f"{view.name} -n {namespace} edit service {name}",
                 Part("istiod", view.name),
             )
 
 
 def _without_mtls(mesh: Mesh, view: View) -> Iterator[Finding]:
-    """Endpoints that take no mTLS are left out for callers of other networks."""
+    """Report policies that disable mTLS, which excludes endpoints for other networks."""
     shared = {service.partition("/")[0] for service in paths.services(mesh)}
     for policy in view.items(_PEER_AUTHENTICATIONS) if mesh.spec.spans_networks else ():
         metadata, spec = policy["metadata"], cast("Json", policy.get("spec", {}))
@@ -90,7 +92,7 @@ def _without_mtls(mesh: Mesh, view: View) -> Iterator[Finding]:
         if off and (everywhere or metadata["namespace"] in shared):
             yield failed(
                 f"the PeerAuthentication {metadata['namespace']}/{metadata['name']} disables mTLS",
-                "between networks only mTLS passes, so istiod leaves these pods out of the "
+                "between networks only mTLS works, so istiod leaves these pods out of the "
                 "endpoints of other networks (istio/istio#28798). Set PERMISSIVE: kubectl "
                 f"--context {view.name} -n {metadata['namespace']} edit peerauthentication "
                 f"{metadata['name']}",
@@ -99,7 +101,7 @@ def _without_mtls(mesh: Mesh, view: View) -> Iterator[Finding]:
 
 
 def _is_for(rule: Json, service: str) -> bool:
-    """Whether a rule's host, which may be short or have a wildcard, is the service's."""
+    """Whether a rule's host, which can be short or have a wildcard, matches the Service."""
     namespace, _, name = service.partition("/")
     host = str(rule["spec"]["host"])
     if "." not in host and host != "*":
@@ -109,7 +111,7 @@ def _is_for(rule: Json, service: str) -> bool:
 
 
 def _prefers_nearest(mesh: Mesh, policy: Json) -> bool:
-    """Locality counts only with outlier detection, by labels of its own or by nodes' regions."""
+    """Whether locality has an effect: with outlier detection, and settings or several regions."""
     if "outlierDetection" not in policy:
         return False
     setting = policy.get("loadBalancer", {}).get("localityLbSetting", {})
@@ -132,9 +134,9 @@ def _local(mesh: Mesh, view: View) -> Iterator[Finding]:
                     continue
                 if fnmatch.fnmatch(f"{name}.{namespace}.{names.CLUSTER_DOMAIN}", host):
                     yield failed(
-                        f"meshConfig.serviceSettings makes {service} clusterLocal, by {host}",
-                        "every cluster asks its own pods only. Name it in isthmus:mesh."
-                        "clusterLocal if it is meant; else `pulumi up --refresh` takes it away",
+                        f"meshConfig.serviceSettings makes {service} clusterLocal, with {host}",
+                        "every cluster uses only its own pods. If that is intended, list the host "
+                        "in isthmus:mesh.clusterLocal; otherwise `pulumi up --refresh` removes it",
                         Part("istiod", view.name),
                     )
 
@@ -143,14 +145,14 @@ def _trust_domain(mesh: Mesh, view: View) -> Iterator[Finding]:
     first = mesh.views[mesh.spec.primaries[0].name]
     wanted, own = _domain(first), _domain(view)
     if view.cluster.is_remote and not _mesh_config(view):
-        yield ok(f"{wanted}, as its primary says")
+        yield ok(f"{wanted}, from its primary")
     elif own != wanted:
         yield failed(
-            f"trustDomain is {own} here and {wanted} in {first.name}",
-            "certificates of one are strangers to the policies of the other. istiod reads it in "
-            f"the ConfigMap istio of {view.namespace}: `pulumi up --refresh` where it is the "
-            f"stack's, else: kubectl --context {view.name} -n {view.namespace} get configmap istio "
-            "-o yaml",
+            f"trustDomain is {own} here, but {wanted} in {first.name}",
+            "policies of one cluster do not match identities of the other. istiod reads it from "
+            f"the ConfigMap istio of {view.namespace}: `pulumi up --refresh` corrects it if the "
+            f"stack manages it; otherwise: kubectl --context {view.name} -n {view.namespace} get "
+            "configmap istio -o yaml",
             Part("cluster", view.name),
         )
     else:
@@ -162,13 +164,15 @@ def _domain(view: View) -> str:
 
 
 def _mesh_config(view: View) -> Mapping[str, Any]:
-    """A remote has one only if somebody made it."""
+    """Return istiod's mesh configuration; empty in a remote, unless a user created one."""
     found = view.find(view.istio("configmaps", "istio"))
     return yaml.safe_load((found or {}).get("data", {}).get("mesh", "")) or {}
 
 
 CHECKS = (
     Check(1651, "same-trust-domain", "sameness", "one trust domain", _trust_domain),
-    Check(1652, "same-rules", "sameness", "no rule keeps requests at home", _rules, primaries),
+    Check(
+        1652, "same-rules", "sameness", "no rule keeps requests in their cluster", _rules, primaries
+    ),
 )
-"""Part of the section `sameness`."""
+"""Checks that belong to the section `sameness`."""

@@ -1,4 +1,4 @@
-"""istiod in the primaries, and the way to it from their remotes."""
+"""istiod in the primaries, and the path to it from their remotes."""
 
 from collections.abc import Iterator
 
@@ -18,8 +18,8 @@ def _ready(_mesh: Mesh, view: View) -> Iterator[Finding]:
         why = "; ".join(istiod.waits_for(p) for p in pods) or "it has no pods"
         yield failed(
             f"no istiod is ready: {why}",
-            f"{look}. Running proxies go on with what they know; no new pod is injected, and no "
-            "certificate renewed",
+            f"{look}. Running proxies keep their last configuration, but no new pod is injected "
+            "and no certificate is renewed",
             Part("istiod", view.name),
         )
     elif len(ready) < len(pods):
@@ -35,57 +35,57 @@ def _version(mesh: Mesh, view: View) -> Iterator[Finding]:
         yield ok(f"Istio {found}")
     else:
         yield failed(
-            f"istiod is {found}, where the stack has {wanted}",
-            "someone else installs Istio here, or the update has not ended: kubectl --context "
+            f"istiod has version {found}, but the stack has {wanted}",
+            "another tool installs Istio here, or the update has not finished: kubectl --context "
             f"{view.name} -n {view.namespace} rollout status deploy/istiod, then `pulumi up`",
             Part("istiod", view.name),
         )
 
 
 def _address(mesh: Mesh, view: View) -> Iterator[Finding]:
-    """A remote's Service leads where its primary's control plane is."""
+    """Check that a remote's Service `istiod` leads to its primary's control plane."""
     part, primary = Part("control-plane", view.name), mesh.control_plane_of(view)
-    told = mesh.description.control_planes.get(primary.name)
+    recorded = mesh.description.control_planes.get(primary.name)
     if view.find(view.istio("services", "istiod")) is None:
         yield failed(
-            "the Service istiod is not there",
-            "webhooks and proxies of a remote look for istiod by that name; `pulumi up --refresh` "
-            "makes it",
+            "the Service istiod does not exist",
+            "webhooks and proxies of a remote find istiod by that name. `pulumi up --refresh` "
+            "creates it",
             part,
         )
         return
     found = paths.endpoints(view, f"{view.namespace}/istiod")
     if not found:
         yield failed(
-            "the Service istiod leads nowhere: it has no endpoints",
-            "`pulumi up --refresh` makes its EndpointSlice, which the chart istiod has with "
-            "remotePilotAddress",
+            "the Service istiod has no endpoints",
+            "`pulumi up --refresh` creates its EndpointSlice, which is part of the chart istiod",
             part,
         )
         return
-    wanted = {f"{told}:{port}" for port in paths.ISTIOD_PORTS}
-    if told and set(found) != wanted:
+    wanted = {f"{recorded}:{port}" for port in paths.ISTIOD_PORTS}
+    if recorded and set(found) != wanted:
         yield failed(
-            f"the Service istiod leads to {', '.join(sorted(found))}, and {primary.name}'s "
-            f"control plane is at {told}",
-            "`pulumi up --refresh` passes the address on",
+            f"the Service istiod leads to {', '.join(sorted(found))}, but {primary.name}'s "
+            f"control plane is at {recorded}",
+            "`pulumi up --refresh` corrects the address",
             part,
         )
         return
     now = _where_it_is(mesh, primary)
-    if told and now is not None and told not in now:
+    if recorded and now is not None and recorded not in now:
         yield failed(
-            f"istiod of {primary.name} has moved from {told} to {', '.join(now) or 'nowhere'}",
-            "`pulumi up --refresh` passes the new address on. Of the ways to expose a control "
-            "plane, pod-ip is the one that does not outlive a pod",
+            f"istiod of {primary.name} has moved from {recorded} to "
+            f"{', '.join(now) or 'no address'}",
+            "`pulumi up --refresh` writes the new address. The exposure pod-ip needs this whenever "
+            "istiod's pod moves; the other exposures do not",
             part,
         )
     else:
-        yield ok(f"leads to {primary.name} at {told or ', '.join(sorted(found))}")
+        yield ok(f"leads to {primary.name} at {recorded or ', '.join(sorted(found))}")
 
 
 def _where_it_is(mesh: Mesh, primary: View) -> list[str] | None:
-    """Addresses of a control plane as its cluster tells now; None if it does not."""
+    """Return the current addresses of a control plane from its cluster; None if unknown."""
     control_plane = mesh.spec.control_plane(primary.cluster)
     match control_plane and control_plane.exposure:
         case "pod-ip":
@@ -102,7 +102,7 @@ def _reached(mesh: Mesh, view: View) -> Iterator[Finding]:
     primary = mesh.control_plane_of(view)
     address = mesh.description.control_planes.get(primary.name)
     if address is None:
-        yield skipped(f"the stack does not tell where {primary.name}'s control plane is reached")
+        yield skipped(f"the stack's outputs have no address of {primary.name}'s control plane")
         return
     for port, what in zip(paths.ISTIOD_PORTS, ("configuration and CA", "webhooks"), strict=True):
         try:
@@ -110,8 +110,10 @@ def _reached(mesh: Mesh, view: View) -> Iterator[Finding]:
         except UnreachedError as error:
             yield failed(
                 f"{address}:{port} ({what}) from a pod: {error}",
-                f"let {view.name}'s nodes, and for 15017 its API server, in to {address}, TCP "
-                f"{port}; if that is open, see gateway-ready and istiod-ready of {primary.name}",
+                f"allow {view.name}'s nodes, and for 15017 its API server, to connect to "
+                f"{address}, "
+                f"TCP {port}. If a firewall allows it, see gateway-ready and istiod-ready of "
+                f"{primary.name}",
                 Part("control-plane", view.name),
             )
         else:
@@ -133,7 +135,7 @@ CHECKS = (
         1103,
         "istiod-address",
         "control plane",
-        "remotes are led to their primary",
+        "remotes lead to their primary",
         _address,
         remotes,
     ),

@@ -1,6 +1,5 @@
-"""What a proxy knows of shared services, against what the clusters have."""
+"""Endpoints that a proxy has for shared Services, compared with the pods in the clusters."""
 
-import fnmatch
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from checks import istiod, paths
 from checks.api import Container
 from checks.model import Check, Finding, failed, ok, skipped
+from checks.sections.proxies import sidecar
 from checks.view import Json, Mesh, View
 from components import names
 from kube.api import UnansweredError
@@ -17,11 +17,11 @@ from picture.state import Part
 def _endpoints(mesh: Mesh, view: View) -> Iterator[Finding]:
     services = paths.services(mesh)
     if not services:
-        yield skipped("no service is shared: isthmus:sample and isthmus:services are empty")
+        yield skipped("no Service is shared: isthmus:sample and isthmus:services are empty")
         return
     caller = _caller(mesh, view)
     if caller is None:
-        yield skipped("no workload with a sidecar runs here, whose proxy could be asked")
+        yield skipped("no workload with a sidecar runs here, so there is no proxy to query")
         return
     known = _known(view, caller)
     for service, ports in services.items():
@@ -34,12 +34,12 @@ def _endpoints(mesh: Mesh, view: View) -> Iterator[Finding]:
 def _compared(
     mesh: Mesh, view: View, service: str, found: Mapping[str, bool] | None
 ) -> Iterator[Finding]:
-    """What a proxy has for a service, by its address whether it is healthy."""
+    """Compare the endpoints of a Service; `found` maps a proxy's addresses to their health."""
     wanted, silent = _wanted(mesh, view, service)
     if found is None:
         yield failed(
             f"the proxy does not know {service}",
-            "is a Sidecar object in the way, or the Service not there? See same-services",
+            "a Sidecar object hides it, or the Service does not exist: see same-services",
             Part("cluster", view.name),
         )
         return
@@ -47,7 +47,7 @@ def _compared(
     for addresses, cluster in wanted:
         if not any(found.get(a, False) for a in addresses):
             well = False
-            shown = " or ".join(sorted(addresses)) or "a gateway without address"
+            shown = " or ".join(sorted(addresses)) or "a gateway without an address"
             known = any(a in found for a in addresses)
             state = "which is unhealthy" if known else "which the proxy does not know"
             yield failed(
@@ -57,43 +57,43 @@ def _compared(
             )
     strange = found.keys() - {a for addresses, _ in wanted for a in addresses}
     if mesh.spec.mesh.discovery == "entries":
-        # They stand for what was configured, whether pods are there yet or not.
+        # Entries exist for all configured clusters, even if no pods run there yet.
         strange -= {a for there in mesh.others(view) for a in _gateways(mesh, there)}
     for address in sorted(strange) if not silent else ():
         well = False
         yield failed(
-            f"the proxy has {address} for {service}, which is no pod here and no gateway",
-            "it dials pods of another network, or of a cluster that is gone. See gateway-service, "
-            "same-network and remote-secret; then proxy-identity",
+            f"the proxy has {address} for {service}, which is neither a pod here nor a gateway",
+            "it sends requests to pods of another network, or of a cluster that is gone. See "
+            "gateway-service, same-network and remote-secret; then proxy-identity",
             Part("traffic", view.name, view.name),
         )
     if silent:
-        yield skipped(f"{service}: nobody tells whether it runs in {', '.join(silent)}")
+        yield skipped(f"{service}: it is unknown whether it runs in {', '.join(silent)}")
     elif well:
-        yield ok(f"{service}: {', '.join(sorted(found)) or 'runs nowhere'}")
+        yield ok(f"{service}: {', '.join(sorted(found)) or 'no pods'}")
 
 
 def _hint(mesh: Mesh, view: View, cluster: str) -> str:
     control_plane = mesh.spec.control_plane_of(view.cluster)
     if cluster == view.name:
-        return f"istiod of {control_plane} does not read {cluster}: see remote-registry"
+        return f"istiod of {control_plane} does not watch {cluster}: see remote-registry"
     if mesh.spec.mesh.discovery == "entries":
-        return f"`pulumi up --refresh` enters the gateway of {cluster} again"
+        return f"`pulumi up --refresh` writes the entry for the gateway of {cluster} again"
     return (
-        f"istiod of {control_plane} must read {cluster} (remote-registry), know its gateway "
-        f"(gateway-service), and see sidecars on the pods there (proxy-missing of {cluster})"
+        f"istiod of {control_plane} must watch {cluster} (remote-registry) and know its gateway "
+        f"(gateway-service), and the pods there need sidecars (proxy-missing of {cluster})"
     )
 
 
 _Place = tuple[frozenset[str], str]
-"""Addresses of which one is enough, and the cluster that they lead to."""
+"""Alternative addresses, and the cluster that they lead to."""
 
 
 def _wanted(mesh: Mesh, view: View, service: str) -> tuple[Sequence[_Place], Sequence[str]]:
-    """Where a service's pods are to be found from a cluster, and clusters that did not answer."""
+    """Return where a cluster must find a Service's pods, and which clusters did not answer."""
     wanted, silent = list[_Place](), list[str]()
     for there in mesh.views.values():
-        if there is not view and _is_local(mesh, service):
+        if there is not view and mesh.spec.is_local(*service.split("/")):
             continue
         try:
             pods = paths.endpoints(there, service)
@@ -111,26 +111,18 @@ def _gateways(mesh: Mesh, there: View) -> frozenset[str]:
     return frozenset(f"{address}:{port}" for address in paths.gateway_addresses(mesh, there))
 
 
-def _is_local(mesh: Mesh, service: str) -> bool:
-    namespace, _, name = service.partition("/")
-    host = f"{name}.{namespace}.{names.CLUSTER_DOMAIN}"
-    return any(fnmatch.fnmatch(host, pattern) for pattern in mesh.spec.mesh.cluster_local)
-
-
 def _caller(mesh: Mesh, view: View) -> Container | None:
     """The sidecar of a ready pod in a shared namespace."""
     for namespace in paths.namespaces(mesh):
         for pod in view.pods(namespace):
-            containers = [*pod["spec"]["containers"], *pod["spec"].get("initContainers", [])]
-            if istiod.is_ready(pod) and any(c["name"] == names.PROXY for c in containers):
+            if istiod.is_ready(pod) and sidecar(pod) is not None:
                 return Container(namespace, str(pod["metadata"]["name"]), names.PROXY)
     return None
 
 
 def _known(view: View, caller: Container) -> Mapping[str, Mapping[str, bool]]:
     """Envoy's clusters by name, and their hosts: address → whether healthy."""
-    asked = ("pilot-agent", "request", "GET", "clusters?format=json")
-    ran = view.run(caller, *asked)
+    ran = view.run(caller, "pilot-agent", "request", "GET", "clusters?format=json")
     try:
         statuses: Sequence[Json] = json.loads(ran.stdout)["cluster_statuses"]
     except (json.JSONDecodeError, KeyError):
@@ -149,6 +141,6 @@ def _host(status: Mapping[str, Any]) -> tuple[str, bool]:
 
 CHECKS = (
     Check(
-        1701, "endpoints", "endpoints", "proxies know pods here and gateways elsewhere", _endpoints
+        1701, "endpoints", "endpoints", "proxies know local pods and remote gateways", _endpoints
     ),
 )

@@ -1,4 +1,4 @@
-"""The gateways between networks, and the ways to them."""
+"""The gateways between networks, and the paths to them."""
 
 from collections.abc import Iterator
 
@@ -24,10 +24,12 @@ def _ready(mesh: Mesh, view: View) -> Iterator[Finding]:
         label = _label_against_injection(view) if stuck else None
         yield failed(
             f"no pod of {name} is ready: {why}",
-            f"the label {label} of namespace {view.namespace} keeps the injector from it: kubectl "
-            f"--context {view.name} label namespace {view.namespace} {label}-; then delete the pod"
+            f"the label {label} of namespace {view.namespace} excludes it from injection. Remove "
+            "it: "
+            f"kubectl --context {view.name} label namespace {view.namespace} {label}-; then delete "
+            "the pod"
             if label
-            else f"it was made before the injector answered, and has no image; delete it: kubectl "
+            else f"it was created before the injector answered, so it has no image. Delete it: kubectl "
             f"--context {view.name} -n {view.namespace} delete pod -l app={name}"
             if stuck
             else look,
@@ -52,23 +54,24 @@ def _service(mesh: Mesh, view: View) -> Iterator[Finding]:
     part, name = Part("gateway", view.name), paths.gateway_name(mesh)
     service = view.find(view.istio("services", name))
     if service is None:
-        yield failed(f"the Service {name} is not there", "`pulumi up --refresh` makes it", part)
+        yield failed(f"the Service {name} does not exist", "`pulumi up --refresh` creates it", part)
         return
     addresses = paths.load_balancer(view, name)
-    told = mesh.description.gateways.get(view.name)
+    recorded = mesh.description.gateways.get(view.name)
     labels, gateways = service["metadata"].get("labels", {}), mesh.spec.mesh.gateways
     if not addresses:
         yield failed(
             f"the Service {name} has no address",
-            "no other network can reach this cluster. The cloud says why in the Service's events: "
+            "no other network can reach this cluster. The Service's events have the cloud's "
+            "reason: "
             f"kubectl --context {view.name} -n {view.namespace} describe service {name}",
             part,
         )
-    elif told and told not in addresses:
+    elif recorded and recorded not in addresses:
         yield failed(
-            f"the address is {', '.join(addresses)} now, and was {told} at the last update",
-            "remotes and entries still lead to the former one; `pulumi up --refresh` passes the "
-            "new one on",
+            f"the address is {', '.join(addresses)}, but was {recorded} at the last update",
+            "remotes and entries still lead to the old address. `pulumi up --refresh` writes the "
+            "new one",
             part,
         )
     else:
@@ -82,8 +85,9 @@ def _service(mesh: Mesh, view: View) -> Iterator[Finding]:
                 yield failed(
                     f"the label {label} of the Service {name} is {labels.get(label)!r}, not "
                     f"{value!r}",
-                    "istiod takes the label for the network behind the gateway, so others send "
-                    "nothing here, or what is meant for elsewhere; `pulumi up --refresh` sets it",
+                    "istiod reads from it which network is behind the gateway, so other clusters "
+                    "send "
+                    "this one no traffic, or the wrong traffic. `pulumi up --refresh` sets it",
                     part,
                 )
 
@@ -97,10 +101,10 @@ def _alone(mesh: Mesh, view: View) -> Iterator[Finding]:
             gateways_named += 1
             continue
         yield failed(
-            f"the Service {metadata['namespace']}/{metadata['name']} has the label {names.NETWORK}="
-            f"{metadata['labels'][names.NETWORK]} too",
-            "istiod sends other networks' traffic to every Service with that label, and this one "
-            "does not let it in (istio/istio#54909); take the label off: kubectl --context "
+            f"the Service {metadata['namespace']}/{metadata['name']} also has the label "
+            f"{names.NETWORK}={metadata['labels'][names.NETWORK]}",
+            "istiod sends traffic of other networks to every Service with that label, and this one "
+            "does not accept it (istio/istio#54909). Remove the label: kubectl --context "
             f"{view.name} -n {metadata['namespace']} label service {metadata['name']} "
             f"{names.NETWORK}-",
             Part("gateway", view.name),
@@ -119,12 +123,12 @@ def _health(mesh: Mesh, view: View) -> Iterator[Finding]:
         if ran.stdout == "200":
             yield ok(f"{there.name} at {address}")
         else:
-            said = ran.stderr.strip() or f"HTTP status {ran.stdout}"
+            reason = ran.stderr.strip() or f"HTTP status {ran.stdout}"
             yield failed(
-                f"{url} (of {there.name}): {said}",
-                "the load balancer asks there whether the gateway lives, and sends it nothing if "
-                f"not. See gateway-ready of {there.name}; if that is well, a firewall is between: "
-                f"let {view.name}'s nodes in to {address}, TCP 15021 and "
+                f"{url} (of {there.name}): {reason}",
+                "the load balancer checks the gateway's health there, and sends it no traffic if "
+                f"that fails. See gateway-ready of {there.name}. If that passes, a firewall is in "
+                f"between: allow {view.name}'s nodes to connect to {address}, TCP 15021 and "
                 f"{mesh.spec.mesh.gateways.port}",
                 Part("gateway", there.name),
             )
@@ -139,18 +143,18 @@ def _port(mesh: Mesh, view: View) -> Iterator[Finding]:
                 paths.gateway_server(mesh, there, name or "none.local"), mesh.description.root
             )
         except UnreachedError as error:
-            # The gateway closes a connection that is for nobody. That it was there, was seen.
+            # The gateway closes a connection without a target. So it is reachable.
             if name is None and not error.said:
-                yield ok(f"{there.name} at {address}:{port}; nothing is behind it yet")
+                yield ok(f"{there.name} at {address}:{port}; no service is behind it yet")
                 continue
             yield failed(
-                f"{address}:{port} (of {there.name}) asked for {name}: {error}",
-                f"a firewall, if it is silent or unreachable: let {view.name}'s nodes in to "
-                f"{address}, TCP {port}. If it closes the connection, the Gateway "
+                f"{address}:{port} (of {there.name}), SNI {name}: {error}",
+                f"if it does not answer, a firewall is in between: allow {view.name}'s nodes to "
+                f"connect to {address}, TCP {port}. If it closes the connection, the Gateway "
                 "cross-network-gateway is missing or wrong in "
-                f"{mesh.control_plane_of(there).name}, istiod there does not read {there.name} "
+                f"{mesh.control_plane_of(there).name}, istiod there does not watch {there.name} "
                 "(remote-registry), or the pods behind it have no sidecar",
-                # One that closes the connection is there, and only does not know the name.
+                # A gateway that closes the connection is reachable, but does not know the name.
                 Part("gateway", there.name)
                 if error.said
                 else Part("traffic", view.name, there.name),
@@ -159,7 +163,7 @@ def _port(mesh: Mesh, view: View) -> Iterator[Finding]:
             yield ok(f"{there.name} at {address}:{port}")
 
 
-def _has_ways(spec: MeshSpec, cluster: Cluster) -> bool:
+def _uses_gateways(spec: MeshSpec, cluster: Cluster) -> bool:
     """Whether pods of a cluster use another cluster's gateway."""
     exposed = [p for p in spec.primaries if p.name == cluster.primary]
     return spec.spans_networks or any(map(spec.exposes_control_plane, exposed))
@@ -182,7 +186,7 @@ CHECKS = (
         "gateways",
         "pods reach the other gateways' health port",
         _health,
-        _has_ways,
+        _uses_gateways,
         ("cluster-probe",),
     ),
     Check(

@@ -1,4 +1,4 @@
-"""With what each control plane reads the other clusters, and whether it does."""
+"""Remote secrets, with which each control plane watches other clusters, and their effect."""
 
 import base64
 import json
@@ -18,7 +18,7 @@ _PREFIX = "istio-remote-secret-"
 _ANNOTATION = "networking.istio.io/cluster"
 _TOKEN_ENDS_SOON = 30 * 86400
 _AGAIN = "`pulumi up --refresh` writes it again"
-# What istiod reads of another cluster (templates/reader-clusterrole.yaml of the istiod chart).
+# What istiod reads in other clusters (templates/reader-clusterrole.yaml of its chart).
 _NEEDED = (
     ("list", "", "services"),
     ("list", "", "pods"),
@@ -27,7 +27,7 @@ _NEEDED = (
     ("list", "discovery.k8s.io", "endpointslices"),
     ("create", "authentication.k8s.io", "tokenreviews"),
 )
-# With these a thief of the secret owns the cluster.
+# With these permissions, a stolen secret gives control of the cluster.
 _TOO_MUCH = (
     ("create", "", "pods"),
     ("create", "", "secrets"),
@@ -43,7 +43,7 @@ class _Entry:
 
     secret: str
     cluster: str
-    """The data key, which istiod takes for the cluster's ID."""
+    """The data key, which istiod uses as the cluster's ID."""
     annotated: str | None
     kubeconfig: str = field(repr=False)
     """Someone else's text: it is read as data and never loaded."""
@@ -54,7 +54,7 @@ def _watched(mesh: Mesh, view: View) -> Sequence[str]:
 
 
 def _entries(view: View) -> Sequence[_Entry]:
-    """What istiod finds: labelled secrets of its namespace."""
+    """Return what istiod finds: labeled secrets in its namespace."""
     return [
         _Entry(
             s["metadata"]["name"],
@@ -75,14 +75,15 @@ def _objects(mesh: Mesh, view: View) -> Iterator[Finding]:
         if not mine:
             yield failed(
                 _why_missing(view, name, entries),
-                f"istiod of {view.name} cannot see {name}'s pods without it; {_AGAIN}",
+                f"without it istiod of {view.name} does not see {name}'s pods. {_AGAIN}",
                 part,
             )
         elif len(mine) > 1:
             yield failed(
-                f"{len(mine)} secrets hold {name}: {', '.join(e.secret for e in mine)}",
-                "istiod takes the first that it sees and ignores the others, which may be the "
-                f"right ones; keep {_PREFIX}{name} and delete the rest",
+                f"{len(mine)} secrets are for {name}: {', '.join(e.secret for e in mine)}",
+                "istiod uses the first that it sees and ignores the others, even if that is the "
+                "wrong "
+                f"one. Keep {_PREFIX}{name} and delete the rest",
                 part,
             )
         elif problem := _wrong(mesh, mine[0]):
@@ -92,14 +93,14 @@ def _objects(mesh: Mesh, view: View) -> Iterator[Finding]:
     for entry in entries:
         if entry.cluster == view.name:
             yield warning(
-                f"{entry.secret} is for {view.name} itself, which istiod ignores without a word",
+                f"{entry.secret} is for {view.name} itself, so istiod ignores it silently",
                 f"delete it: kubectl --context {view.name} -n {view.namespace} delete secret "
                 f"{entry.secret}",
             )
         elif entry.cluster not in watched:
             yield failed(
-                f"{entry.secret} is for {entry.cluster!r}, which is no cluster of this mesh",
-                "istiod sends traffic there too, or waits for it at its start; delete it: "
+                f"{entry.secret} is for {entry.cluster!r}, which is not a cluster of this mesh",
+                "istiod sends traffic there too, or waits for it when it starts. Delete it: "
                 f"kubectl --context {view.name} -n {view.namespace} delete secret {entry.secret}",
                 Part("istiod", view.name),
             )
@@ -108,15 +109,16 @@ def _objects(mesh: Mesh, view: View) -> Iterator[Finding]:
 def _why_missing(view: View, name: str, entries: Sequence[_Entry]) -> str:
     secret = view.find(view.istio("secrets", _PREFIX + name))
     if secret is None:
-        return f"{_PREFIX}{name} is not there"
+        return f"{_PREFIX}{name} does not exist"
     if secret["metadata"].get("labels", {}).get(_LABEL) != "true":
         return f"{_PREFIX}{name} lacks the label {_LABEL}=true, by which istiod finds it"
-    keys = ", ".join(e.cluster for e in entries if e.secret == _PREFIX + name) or "nothing"
-    return f"{_PREFIX}{name} holds {keys}, where istiod must find {name}"
+    keys = ", ".join(e.cluster for e in entries if e.secret == _PREFIX + name)
+    has = f"the key {keys}" if keys else "no data"
+    return f"{_PREFIX}{name} has {has}, but istiod needs the key {name}"
 
 
 def _wrong(mesh: Mesh, entry: _Entry) -> str:
-    """What is wrong with an entry, in words; empty if nothing."""
+    """Return what is wrong with an entry as text; empty if nothing."""
     if entry.annotated != entry.cluster:
         return f"the annotation {_ANNOTATION} is {entry.annotated!r}, not {entry.cluster!r}"
     try:
@@ -137,29 +139,39 @@ def _registry(mesh: Mesh, view: View) -> Iterator[Finding]:
             yield ok(f"{name} synced")
         else:
             yield failed(
-                f"istiod of {view.name} has {name} as: {status}",
-                "`timeout` and `syncing`: its pod does not reach the API server in the secret, or "
-                "the token is refused there; unknown: it does not take the secret. It says why: "
-                f"kubectl --context {view.name} -n {view.namespace} logs deploy/istiod. If "
-                "remote-secret is well, it has stopped listening, as Istio 1.31.0 does when a "
-                "secret goes while it waits for that cluster: rollout restart deploy/istiod",
+                f"istiod of {view.name} reports {name} as: {status}",
+                _unsynced(view, name in found),
                 Part("secret", view.name, name),
             )
     for name in found.keys() - {view.name, *watched}:
         yield failed(
-            f"istiod of {view.name} also reads {name!r}, which is no cluster of this mesh",
+            f"istiod of {view.name} also watches {name!r}, which is not a cluster of this mesh",
             "delete its remote secret",
             Part("istiod", view.name),
         )
     if view.name not in found:
         yield failed(
-            f"istiod calls itself {', '.join(found)}, not {view.name}",
-            "another name in Istio's values stands above the cluster's; every name must be the one "
-            "in isthmus:clusters",
+            f"istiod has the cluster ID {', '.join(found)}, not {view.name}",
+            "a Helm value overrides the cluster's name. Remove it, so that the name comes from "
+            "isthmus:clusters",
             Part("istiod", view.name),
         )
     elif not watched:
-        yield ok("reads its own cluster and no other")
+        yield ok("watches its own cluster and no other")
+
+
+def _unsynced(view: View, is_known: bool) -> str:
+    logs = f"kubectl --context {view.name} -n {view.namespace} logs deploy/istiod"
+    if is_known:
+        return (
+            "istiod cannot reach the API server named in the secret, or the token is rejected; "
+            "see: "
+            f"{logs}"
+        )
+    return (
+        f"istiod did not accept the secret; see: {logs}. If remote-secret passes, restart istiod: "
+        "Istio 1.31.0 stops watching secrets after one is deleted during its first sync"
+    )
 
 
 def _token(mesh: Mesh, view: View) -> Iterator[Finding]:
@@ -178,15 +190,16 @@ def _token(mesh: Mesh, view: View) -> Iterator[Finding]:
             if error.status == 401:
                 yield failed(
                     f"{server} refuses the token for {entry.cluster}",
-                    "it was revoked with its Secret or its account. `pulumi up --refresh` makes "
-                    "the Secret and what reads it again",
+                    "its Secret or account was deleted. `pulumi up --refresh` creates both, and "
+                    "writes "
+                    "the remote secret again",
                     part,
                 )
             elif "CERTIFICATE_VERIFY_FAILED" in str(error):
                 yield failed(
-                    f"{server} shows a certificate that the secret's CA has not signed",
-                    "behind a proxy set apiServer.certificateAuthority and apiServer.tlsServerName "
-                    f"of {entry.cluster}; else {_AGAIN}",
+                    f"{server} presents a certificate that the secret's CA has not signed",
+                    "behind a proxy, set apiServer.certificateAuthority and "
+                    f"apiServer.tlsServerName of {entry.cluster}; otherwise {_AGAIN}",
                     part,
                 )
             else:
@@ -195,17 +208,17 @@ def _token(mesh: Mesh, view: View) -> Iterator[Finding]:
         ends = _end(entry.kubeconfig)
         if ends is not None and ends - time.time() < _TOKEN_ENDS_SOON:
             yield warning(
-                f"the token for {entry.cluster} ends in {(ends - time.time()) / 86400:.0f} days",
-                "istiod does not renew it. A Secret of type kubernetes.io/service-account-token "
-                f"gives one without an end; {_AGAIN}",
+                f"the token for {entry.cluster} expires in {(ends - time.time()) / 86400:.0f} days",
+                "istiod does not renew it. A token from a Secret of type "
+                f"kubernetes.io/service-account-token does not expire; {_AGAIN}",
                 part,
             )
         else:
-            yield ok(f"{entry.cluster} knows it as {user.removeprefix('system:serviceaccount:')}")
+            yield ok(f"{entry.cluster} accepts {user.removeprefix('system:serviceaccount:')}")
 
 
 def _end(kubeconfig: str) -> float | None:
-    """When the token ends, in seconds of the epoch; None if never or not told."""
+    """Return when the token expires, in seconds of the epoch; None if never or unknown."""
     try:
         payload = remote_kubeconfig.read(kubeconfig).token.split(".")[1]
         claims: Json = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
@@ -224,24 +237,24 @@ def _rights(mesh: Mesh, view: View) -> Iterator[Finding]:
                 missing = [_words(r) for r in _NEEDED if not _may(api, *r)]
                 beyond = [_words(r) for r in _TOO_MUCH if _may(api, *r)]
         except UnansweredError as error:
-            yield skipped(f"not asked: {error}")
+            yield skipped(f"not checked: {error}")
             continue
         if missing:
             yield failed(
-                f"in {entry.cluster} it may not: {', '.join(missing)}",
-                "the reader's ClusterRole comes with the chart istiod, its binding with base; "
-                "`pulumi up --refresh` makes what is missing",
+                f"in {entry.cluster} it is not allowed to: {', '.join(missing)}",
+                "the chart istiod has the reader's ClusterRole, and the chart base its binding. "
+                "`pulumi up --refresh` creates what is missing",
                 part,
             )
         elif beyond:
             yield warning(
-                f"in {entry.cluster} it may also: {', '.join(beyond)}",
-                f"whoever reads the secret in {view.name} could take over {entry.cluster}; find "
-                "the binding that gives the reader's account so much",
+                f"in {entry.cluster} it is also allowed to: {', '.join(beyond)}",
+                f"anyone who reads the secret in {view.name} could control {entry.cluster}. Find "
+                "and remove the binding that gives the reader's account these permissions",
                 part,
             )
         else:
-            yield ok(f"in {entry.cluster} it may read, and no more")
+            yield ok(f"in {entry.cluster} it can only read")
 
 
 def _may(api: PodApi, verb: str, group: str, resource: str) -> bool:
@@ -264,7 +277,7 @@ CHECKS = (
         1301,
         "remote-secret",
         "remote secrets",
-        "there is one for each cluster that is read",
+        "there is one for each watched cluster",
         _objects,
         primaries,
     ),
@@ -272,7 +285,7 @@ CHECKS = (
         1302,
         "remote-registry",
         "remote secrets",
-        "istiod reads exactly the clusters of the mesh",
+        "istiod watches exactly the clusters of the mesh",
         _registry,
         primaries,
         ("istiod-ready",),
@@ -282,7 +295,7 @@ CHECKS = (
         1304,
         "remote-rights",
         "remote secrets",
-        "tokens may read, and no more",
+        "tokens can read, and no more",
         _rights,
         readers,
         ("remote-token",),

@@ -1,4 +1,4 @@
-"""What must be in every cluster, because a caller looks names up in its own."""
+"""Namespaces and Services that every cluster must have, because callers resolve names there."""
 
 from collections.abc import Iterator
 
@@ -17,8 +17,8 @@ def _network(_mesh: Mesh, view: View) -> Iterator[Finding]:
         yield failed(
             f"the label {names.NETWORK} of namespace {view.namespace} is {found!r}, not "
             f"{view.cluster.network!r}",
-            "istiod takes it for the network of pods that do not tell theirs, so other clusters "
-            "dial addresses that they cannot reach; `pulumi up --refresh` sets it",
+            "istiod uses it as the network of pods without one, so other clusters connect to "
+            "addresses that they cannot reach. `pulumi up --refresh` sets it",
             Part("cluster", view.name),
         )
     else:
@@ -31,16 +31,17 @@ def _namespaces(mesh: Mesh, view: View) -> Iterator[Finding]:
         namespace = view.find(f"/api/v1/namespaces/{name}")
         if namespace is None:
             yield failed(
-                f"namespace {name} is not there",
-                "a caller here cannot resolve the names in it; `pulumi up --refresh` makes it",
+                f"namespace {name} does not exist",
+                "callers here cannot resolve names in it. `pulumi up --refresh` creates it",
                 Part("cluster", view.name),
             )
             continue
         if namespace["status"].get("phase") == "Terminating":
             yield failed(
                 f"namespace {name} is Terminating: {_held(namespace)}",
-                "nothing new can be made in it until what it says is gone; remove that, or the "
-                "finalizers on it, and `pulumi up --refresh` makes the namespace again",
+                "no object can be created in it until the listed ones are gone. Delete them, or "
+                "their "
+                "finalizers, then `pulumi up --refresh` creates the namespace again",
                 Part("cluster", view.name),
             )
             continue
@@ -49,8 +50,9 @@ def _namespaces(mesh: Mesh, view: View) -> Iterator[Finding]:
             yield failed(
                 f"namespace {name} has "
                 + ", ".join(f"{k}={found.get(k, '')!r}, not {labels[k]!r}" for k in other),
-                "its pods are injected here otherwise than elsewhere; `pulumi up --refresh` sets "
-                "it, and the workloads need a restart",
+                "its pods are injected differently than in other clusters. `pulumi up --refresh` "
+                "sets "
+                "the labels; then restart the workloads",
                 Part("cluster", view.name),
             )
         else:
@@ -58,10 +60,10 @@ def _namespaces(mesh: Mesh, view: View) -> Iterator[Finding]:
 
 
 def _held(namespace: Json) -> str:
-    """What holds a namespace, in Kubernetes' own words."""
+    """Return why a namespace is not deleted yet, as Kubernetes reports it."""
     conditions = namespace["status"].get("conditions", [])
-    said = [c["message"] for c in conditions if c["status"] == "True"]
-    return "; ".join(said) or "its content is being removed"
+    reasons = [c["message"] for c in conditions if c["status"] == "True"]
+    return "; ".join(reasons) or "its content is being deleted"
 
 
 def _services(mesh: Mesh, view: View) -> Iterator[Finding]:
@@ -70,16 +72,17 @@ def _services(mesh: Mesh, view: View) -> Iterator[Finding]:
         found = view.find(f"/api/v1/namespaces/{namespace}/services/{name}")
         if found is None:
             yield failed(
-                f"Service {service} is not there",
-                "callers here get NXDOMAIN, wherever its pods run; `pulumi up --refresh` makes it",
+                f"Service {service} does not exist",
+                "callers here get NXDOMAIN, wherever its pods run. `pulumi up --refresh` creates "
+                "it",
                 Part("cluster", view.name),
             )
             continue
         own = sorted(p["port"] for p in found["spec"].get("ports", []))
         if own != sorted(ports):
             yield failed(
-                f"Service {service} has the ports {own}, and elsewhere {sorted(ports)}",
-                "istiod joins the endpoints of ports with one name and number; make them equal in "
+                f"Service {service} has the ports {own}, but {sorted(ports)} elsewhere",
+                "istiod merges endpoints by the name and number of the port. Make them equal in "
                 "every cluster",
                 Part("cluster", view.name),
             )
@@ -96,10 +99,10 @@ CHECKS = (
         1601,
         "same-network",
         "sameness",
-        "Istio's namespace names the network",
+        "Istio's namespace has the network's label",
         _network,
         _by_labels,
     ),
-    Check(1602, "same-namespaces", "sameness", "shared namespaces are here", _namespaces),
-    Check(1603, "same-services", "sameness", "shared Services are here", _services),
+    Check(1602, "same-namespaces", "sameness", "shared namespaces exist", _namespaces),
+    Check(1603, "same-services", "sameness", "shared Services exist", _services),
 )

@@ -1,4 +1,4 @@
-"""Requests, at last, that take the way of a workload's."""
+"""Requests that take the same path as those of a workload."""
 
 from collections.abc import Iterator
 
@@ -15,15 +15,15 @@ _SECONDS = 8
 def _answers(mesh: Mesh, view: View) -> Iterator[Finding]:
     versions = mesh.description.versions
     if not versions:
-        yield skipped("isthmus:sample is not enabled, so nothing is known that would answer")
+        yield skipped("isthmus:sample is not enabled, so there is no known server")
         return
     callers = view.pods(names.SAMPLE_NAMESPACE, labelSelector="app=sleep")
     ready = [p["metadata"]["name"] for p in callers if istiod.is_ready(p)]
     if not ready:
         if view.cluster.injection == "manual":
-            yield skipped("the cluster is injected by hand, and no `sleep` of the sample runs")
+            yield skipped("injection is manual here, and the sample's `sleep` does not run")
             return
-        why = istiod.waits_for(callers[0]) if callers else "it is not there"
+        why = istiod.waits_for(callers[0]) if callers else "it does not exist"
         yield failed(
             f"the client `sleep` of the sample is not ready: {why}",
             f"kubectl --context {view.name} -n {names.SAMPLE_NAMESPACE} describe pod -l app=sleep",
@@ -32,24 +32,30 @@ def _answers(mesh: Mesh, view: View) -> Iterator[Finding]:
         return
     sleep = Container(names.SAMPLE_NAMESPACE, ready[0], "sleep")
     ran = view.run(sleep, "sh", "-c", _script(tuple(versions)))
-    asked, _, last = ran.stdout.strip().partition("\n")
-    times, _, seen = asked.partition(" ")
+    counts, _, last = ran.stdout.strip().partition("\n")
+    times, _, seen = counts.partition(" ")
     for version, cluster in versions.items():
         if version in seen.split():
             yield ok(f"{version} of {cluster} answers")
         else:
             yield failed(
                 f"{version} of {cluster} did not answer in {times} requests; "
-                f"answered: {seen or 'none'}; last words: {last}",
-                f"mend what failed above first; then: istioctl --context {view.name} -n "
+                f"answered: {seen or 'none'}; last response: {last}",
+                f"fix the failures above first; then: istioctl --context {view.name} -n "
                 f"{names.SAMPLE_NAMESPACE} proxy-config endpoints deploy/sleep --cluster 'outbound|"
+                f"{names.SAMPLE_PORT}||{names.SAMPLE_SERVICE}.{names.SAMPLE_NAMESPACE}.svc.cluster.local'"
+                f"{names.SAMPLE_PORT}||{names.SAMPLE_SERVICE}.{names.SAMPLE_NAMESPACE}.svc.cluster.local'"
+                f"{names.SAMPLE_PORT}||{names.SAMPLE_SERVICE}.{names.SAMPLE_NAMESPACE}.svc.cluster.local'"
                 f"{names.SAMPLE_PORT}||{names.SAMPLE_SERVICE}.{names.SAMPLE_NAMESPACE}.svc.cluster.local'",
                 Part("traffic", view.name, cluster),
             )
 
 
 def _script(versions: tuple[str, ...]) -> str:
-    """Ask until every version has answered. Writes how often, the versions, and the last answer."""
+    """Return a script that sends requests until every version has answered.
+
+    It prints the number of requests, the versions that answered, and the last response.
+    """
     url = f"http://{names.SAMPLE_SERVICE}.{names.SAMPLE_NAMESPACE}:{names.SAMPLE_PORT}/hello"
     return f"""times=0 seen='' end=$(($(date +%s) + {_SECONDS}))
 while [ $times -lt {20 * len(versions)} ] && [ $(date +%s) -lt $end ]; do

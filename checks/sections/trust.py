@@ -1,4 +1,4 @@
-"""Whether everything that shows a certificate hangs under the common root."""
+"""Checks that every certificate in the mesh chains to the common root."""
 
 import base64
 from collections.abc import Iterator
@@ -22,8 +22,8 @@ _FILES = ("ca-cert.pem", "ca-key.pem", "root-cert.pem", "cert-chain.pem")
 _ROOT_AHEAD_DAYS = 365
 """A new root takes planning, as nothing that the old one has signed is of use after it."""
 _AGAIN = (
-    "`pulumi up --refresh` writes the Secret of this mesh again; istiod takes a new intermediate "
-    "within a minute, and needs a restart for another root"
+    "`pulumi up --refresh` writes the Secret of this mesh again. istiod loads a new intermediate "
+    "within a minute, but needs a restart for another root"
 )
 
 
@@ -50,8 +50,9 @@ def _cacerts(mesh: Mesh, view: View) -> Iterator[Finding]:
             f"the Secret cacerts lacks {', '.join(absent)}"
             if files
             else "there is no Secret cacerts",
-            "without it istiod signs with a root of its own, without a word, and with a part of "
-            f"it it does not start; {_AGAIN}",
+            "without cacerts istiod silently signs with its own root, and with an incomplete one "
+            "it "
+            f"does not start. {_AGAIN}",
             part,
         )
         return
@@ -66,10 +67,10 @@ def _wrong(files: dict[str, str], root: Certificate) -> str:
     roots = certificates.read(files["root-cert.pem"])
     own = certificates.read(files["ca-cert.pem"])
     if not own:
-        return "ca-cert.pem is no certificate"
+        return "ca-cert.pem is not a certificate"
     if root not in roots:
         shown = ", ".join(map(certificates.name, roots)) or "nothing"
-        return f"root-cert.pem is {shown}, and the mesh's root {certificates.name(root)}"
+        return f"root-cert.pem is {shown}, but the mesh's root is {certificates.name(root)}"
     if not certificates.chains(own[0], certificates.read(files["cert-chain.pem"]), root):
         return (
             f"{certificates.name(own[0])} is signed by {own[0].issuer.rfc4514_string()}, which "
@@ -78,7 +79,7 @@ def _wrong(files: dict[str, str], root: Certificate) -> str:
     try:
         key = load_pem_private_key(files["ca-key.pem"].encode(), None)
     except (ValueError, TypeError):
-        return "ca-key.pem is no private key that istiod could read"
+        return "ca-key.pem is not a private key that istiod can read"
     form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if key.public_key().public_bytes(*form) != own[0].public_key().public_bytes(*form):
         return "ca-key.pem is not the key of ca-cert.pem"
@@ -86,7 +87,7 @@ def _wrong(files: dict[str, str], root: Certificate) -> str:
         is_ca = own[0].extensions.get_extension_for_class(BasicConstraints).value.ca
     except ExtensionNotFound:
         is_ca = False
-    return "" if is_ca else "ca-cert.pem may not sign certificates (CA:FALSE)"
+    return "" if is_ca else "ca-cert.pem is not allowed to sign certificates (CA:FALSE)"
 
 
 def _expiry(mesh: Mesh, view: View) -> Iterator[Finding]:
@@ -104,9 +105,9 @@ def _expiry(mesh: Mesh, view: View) -> Iterator[Finding]:
             f"the next one as `ca` of {view.name}"
         )
         if left < 0:
-            yield failed(f"{name} ended on {end}", fix, Part("istiod", view.name))
+            yield failed(f"{name} expired on {end}", fix, Part("istiod", view.name))
         elif left < margin:
-            yield warning(f"{name} ends on {end}, in {left:.0f} days", fix)
+            yield warning(f"{name} expires on {end}, in {left:.0f} days", fix)
         else:
             yield ok(f"{name} until {end}")
 
@@ -122,15 +123,15 @@ def _config_maps(mesh: Mesh, view: View) -> Iterator[Finding]:
     other = sorted(n for n, pem in found.items() if certificates.read(pem) != [root])
     if other:
         yield failed(
-            f"{names.ROOT_CONFIG_MAP} holds another root in: {', '.join(other)}",
-            "proxies that start there trust that one. istiod writes it: see trust-cacerts, and for "
-            f"who else does: kubectl --context {view.name} -n {other[0]} get configmap "
+            f"{names.ROOT_CONFIG_MAP} contains another root in: {', '.join(other)}",
+            "proxies that start there trust that root. istiod writes it: see trust-cacerts. To see "
+            f"which tool wrote it: kubectl --context {view.name} -n {other[0]} get configmap "
             f"{names.ROOT_CONFIG_MAP} -o yaml --show-managed-fields",
             Part("istiod", mesh.control_plane_of(view).name),
         )
     elif view.namespace not in found:
         yield failed(
-            f"{names.ROOT_CONFIG_MAP} is not in {view.namespace}",
+            f"{names.ROOT_CONFIG_MAP} does not exist in {view.namespace}",
             "istiod writes it when it reads the cluster: see remote-registry",
             Part("istiod", mesh.control_plane_of(view).name),
         )
@@ -139,7 +140,7 @@ def _config_maps(mesh: Mesh, view: View) -> Iterator[Finding]:
 
 
 def _istiod(mesh: Mesh, view: View) -> Iterator[Finding]:
-    """As pods of the cluster see it: by the Service, which in a remote leads elsewhere."""
+    """Check istiod from a pod: through the Service, which in a remote leads to the primary."""
     serving = mesh.control_plane_of(view)
     part = Part("control-plane", view.name) if view.cluster.is_remote else Part("istiod", view.name)
     service = view.find(view.istio("services", "istiod"))
@@ -163,17 +164,18 @@ def _istiod(mesh: Mesh, view: View) -> Iterator[Finding]:
     today = _intermediate(serving)
     if served.distrusted:
         yield failed(
-            f"istiod of {serving.name} shows a certificate of {issuer}: {served.distrusted}",
+            f"istiod of {serving.name} presents a certificate of {issuer}: {served.distrusted}",
             "it signs with another CA than the mesh's, so its proxies and all others refuse each "
             f"other. See trust-cacerts, then: kubectl --context {serving.name} -n {view.namespace} "
-            "rollout restart deploy/istiod, and after it the workloads",
+            "rollout restart deploy/istiod, and then restart the workloads",
             part,
         )
     elif today and not certificates.signs(today, leaf):
         yield failed(
             f"istiod of {serving.name} signs with another intermediate than the one in cacerts "
             f"({certificates.name(today)})",
-            "it has not taken the new one, and signs until the old one ends: kubectl --context "
+            "it has not loaded the new one, and uses the old one until that expires: kubectl "
+            "--context "
             f"{serving.name} -n {view.namespace} rollout restart deploy/istiod",
             part,
         )
@@ -185,19 +187,20 @@ def _gateways(mesh: Mesh, view: View) -> Iterator[Finding]:
     for there in paths.peers_behind_gateways(mesh, view):
         sni = paths.sni_of_a_service(mesh, there)
         if sni is None:
-            yield skipped(f"behind the gateway of {there.name} no service is known that shows one")
+            yield skipped(f"no service is known behind the gateway of {there.name}")
             continue
         try:
             served = view.probe_tls(paths.gateway_server(mesh, there, sni), mesh.description.root)
         except UnreachedError:
-            yield skipped(f"the gateway of {there.name} shows none: see gateway-port")
+            yield skipped(f"the gateway of {there.name} does not answer: see gateway-port")
             continue
         issuer = certificates.of_der(served.leaf).issuer.rfc4514_string()
         if served.distrusted:
             yield failed(
-                f"through the gateway of {there.name} comes a certificate of {issuer}: "
+                f"a workload behind the gateway of {there.name} presents a certificate of "
+                f"{issuer}: "
                 f"{served.distrusted}",
-                f"workloads of {there.name} have certificates of another root; mend trust-cacerts "
+                f"workloads of {there.name} have certificates of another root. Fix trust-cacerts "
                 f"of {mesh.control_plane_of(there).name}, then restart the workloads of "
                 f"{there.name}",
                 Part("traffic", view.name, there.name),
@@ -208,13 +211,13 @@ def _gateways(mesh: Mesh, view: View) -> Iterator[Finding]:
 
 CHECKS = (
     Check(1201, "trust-cacerts", "trust", "the intermediate chains to the common root", _cacerts),
-    Check(1202, "trust-expiry", "trust", "certificates do not end soon", _expiry),
+    Check(1202, "trust-expiry", "trust", "certificates do not expire soon", _expiry),
     Check(1203, "trust-roots", "trust", "every namespace trusts the common root", _config_maps),
     Check(
         1204,
         "trust-istiod",
         "trust",
-        "istiod shows a certificate of today's intermediate",
+        "istiod uses the current intermediate",
         _istiod,
         every,
         ("cluster-probe", "istiod-ready"),
@@ -223,7 +226,7 @@ CHECKS = (
         1205,
         "trust-gateway",
         "trust",
-        "what other networks show chains to the common root",
+        "other networks chain to the common root",
         _gateways,
         between_networks,
         ("cluster-probe",),

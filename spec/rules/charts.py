@@ -1,4 +1,4 @@
-"""Where Istio's charts come from, as far as the address tells."""
+"""The address of Istio's charts."""
 
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -29,7 +29,7 @@ def _charts_come_encrypted(spec: MeshSpec) -> Iterator[Problem]:
             "charts-not-encrypted",
             _PATH,
             "should begin with https://",
-            "whoever is on the path can exchange charts, and so run anything in every cluster",
+            "anyone on the path can replace the charts, and so run anything in every cluster",
             "use https://, or a directory with charts whose checksums you have compared",
             charts,
             refuses=False,

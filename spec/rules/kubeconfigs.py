@@ -42,7 +42,7 @@ def check_kubeconfigs(
 
     Args:
         connections: how clusters are reached from here, by their index in `isthmus:clusters`.
-        uids: what tells clusters apart behind one URL, as far as they told it.
+        uids: UIDs of kube-system where known, to distinguish clusters behind one URL.
     """
     first: dict[tuple[str, str | None], int] = {}
     for i, connection in connections.items():
@@ -57,7 +57,7 @@ def check_kubeconfigs(
             yield Problem(
                 "api-server-unverified",
                 f"isthmus:clusters[{i}].kubeconfig",
-                "should not say `insecure-skip-tls-verify`",
+                "should not have `insecure-skip-tls-verify`",
                 f"whoever is between here and {cluster.name} gets the credentials of both the "
                 "operator and the reader's account",
                 "put the API server's CA into the kubeconfig as `certificate-authority-data`",

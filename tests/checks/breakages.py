@@ -345,7 +345,7 @@ def _load_balancer_of_nobody(patient: Patient) -> Generator[None]:
 def gateway_without_pods(patient: Patient) -> Generator[None]:
     path = f"{_DEPLOYMENTS}/istio-eastwestgateway"
     with patient.west.changed(path, {"spec": {"replicas": 0}}):
-        # They are delete_stale_records at once, and drain without anybody's waiting for them.
+        # They are deleted at once, and no one waits for them to drain.
         _until_no_pods(patient.west, "istio-eastwestgateway", grace=0)
         yield
     _until_ready(patient.west, path)
@@ -678,7 +678,7 @@ def namespace_terminating(patient: Patient) -> Generator[None]:
     held = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"name": "held", "finalizers": ["example.com/delete_stale_records"]},
+        "metadata": {"name": "held", "finalizers": ["example.com/held"]},
     }
     path = f"{SAMPLE}/configmaps/held"
     patient.west.post(f"{SAMPLE}/configmaps", held)
@@ -742,7 +742,7 @@ BREAKAGES: tuple[Breakage, ...] = (
         1,
         "remote-secret-of-another-name",
         remote_secret_of_another_name,
-        *("remote-secret", "east", (_SECRET, "holds far", _UP)),
+        *("remote-secret", "east", (_SECRET, "has the key far", _UP)),
         _UNREAD | {"proxy-connected"},
     ),
     Breakage(
@@ -762,7 +762,7 @@ BREAKAGES: tuple[Breakage, ...] = (
         2,
         "second-remote-secret",
         second_remote_secret,
-        *("remote-secret", "east", ("2 secrets hold west", f"{_SECRET}-too", "delete")),
+        *("remote-secret", "east", ("2 secrets are for west", f"{_SECRET}-too", "delete")),
     ),
     Breakage(
         3,
@@ -833,7 +833,7 @@ BREAKAGES: tuple[Breakage, ...] = (
         10,
         "intermediate-ends-soon",
         intermediate_ends_soon,
-        *("trust-expiry", "west", ("the intermediate ends on", "pulumi up")),
+        *("trust-expiry", "west", ("the intermediate expires on", "pulumi up")),
     ),
     Breakage(
         10,
@@ -873,21 +873,21 @@ BREAKAGES: tuple[Breakage, ...] = (
         17,
         "remote-secret-without-data",
         remote_secret_without_data,
-        *("remote-secret", "east", ("holds nothing", _UP)),
+        *("remote-secret", "east", ("has no data", _UP)),
         _UNREAD,
     ),
     Breakage(
         17,
         "remote-secret-in-another-namespace",
         remote_secret_in_another_namespace,
-        *("remote-secret", "east", (_SECRET, "is not there", _UP)),
+        *("remote-secret", "east", (_SECRET, "does not exist", _UP)),
         _UNREAD,
     ),
     Breakage(
         20,
         "webhook-without-endpoint",
         webhook_without_endpoint,
-        *("istiod-address", "west", ("leads nowhere", _UP)),
+        *("istiod-address", "west", ("has no endpoints", _UP)),
         frozenset({"injection-webhook", "injection-works", "trust-istiod", "proxy-connected"}),
     ),
     Breakage(
@@ -901,7 +901,7 @@ BREAKAGES: tuple[Breakage, ...] = (
         21,
         "port-15012-blocked",
         port_blocked("east", 15012),
-        *("istiod-reached", "west", ("15012", "let west's nodes")),
+        *("istiod-reached", "west", ("15012", "allow west's nodes")),
         frozenset({"trust-istiod", "proxy-connected"}),
     ),
     Breakage(
@@ -915,13 +915,13 @@ BREAKAGES: tuple[Breakage, ...] = (
         21,
         "port-15021-blocked",
         port_blocked("west", 15021),
-        *("gateway-health", "east", ("15021", "let east's nodes")),
+        *("gateway-health", "east", ("15021", "allow east's nodes")),
     ),
     Breakage(
         21,
         "port-15443-blocked",
         port_blocked("west", 15443),
-        *("gateway-port", "east", ("15443", "firewall", "let east's nodes")),
+        *("gateway-port", "east", ("15443", "firewall", "allow east's nodes")),
         _UNREACHED,
     ),
     Breakage(
@@ -990,7 +990,7 @@ BREAKAGES: tuple[Breakage, ...] = (
         32,
         "remote-secret-missing",
         remote_secret_missing,
-        *("remote-secret", "east", (_SECRET, "is not there", _UP)),
+        *("remote-secret", "east", (_SECRET, "does not exist", _UP)),
         _UNREAD,
     ),
     Breakage(
@@ -1015,7 +1015,7 @@ BREAKAGES: tuple[Breakage, ...] = (
         14,
         "token-of-nobody",
         token_of_nobody,
-        *("remote-token", "east", ("refuses the token for west", "revoked")),
+        *("remote-token", "east", ("refuses the token for west", "was deleted")),
         _UNREAD,
     ),
     Breakage(
@@ -1029,7 +1029,7 @@ BREAKAGES: tuple[Breakage, ...] = (
         29,
         "credentials-by-a-program",
         credentials_by_a_program,
-        *("remote-secret", "east", ("signs in by exec", _UP)),
+        *("remote-secret", "east", ("its credentials are exec", _UP)),
         _UNREAD,
     ),
     Breakage(
@@ -1072,14 +1072,14 @@ BREAKAGES: tuple[Breakage, ...] = (
         10,
         "intermediate-ended",
         intermediate_ended,
-        *("trust-expiry", "east", ("the intermediate ended on", "pulumi up")),
+        *("trust-expiry", "east", ("the intermediate expired on", "pulumi up")),
         frozenset({"istiod-ready", "trust-cacerts"}),
     ),
     Breakage(
         35,
         "namespace-terminating",
         namespace_terminating,
-        *("same-namespaces", "west", ("sample", "Terminating", "example.com/delete_stale_records")),
+        *("same-namespaces", "west", ("sample", "Terminating", "example.com/held")),
         _UNREAD | {"same-services", "proxy-missing", "injection-works"},
     ),
 )

@@ -66,7 +66,7 @@ def test_a_command_ends_with_its_own_status(monkeypatch: pytest.MonkeyPatch) -> 
             },
             r'exec in sleep-1: container not found \("sleep"\)',
         ),
-        (None, "exec in sleep-1: the connection was closed before it ended"),
+        (None, "exec in sleep-1: the connection closed before the command ended"),
     ],
 )
 def test_a_command_that_could_not_be_started_is_told_with_the_reason(

@@ -57,15 +57,15 @@ def test_a_right_secret_is_well() -> None:
 @pytest.mark.parametrize(
     ("made", "evidence"),
     [
-        (None, "is not there"),
+        (None, "does not exist"),
         (secret(labelled=False), "lacks the label istio/multiCluster=true"),
         (secret(annotated="wset"), "the annotation networking.istio.io/cluster is 'wset'"),
-        (secret(kubeconfig="nonsense"), "it holds no kubeconfig"),
+        (secret(kubeconfig="nonsense"), "it contains no kubeconfig"),
         (
             secret(kubeconfig=kubeconfig("https://127.0.0.1:6443")),
             "leads to https://127.0.0.1:6443",
         ),
-        (secret(kubeconfig=kubeconfig(exec={"command": "aws"})), "signs in by exec"),
+        (secret(kubeconfig=kubeconfig(exec={"command": "aws"})), "its credentials are exec"),
     ],
 )
 def test_a_secret_that_istiod_cannot_use_is_told(
@@ -83,8 +83,8 @@ def test_a_secret_under_another_key_is_both_missing_and_unknown() -> None:
     """asmcli shipped this: GoogleCloudPlatform/anthos-service-mesh-packages#1184."""
     findings = fake.found("remote-secret", "east", fake.mesh(east=east(secret(key="gke-west"))))
     assert [f.status for f in findings] == [Status.FAILED, Status.FAILED]
-    assert "holds gke-west, where istiod must find west" in findings[0].evidence
-    assert "'gke-west', which is no cluster of this mesh" in findings[1].evidence
+    assert "has the key gke-west, but istiod needs the key west" in findings[0].evidence
+    assert "'gke-west', which is not a cluster of this mesh" in findings[1].evidence
 
 
 def test_two_secrets_of_one_cluster_are_told_by_name() -> None:

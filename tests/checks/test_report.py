@@ -61,7 +61,7 @@ def test_several_failures_are_begun_with_the_first() -> None:
         ("remote-secret", "east", failed("gone", _HINT)),
         ("traffic", "west", failed("nothing", _HINT)),
     )
-    assert "Start with remote-secret in east" in _printed(more)
+    assert "Fix remote-secret in east first" in _printed(more)
     assert "Start with" not in _printed(_MIXED)
 
 
@@ -80,7 +80,7 @@ def test_json_has_everything() -> None:
     assert told["results"][4] == {
         "section": "remote secrets",
         "check": "remote-secret",
-        "claim": "there is one for each cluster that is read",
+        "claim": "there is one for each watched cluster",
         "cluster": "east",
         "status": "failed",
         "seconds": 0.25,

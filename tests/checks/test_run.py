@@ -172,7 +172,7 @@ def test_with_ones_own_account_what_it_may_not_read_is_skipped_and_no_stack_is_r
     results = {r["check"]: r for r in json.loads(done.stdout)["results"]}
     assert results["cluster-answers"]["status"] == "ok"
     assert results["remote-secret"]["status"] == "skipped"
-    assert "this account may not look" in results["remote-secret"]["evidence"]
+    assert "this account lacks a permission" in results["remote-secret"]["evidence"]
     # The one finding is of something that was read: the namespace here has no label.
     assert {c for c, r in results.items() if r["status"] == "failed"} == {"same-network"}
 

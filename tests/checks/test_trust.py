@@ -34,8 +34,8 @@ _OWN, _OTHER = fake.ROOT.cacerts(), Authority("Root CA").cacerts()
         (_OTHER, "root-cert.pem is CN=Root CA"),
         ({**_OTHER, "root-cert.pem": fake.ROOT.certificate}, "does not lead to"),
         ({**_OWN, "ca-key.pem": _OTHER["ca-key.pem"]}, "is not the key of ca-cert.pem"),
-        ({**_OWN, "ca-key.pem": "nonsense"}, "no private key"),
-        ({**_OWN, "ca-cert.pem": ""}, "ca-cert.pem is no certificate"),
+        ({**_OWN, "ca-key.pem": "nonsense"}, "not a private key"),
+        ({**_OWN, "ca-cert.pem": ""}, "ca-cert.pem is not a certificate"),
     ],
 )
 def test_what_istiod_should_not_sign_with_is_told(files: Mapping[str, str], evidence: str) -> None:
