@@ -29,7 +29,8 @@ def _ready(mesh: Mesh, view: View) -> Iterator[Finding]:
             f"kubectl --context {view.name} label namespace {view.namespace} {label}-; then delete "
             "the pod"
             if label
-            else f"it was created before the injector answered, so it has no image. Delete it: kubectl "
+            else "it was created before the injector answered, so it has no image. Delete it: "
+            f"kubectl "
             f"--context {view.name} -n {view.namespace} delete pod -l app={name}"
             if stuck
             else look,
