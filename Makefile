@@ -17,7 +17,7 @@ IN_PAIRS := $(BIN)/python -m pytest --numprocesses=2 --dist=loadscope
 UP := pulumi up --stack $(STACK) --yes --skip-preview
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview check destroy down lab toolchain unit fix lint test test-mesh test-all bench lock
+.PHONY: help up preview check destroy down lab preflight toolchain unit fix lint test test-mesh test-all bench lock
 
 help:                      ## this list
 	awk -F ' *## ' '/^[a-z-]+:.* ## / { sub(/:.*/, "", $$1); printf "  %-10s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,9 @@ down: $(VENV)              ## remove the lab
 lab: $(VENV)               ## start the clusters of lab/dev.yaml, without a mesh
 	$(LAB) up
 
+preflight: $(VENV)         ## check that the machine can run the tests, before anything is built
+	$(LAB) --dir $${TMPDIR:-/tmp}/isthmus-preflight preflight --spec tests/clusters.yaml
+
 toolchain: $(VENV)         ## build the programs and images that the lab needs, once
 	$(BIN)/python -m lab.toolchain
 
@@ -56,7 +59,7 @@ lint: $(VENV) policy/.venv ## style, spelling and types
 	$(BIN)/python -m pytest -q tests/unit/test_english.py
 	$(BIN)/basedpyright
 
-test: lint toolchain       ## everything that CI runs: lint, and every test of one matrix cell each
+test: preflight lint toolchain  ## everything that CI runs: lint, and every test of one matrix cell each
 	$(IN_PAIRS) --ignore=tests/mesh
 	$(IN_PAIRS) -m "not whole_matrix" tests/mesh
 

@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from lab import environment, toolchain
+from lab import environment, preflight, toolchain
 from lab.cluster import ClusterError
 from lab.lab import Lab, Status
 from lab.machine import MachineError
@@ -43,14 +43,27 @@ def _lab(context: click.Context) -> Lab:
     return Lab(context.obj)
 
 
-@main.command()
-@click.option(
+_spec_option = click.option(
     "--spec",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     default=_SPEC,
     show_default="lab/dev.yaml",
     help="The clusters: a YAML file.",
 )
+
+
+@main.command("preflight")
+@_spec_option
+@click.pass_context
+def check_machine(context: click.Context, spec: Path) -> None:
+    """Check that this machine can run the clusters. Changes nothing."""
+    with _sentences():
+        preflight.check(context.obj.resolve(), parse(spec.read_text(), str(spec)))
+        click.echo("preflight: this machine has what the lab needs")
+
+
+@main.command()
+@_spec_option
 @click.pass_context
 def up(context: click.Context, spec: Path) -> None:
     """Create the clusters, or restart what does not run, and wait until pods and DNS work."""

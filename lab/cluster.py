@@ -25,7 +25,7 @@ from lab.programs import DOMAIN, HOME, SUPERVISOR
 from lab.spec import PlannedCluster
 
 _SOURCE = Path(__file__).resolve().parent.parent
-# Everything below happens in a mount namespace that nobody else sees. `.` is the cluster's
+# Everything below happens in a mount namespace of its own. `.` is the cluster's
 # directory, which may itself lie below /run or /var.
 _FIRST_PROCESS = f"""
 set -e

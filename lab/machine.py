@@ -1,4 +1,4 @@
-"""What a lab creates on the machine outside its directory, how it is recognised and deleted.
+"""What a lab creates on the machine outside its directory, how it is recognized and deleted.
 
 Everything carries the lab's id, so that it can be found and deleted without the lab's files:
 network namespaces `isthmus-ID` (the lab's switch) and `isthmus-ID-CLUSTER`, the link `ist-ID` to

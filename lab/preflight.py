@@ -13,9 +13,11 @@ from pathlib import Path
 
 import psutil
 
+from lab import toolchain
 from lab.machine import Footprint, free_range, hierarchies, used_ranges
 from lab.programs import CNI_PLUGINS
 from lab.spec import Plan, Spec, SpecError, plan
+from lab.toolchain import ToolchainError
 
 _GIB = 1024**3
 # Measured for an idle cluster, with room for a mesh; bench/lab.py has the figures.
@@ -153,6 +155,10 @@ def _room(directory: Path, spec: Spec) -> Iterator[str]:
             f"memory: {_gib(needed)} needed for {len(spec.clusters)} clusters, {_gib(available)} "
             "available; stop other programs (another lab?) or describe fewer clusters"
         )
+    try:
+        toolchain.check_disk()
+    except ToolchainError as e:
+        yield str(e)
     free = shutil.disk_usage(_existing(directory)).free
     if free < _DISK:
         yield f"disk: {_gib(_DISK)} needed, {_gib(free)} free at {directory}; choose another --dir"

@@ -42,7 +42,7 @@ def changes(old: Any, new: Any, path: Path = ()) -> Changes:
 
 
 def get(value: Any, path: Path) -> Any:
-    """Give what stands at the path, or None."""
+    """Give the value at the path, or None."""
     for step in path:
         try:
             value = value[step]

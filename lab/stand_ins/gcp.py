@@ -196,7 +196,7 @@ def _with_computed(token: str, outputs: Object, value: str = UNKNOWN) -> Object:
 
 
 def _fill(outputs: Object, path: diff.Path, value: Any) -> None:
-    """Set what stands at the path, if nothing does and there is an object to set it in."""
+    """Set the value at the path, if there is none and its parent object exists."""
     here = diff.get(outputs, path[:-1])
     if isinstance(here, dict):
         cast(Object, here).setdefault(str(path[-1]), value)

@@ -73,7 +73,7 @@ class SdkTypes:
                 return file
         raise ProviderError(
             f"{token} is not a resource of the installed Python package {self._package}, which"
-            " tells the stand-in what there is"
+            " has the types for the stand-in"
         )
 
     @functools.cache  # noqa: B019 - one instance lives as long as the process
@@ -131,7 +131,7 @@ class SdkTypes:
                 words, types = _SCALARS[name]
                 if not isinstance(value, types) or (isinstance(value, bool) and name != "bool"):
                     yield _mistyped(path, words, value)
-            case _:  # Any, assets, and the few unions: the SDK itself tells no more
+            case _:  # Any, assets, and the few unions: the SDK does not say more
                 return
 
 

@@ -81,7 +81,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         request = engine_pb2.LogRequest(
             severity=severity, message=message, urn=urn, ephemeral=ephemeral
         )
-        # A message that cannot be shown must not fail the resource it tells about.
+        # A message that cannot be shown must not fail its resource.
         with contextlib.suppress(grpc.RpcError):
             self._stub.Log(request)
 
@@ -210,7 +210,7 @@ def serve(provider: Callable[[str], Provider]) -> None:
     server.start()
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
-    # An engine killed by SIGKILL tells nobody: its plugins would run on for ever.
+    # An engine that is killed does not stop its plugins: they would run indefinitely.
     while not stopped.wait(2) and os.getppid() == engine:
         pass
     servicer.cancelled.set()

@@ -1,7 +1,7 @@
 """Property values as Pulumi's engine sends them: protobuf Structs with secrets and unknowns.
 
 Decoded, a value is plain JSON data in which `Secret` wraps what must not be shown and `UNKNOWN`
-stands for what only the update will tell (sdk/go/common/resource/plugin/rpc.go).
+means a value known only in the update (sdk/go/common/resource/plugin/rpc.go).
 """
 
 from collections.abc import Mapping

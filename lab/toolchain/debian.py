@@ -1,4 +1,4 @@
-"""Debian packages: the programs that clusters and images are made of and nobody has to build."""
+"""Debian packages: programs of clusters and images that do not have to be built."""
 
 import contextlib
 import os
@@ -31,13 +31,12 @@ _POLICY = Path("/usr/sbin/policy-rc.d")
 _FORBID = (
     "#!/bin/sh\n# isthmus: while packages are installed for the lab, no daemon starts\nexit 101\n"
 )
-_USUAL = "usually 30 s"
 
 
 def ensure(store: Store) -> dict[str, str]:
-    """Versions of PACKAGES, the missing ones of which are installed.
+    """Install the missing PACKAGES, and return the versions of all.
 
-    None of their daemons is started (etcd and containerd would be): a lab starts its own. Raises
+    Their daemons (etcd, containerd) are not started, because a lab starts its own. Raises
     ToolchainError.
     """
     versions = _installed()
@@ -57,7 +56,7 @@ def _missing(versions: dict[str, str]) -> list[str]:
 
 
 def _installed() -> dict[str, str]:
-    """Versions of those of PACKAGES that are installed, or provided by what is installed."""
+    """Versions of PACKAGES that are installed, or provided by an installed package."""
     fields = "${db:Status-Status}\t${Package}\t${Version}\t${Provides}\n"
     try:
         listing = subprocess.run(
@@ -68,15 +67,15 @@ def _installed() -> dict[str, str]:
         ).stdout
     except FileNotFoundError:
         raise ToolchainError(
-            "this system has no dpkg, and the lab takes etcd, containerd, runc and more from "
-            "Debian packages; run the lab on Debian or Ubuntu, in a virtual machine for instance"
+            "this system has no dpkg, and the lab needs etcd, containerd, runc and more from "
+            "Debian packages; run the lab on Debian or Ubuntu, for example in a virtual machine"
         ) from None
     versions: dict[str, str] = {}
     for line in listing.splitlines():
         status, package, version, provides = line.split("\t")
         if status == "installed":
             versions[package] = version
-            # Docker's containerd.io is containerd and runc as well.
+            # Docker's containerd.io provides containerd and runc.
             for provided in filter(None, re.split(r"(?: \([^)]*\))?(?:, |$)", provides)):
                 versions.setdefault(provided, f"{package} {version}")
     return {p: versions[p] for p in PACKAGES if p in versions}
@@ -88,8 +87,8 @@ def _install(missing: list[str], store: Store) -> None:
     program = shutil.which("apt-get")
     if not program:
         raise ToolchainError(
-            f"the lab needs the Debian packages {names}, and there is no apt-get to install them; "
-            "install them in this system's own way, then run it again"
+            f"the lab needs the Debian packages {names}, and this system has no apt-get; install "
+            "them with its package manager, then run it again"
         )
     if os.geteuid() != 0:
         raise ToolchainError(
@@ -104,22 +103,22 @@ def _install(missing: list[str], store: Store) -> None:
             [program, *arguments],
             environment={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
             directory=Path("/"),
-            cure=f"mend what it says, run `apt-get update` and {by_hand}, then run it again",
-            dies_with_us=False,  # half-configured packages are worse than a minute more
+            fix=f"correct what it reports, run `apt-get update` and {by_hand}, then run it again",
+            dies_with_us=False,  # half-configured packages are worse than a minute of waiting
         )
 
-    # Lists of some unrelated archive may fail; what counts is whether the packages can be had.
+    # The update can fail for an unrelated archive; only the installation has to succeed.
     with contextlib.suppress(ToolchainError):
         apt("update", "-o", "DPkg::Lock::Timeout=300")
     with _no_daemons():
-        # Never at the price of a package that somebody wants.
+        # Never remove another package for it.
         quiet = ["--yes", "--no-install-recommends", "--no-remove", "-o", "DPkg::Lock::Timeout=300"]
         apt("install", *quiet, *missing)
 
 
 @contextlib.contextmanager
 def _no_daemons() -> Generator[None]:
-    """Debian's way to forbid that daemons start. A policy that the machine has stays in force."""
+    """Keep daemons from starting, as Debian provides for. An existing policy stays in force."""
     try:
         with _POLICY.open("x") as file:
             file.write(_FORBID)
@@ -134,7 +133,7 @@ def _no_daemons() -> Generator[None]:
 
 
 def _left_over() -> bool:
-    """Whether a run that was killed has left its policy behind (or one is at work now)."""
+    """Whether a killed run has left its policy behind (or another run is installing now)."""
     try:
         return _POLICY.read_text() == _FORBID
     except (FileNotFoundError, UnicodeDecodeError, PermissionError):

@@ -1,6 +1,6 @@
-"""Container images under the names that charts and the lab ask for, made of programs of our own.
+"""Container images under the names that charts and the lab use, built from our own programs.
 
-Each is an archive as of `docker save`, with one layer, the same bytes from the same programs.
+Each is an archive as `docker save` writes it, with one layer; equal programs give equal bytes.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from lab.toolchain.tools import COREDNS, HUB, ISTIO, KUBERNETES
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _BUSYBOX = Path("/bin/busybox")
-# A static busybox crashes where it looks up names: nslookup is left out, wget takes addresses.
+# A static busybox crashes when it resolves names: nslookup is omitted, wget works by address.
 _APPLETS = (
     *("basename", "cat", "chmod", "cp", "cut", "date", "dirname", "echo", "env", "false", "find"),
     *("grep", "head", "hostname", "id", "kill", "ls", "mkdir", "nc", "ps", "pwd", "rm", "sed"),
@@ -30,24 +30,24 @@ _XTABLES = Path("/usr/sbin/xtables-nft-multi")
 _RESOLVER = ("libnss_dns.so.2", "libnss_files.so.2", "libresolv.so.2")
 _USERS = "root:x:0:0:root:/:/bin/sh\nistio-proxy:x:1337:1337:istio-proxy:/:/bin/sh\n"
 _GROUPS = "root:x:0:\nistio-proxy:x:1337:\n"
-# Read with the code that runs: a process that goes on while this file is changed must not give
-# what the old code makes the new code's key.
+# Read at import: a process that runs while this file changes must not store the old code's result
+# under the new code's key.
 _SOURCE = Path(__file__).read_bytes()
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 @dataclass(frozen=True)
 class Image:
-    """What an image holds, besides users and certificates. Paths in it start with a slash."""
+    """The content of an image besides users and certificates. Its paths start with a slash."""
 
     reference: str
     entrypoint: tuple[str, ...]
     files: tuple[tuple[str, Path], ...] = ()  # path in the image, file of this machine
-    linked: tuple[Path, ...] = ()  # programs of this machine that need its libraries
+    linked: tuple[Path, ...] = ()  # programs of this machine, with their libraries
     environment: tuple[str, ...] = ()
     writable: tuple[str, ...] = ("/tmp",)  # noqa: S108  # directories in the image
     user: str = ""
-    busybox: bool = False  # a shell and the like
+    busybox: bool = False  # a shell and common commands
     xtables: bool = False  # iptables with all its extensions
 
     @property
@@ -57,7 +57,7 @@ class Image:
 
 
 def recipes(programs: Mapping[str, Path], envoy: Path, bootstrap: Path) -> tuple[Image, ...]:
-    """All images. `programs` by name, as built; `bootstrap`: Istio's configuration of Envoy."""
+    """All images, from built programs by name and Istio's bootstrap configuration of Envoy."""
     local = "/usr/local/bin"
     path = f"PATH={local}:/usr/sbin:/usr/bin:/bin"
     helloworld = ("/helloworld", programs["helloworld"])
@@ -120,9 +120,10 @@ def recipes(programs: Mapping[str, Path], envoy: Path, bootstrap: Path) -> tuple
 
 
 def key(image: Image, machine: Mapping[str, str]) -> str:
-    """A name for the archive. `machine`: versions of what is taken from this machine.
+    """A digest of everything that determines the archive.
 
-    Paths of programs that were built contain a key of what builds them.
+    `machine` has the versions of files from this machine. Paths of built programs contain a digest
+    of their own.
     """
     digest = hashlib.sha256(_SOURCE)
     digest.update(f"{image!r} {sorted(machine.items())} {platform.machine()}".encode())
@@ -178,7 +179,7 @@ def _fill(tar: tarfile.TarFile, image: Image) -> None:
             for verb in ("", "-save", "-restore")
         }
         for extension in _extensions():
-            # Some are links to others: REDIRECT to DNAT, for instance.
+            # Some are links to others, for example REDIRECT to DNAT.
             if extension.is_symlink():
                 links[str(extension)] = str(extension.readlink())
             else:
@@ -201,7 +202,7 @@ def _fill(tar: tarfile.TarFile, image: Image) -> None:
 
 
 def _add(tar: tarfile.TarFile, name: str, content: Path | bytes) -> None:
-    """Add a file as nobody's in particular: no owner, no time."""
+    """Add a file without owner and time."""
     member = tarfile.TarInfo(name)
     if isinstance(content, bytes):
         member.size = len(content)
@@ -230,13 +231,13 @@ def _extensions() -> list[Path]:
 
 
 def _libraries(program: Path) -> set[Path]:
-    """The shared libraries of a program, and those with which the C library looks up names."""
+    """The shared libraries of a program, and those with which the C library resolves names."""
     listing = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout
     missing = re.findall(r"(\S+) => not found", listing)
     if missing:
         raise ToolchainError(
-            f"{program} needs libraries that are not here: {', '.join(missing)}; install the "
-            "packages that have them, then run it again"
+            f"{program} needs missing libraries: {', '.join(missing)}; install their packages, "
+            "then run it again"
         )
     libraries = {Path(path) for path in re.findall(r"(/\S+) \(0x", listing)}
     homes = {library.parent for library in libraries if library.name == "libc.so.6"}

@@ -1,4 +1,4 @@
-"""Real tools that the machine has already, at exactly the right version."""
+"""Tools that the machine already has in exactly the right version."""
 
 import json
 import os
@@ -35,9 +35,9 @@ _TOOLS = (
 
 
 def find(store: Store) -> dict[str, Path]:
-    """Programs by name, as found on PATH. What they answered is remembered until they change."""
+    """Programs on PATH by name. Their versions are cached until the files change."""
     directories = os.environ.get("PATH", os.defpath).split(":")
-    # Inside a lab's environment the first on PATH are our own.
+    # Inside a lab's environment our own programs come first on PATH.
     path = ":".join(d for d in directories if not Path(d).is_relative_to(store.root))
     found: dict[str, Path] = {}
     for tool in _TOOLS:
@@ -51,7 +51,7 @@ def find(store: Store) -> dict[str, Path]:
 
 
 def _states(program: Path, tool: _Tool, store: Store) -> bool:
-    """Whether the program says that it is of the tool's version."""
+    """Whether the program reports the tool's version."""
     stat = program.stat()
     seen = f"{program.resolve()} {stat.st_size} {stat.st_mtime_ns}"
     file = store.root / _MEMORY
@@ -65,7 +65,8 @@ def _states(program: Path, tool: _Tool, store: Store) -> bool:
         part = file.with_suffix(f".{os.getpid()}")
         part.write_text(json.dumps(known))
         part.rename(file)
-    # Nothing may follow: 1.31.0-alpha and 3.22.0+dirty are other builds. Helm adds its commit.
+    # Nothing can follow the version: 1.31.0-alpha and 3.21.3+dirty are other builds. Helm adds
+    # its commit.
     answer = rf"(^|\s)v?{re.escape(tool.version.removeprefix('v'))}(\+g[0-9a-f]{{7}})?(\s|$)"
     return bool(re.search(answer, known[seen]))
 

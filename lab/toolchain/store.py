@@ -1,4 +1,4 @@
-"""The cache: directories that are there as a whole or not at all, named for what made them."""
+"""The cache: complete directories, named after everything that determines their content."""
 
 import contextlib
 import fcntl
@@ -12,28 +12,28 @@ from pathlib import Path
 
 from lab.toolchain.progress import Progress
 
-_KEPT = 30 * 86400.0  # seconds after the last use
+_KEPT = 30 * 86400.0  # seconds since the last use
 
 
 def cache() -> Path:
-    """Where everything is kept that was built or made: outside the checkout, shared by all."""
+    """The directory of everything built: outside the checkout, shared by all checkouts."""
     base = os.environ.get("XDG_CACHE_HOME", "")
-    home = Path(base) if base.startswith("/") else Path.home() / ".cache"  # as XDG has it
+    home = Path(base) if base.startswith("/") else Path.home() / ".cache"  # as XDG says
     return home / "isthmus" / "toolchain"
 
 
 @dataclass(frozen=True)
 class Store:
-    """Directories NAME-KEY below `root`. Whoever makes one works alone; others wait for it."""
+    """Directories NAME-KEY below `root`. One process creates one; others wait for it."""
 
     root: Path
     progress: Progress
 
     def get(self, name: str, key: str, make: Callable[[Path], None]) -> Path:
-        """The directory of that name and key. `make` fills it if it is not there.
+        """The directory of that name and key. `make` fills it if it does not exist.
 
-        It is filled under another name and then renamed, so a run that is killed leaves nothing
-        that could be taken for finished; what it does leave goes with the next run.
+        It is filled under another name and then renamed, so a run that is killed never leaves an
+        incomplete directory under the final name. The next run deletes what it left.
         """
         done = self._path(name, key)
         if not done.is_dir():
@@ -49,11 +49,11 @@ class Store:
 
     @contextlib.contextmanager
     def alone(self, name: str) -> Generator[None]:
-        """Hold the lock of that name. It goes with the process."""
+        """Hold the lock of that name. It ends with the process."""
         self.root.mkdir(parents=True, exist_ok=True)
         with (self.root / f".{name}.lock").open("w") as lock:
             if not _locked(lock.fileno()):
-                waiting = f"{name}: another run is making it; waiting"
+                waiting = f"{name}: waiting for another run that creates it"
                 self.progress.say(waiting)
                 self.progress.wait(waiting, lambda patience: _locked(lock.fileno(), patience))
             yield
@@ -75,14 +75,14 @@ class Store:
             raise
 
     def _prune(self) -> None:
-        """Remove what no run has used for a month."""
+        """Delete what has not been used for a month."""
         for item in self.root.iterdir():
             if item.is_dir() and item.stat().st_mtime < time.time() - _KEPT:
                 shutil.rmtree(item, ignore_errors=True)
 
 
 def _locked(handle: int, patience: float = 0) -> bool:
-    """Take the lock, after `patience` seconds. False if someone else has it."""
+    """Take the lock, after `patience` seconds. False if another process has it."""
     time.sleep(patience)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

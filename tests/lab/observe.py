@@ -65,7 +65,7 @@ def traces(footprint: Footprint) -> dict[str, set[str]]:
         "routes": set(_output("ip", "route", "show", "table", "all")),
         "rules": set(_output("ip", "rule")),
         "firewall": {r for r in _output("iptables-save") if not r.startswith("#")},
-        # iproute2 mounts its directory on itself when the first namespace is made, and leaves it.
+        # iproute2 mounts its directory on itself with the first namespace, and never unmounts it.
         "mounts": {m for m in _lines("/proc/self/mounts") if " /run/netns " not in m},
         "sysctls": {
             f"{s} {_lines(f'/proc/sys/net/ipv4/{s}')}"

@@ -46,7 +46,7 @@ clusters:
 
 
 def use(made: toolchain.Toolchain, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let labs be made of this."""
+    """Let labs be created from this."""
 
     def ensure(_report: Report) -> toolchain.Toolchain:
         return made
@@ -210,7 +210,7 @@ def test_down_leaves_nothing_and_up_is_quick(directory: Path) -> None:
     core(lab, "a").read_namespace("default")
     lab.down()
     assert differences(before, traces(lab.footprint)) == {}
-    # The comparison sees what a lab is made of.
+    # The comparison sees the parts of a lab.
     for kind in ("processes", "network namespaces", "links", "routes", "files", "directory"):
         assert during[kind] > before[kind], kind
     # 4 s on an idle machine of 2 cores; the bench has the figures.

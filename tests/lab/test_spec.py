@@ -77,7 +77,7 @@ def test_all_mistakes_are_reported_at_once_with_path_and_fix() -> None:
         "lab.yaml: clusters[0].pods: '10.0.0.1/16' is not an IPv4 range; write it as 10.1.0.0/16",
         "lab.yaml: clusters[0].podz: is unknown; remove it or correct the spelling",
         "lab.yaml: clusters[1].services: 10.1.2.0/24 overlaps the same cluster's pods",
-        "lab.yaml: clusters[2].name: 'b' is also the name of clusters[1]; give each cluster a unique",
+        "lab.yaml: clusters[2].name: 'b' is also the name of clusters[1]; give each cluster a",
         "lab.yaml: clusters[2].pods: 10.1.0.0/20 overlaps pods 10.1.0.0/16 of clusters[1]",
         "lab.yaml: clusters[3].name: is missing; add it",
         "lab.yaml: clusters[3].nodes: 'maybe' is not true or false",

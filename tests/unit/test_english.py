@@ -21,7 +21,6 @@ _NOT_YET = (
     "docs/failures",
     "docs/topologies",
     "kube/",
-    "lab/",
     "picture/",
     "preflight/",
     "stacks/",

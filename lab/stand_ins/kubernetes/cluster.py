@@ -88,7 +88,7 @@ class Cluster:
             self._api = api
 
     def namespaced(self, obj: Object) -> bool | None:
-        """Tell whether an object's kind is namespaced; None if nobody knows yet."""
+        """Tell whether an object's kind is namespaced; None if that is not known yet."""
         known = self.scopes.namespaced(obj)
         if known is None and self.reachable():
             try:

@@ -48,7 +48,7 @@ class Functions:
     def _decode(self, text: str, home: object) -> list[Object]:
         found = [o for o in manifests.parse(text) if o.get("kind") and o.get("apiVersion")]
         for obj in found:
-            # A kind that nobody knows is taken for namespaced (invoke_decode_yaml.go).
+            # An unknown kind counts as namespaced (invoke_decode_yaml.go).
             if home and not fields.namespace(obj) and self._cluster.namespaced(obj) is not False:
                 obj["metadata"] = {**(obj.get("metadata") or {}), "namespace": str(home)}
         return found

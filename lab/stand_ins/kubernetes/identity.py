@@ -40,7 +40,7 @@ def diff_config(old: Object, new: Object) -> provider_pb2.DiffResponse:
 
 
 def _active(config: Object) -> Object | None:
-    """Give the cluster entry that a configuration points to, as far as its kubeconfig tells."""
+    """Give the cluster entry that a configuration points to, as far as its kubeconfig has it."""
     text: Any = config.get("kubeconfig") or ""
     if not text:
         return None

@@ -122,8 +122,8 @@ _FORCE_NEW: dict[str, list[str]] = {
 # How the API server says that a field cannot change (apimachinery field.FieldImmutableErrorMsg,
 # and the sentences of Service, StatefulSet, PersistentVolumeClaim and CEL transition rules).
 _SAYS_IMMUTABLE = re.compile(
-    r"immutable|may not (be )?change|(updates to|may not be updated).*forbidden|"
-    r"spec is forbidden|is forbidden after creation|pod updates may not change",
+    r"immutable|may\snot (be )?change|(updates to|may\snot be updated).*forbidden|"
+    r"spec is forbidden|is forbidden after creation|pod updates may\snot change",
     re.IGNORECASE,
 )
 

@@ -58,7 +58,7 @@ class Objects:
         known = fields.for_api(inputs)
         home = self._cluster.namespace
         homeless = not fields.namespace(known) and known.get("metadata") != UNKNOWN
-        # A kind that nobody knows yet is taken for namespaced, as the real plugin does.
+        # A kind that is unknown yet counts as namespaced, as in the real plugin.
         if home and homeless and self._cluster.namespaced(known) is not False:
             naming.set_namespace(inputs, home)
         self._cluster.scopes.learn([known])
@@ -181,7 +181,7 @@ class Objects:
         return provider_pb2.CreateResponse(id=fields.identity(live), properties=encode(outputs))
 
     def _preview_creation(self, obj: Object, inputs: Object, urn: str) -> Object | None:
-        """Dry-run a creation; None where that tells nothing (provider.go Create)."""
+        """Dry-run a creation; None if that gives no object (provider.go Create)."""
         if has_unknown(obj) or not self._cluster.serves(obj):
             return None
         try:

@@ -26,7 +26,7 @@ READY = Verdict(ready=True)
 
 
 def verdict(obj: Object, *, updated: bool) -> Verdict:
-    """Judge an object. `updated` tells an update from a creation."""
+    """Judge an object. `updated` is False for a creation."""
     check = _CHECKS.get(f"{obj['apiVersion']}/{obj['kind']}")
     return check(obj, updated) if check else READY
 
@@ -231,7 +231,7 @@ def _job(obj: Object, updated: bool) -> Verdict:
 
 
 def _claim(obj: Object, updated: bool) -> Verdict:
-    # await/awaiters.go; a claim that waits for its first consumer is told by waiting.py.
+    # await/awaiters.go; waiting.py handles a claim that waits for its first consumer.
     phase = _status(obj).get("phase", "Pending")
     if phase == "Bound":
         return READY

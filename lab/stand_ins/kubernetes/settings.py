@@ -70,7 +70,7 @@ class Settings:
     burst: int | None = None
     helm: HelmSettings = field(default_factory=HelmSettings)
     unknown: tuple[str, ...] = ()
-    """Options that only the update will tell: the cluster is made by the same program."""
+    """Options known only in the update, because the same program creates the cluster."""
 
     @staticmethod
     def read(config: Object) -> Settings:

@@ -14,9 +14,9 @@ from lab.stand_ins.servicer import ProviderError
 from lab.stand_ins.values import Object
 
 CREATOR = "pulumi-kubernetes"
-"""Creations are no applies: the field manager of the state takes over at the first update."""
+"""Creations are not applies: the field manager of the state owns fields from the first update."""
 
-# Managers whose fields the first apply takes over (await.go fixCSAFieldManagers). A prefix counts,
+# Managers whose fields the first apply adopts (await.go fixCSAFieldManagers). A prefix counts,
 # as in the library that the real plugin uses: `kubectl` means kubectl-edit too.
 _TAKEN_OVER = [
     ("kubectl", "Apply"),
@@ -103,7 +103,7 @@ class Store:
         return []
 
     def relinquish(self, obj: Object, manager: str) -> None:
-        """Give up all fields of a manager; those that nobody else holds go (ssa/actions.go)."""
+        """Give up all fields of a manager; those without another are removed (ssa/actions.go)."""
         try:
             self._api.apply(_bare(obj), manager=manager, force=False, dry_run=False)
         except ApiError as error:

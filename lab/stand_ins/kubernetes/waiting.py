@@ -50,7 +50,7 @@ class NotReadyError(ProviderError):
 
 @dataclass(frozen=True)
 class Waiter:
-    """Waits on one API server; `pause` sleeps and tells whether the user cancelled."""
+    """Waits on one API server; `pause` sleeps and returns whether the user cancelled."""
 
     api: Api
     pause: Callable[[float], bool]

@@ -190,7 +190,7 @@ def _wrong(kind: str, inputs: Object) -> list[str]:
 
 
 def _planned(kind: str, inputs: Object, old: Object) -> Object:
-    """Give the properties as they will be stored, apart from what is made anew."""
+    """Give the properties as they will be stored, except generated ones."""
     planned = {**DEFAULTS[kind], **inputs}
     for key in WRITE_ONLY & planned.keys():
         del planned[key]
@@ -230,7 +230,7 @@ def _marked(outputs: Object, inputs: Object) -> Object:
 
 
 def _due(end: str | None, early_hours: int | str | None) -> bool:
-    """Tell whether a certificate is to be made anew: expired, or nearly (earlyRenewalHours)."""
+    """Whether a certificate is to be replaced: expired, or nearly (earlyRenewalHours)."""
     if end is None or not isinstance(early_hours, int):
         return False
     early = dt.timedelta(hours=early_hours)

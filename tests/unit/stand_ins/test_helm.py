@@ -1,4 +1,4 @@
-"""Where helm is told to find a chart."""
+"""Where helm finds a chart."""
 
 from contextlib import ExitStack
 

@@ -1,4 +1,4 @@
-"""What the tls stand-in tells the engine, call by call."""
+"""What the tls stand-in answers to the engine, call by call."""
 
 from typing import Any
 
