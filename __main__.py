@@ -1,6 +1,8 @@
 """The Pulumi program: configuration → spec → components → outputs."""
 
+import sys
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -57,4 +59,6 @@ async def _examine(
 
 
 # Imports inside functions are those that a refused mesh does not need: they take half a second.
+# They run after an `await`, when runpy has taken the program's folder off sys.path again.
+sys.path.append(str(Path(__file__).parent))
 pulumi.run(main)

@@ -1,7 +1,7 @@
 """Credentials that end soon, of which the stack's state keeps a copy.
 
-`pulumi refresh` and `pulumi destroy` do not run the program: they use the state's copy, and with one
-that has ended a healthy cluster looks unreachable (pulumi/pulumi#4981).
+`pulumi refresh` and `pulumi destroy` do not run the program: they use the state's copy. With one
+that has ended, a healthy cluster looks unreachable (pulumi/pulumi#4981).
 """
 
 import base64
