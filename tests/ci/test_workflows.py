@@ -145,6 +145,19 @@ def test_every_stack_of_the_matrix_has_a_file_and_levels(name: str) -> None:
         assert (_ROOT / "policy" / "levels" / f"{stack}.json").is_file()
 
 
+def test_previews_run_in_an_environment_and_are_judged_by_the_base_branch() -> None:
+    """A pull request's own code could decrypt prod's state, and relax the policies."""
+    job = read(_GITHUB / "workflows" / "preview.yaml")["jobs"]["preview"]
+    assert job["environment"] == "preview-${{ matrix.stack }}"
+    own, base, prepare, preview = job["steps"]
+    assert "ref" not in own["with"]
+    assert base["with"]["ref"] == "${{ github.event.pull_request.base.sha }}"
+    assert base["with"]["path"] == "base"
+    assert prepare["uses"] == "./base/.github/actions/stack"
+    assert prepare["with"]["policy"] == preview["with"]["policyPacks"] == "base/policy"
+    assert preview["with"]["policyPackConfigs"].startswith("base/policy/levels/")
+
+
 def test_prod_comes_after_staging() -> None:
     jobs = read(_GITHUB / "workflows" / "up.yaml")["jobs"]
     assert jobs["prod"]["needs"] == "staging"
