@@ -31,6 +31,10 @@ class ClusterAwareGatewayArgs(TypedDict):
     """Of the Service: what the cloud wants to hear about its load balancer."""
     source_ranges: Sequence[str]
     """Ranges that the load balancer takes connections from; empty for all."""
+    status_port: bool
+    """Whether the load balancer has port 15021 too."""
+    address: str | None
+    """IP address that others connect to, if it is not the load balancer's own."""
     announced_by_label: bool
     """Whether the label on the Service tells istiod the network; else `meshNetworks` does."""
     expose_services: bool
@@ -52,7 +56,7 @@ class ClusterAwareGateway(pulumi.ComponentResource):
     """
 
     address: pulumi.Output[str]
-    """IP address of the load balancer."""
+    """IP address that other clusters connect to."""
 
     def __init__(
         self, name: str, args: ClusterAwareGatewayArgs, opts: pulumi.ResourceOptions | None = None
@@ -103,7 +107,8 @@ class ClusterAwareGateway(pulumi.ComponentResource):
         if args["expose_control_plane"]:
             self._expose_control_plane(name, args["namespace"], selector)
 
-        self.address = address_of(service, f"Service {gateway} in cluster {args['cluster']}")
+        own = address_of(service, f"Service {gateway} in cluster {args['cluster']}")
+        self.address = own.apply(lambda address: args["address"] or address)
         self.register_outputs({"address": self.address})
 
     def _expose_services(
@@ -131,6 +136,9 @@ class ClusterAwareGateway(pulumi.ComponentResource):
     def _expose_control_plane(self, name: str, namespace: str, selector: Mapping[str, str]) -> None:
         """Pass TLS through to istiod, which answers with its own certificate."""
         child = pulumi.ResourceOptions(parent=self)
+        # Proxies and API servers of remotes dial istiod by the name of their own Service, which
+        # has the same name. Nothing else is let through.
+        hosts = [f"{names.ISTIOD}.{namespace}.svc", names.host(names.ISTIOD, namespace)]
         behind = {
             names.XDS_PORT: names.XDS_PORT,
             names.WEBHOOK_PORT: 443,
@@ -146,7 +154,7 @@ class ClusterAwareGateway(pulumi.ComponentResource):
                     {
                         "port": {"number": outer, "name": port_name, "protocol": "TLS"},
                         "tls": {"mode": "PASSTHROUGH"},
-                        "hosts": ["*"],
+                        "hosts": hosts,
                     }
                     for port_name, outer in _CONTROL_PORTS.items()
                 ],
@@ -159,11 +167,11 @@ class ClusterAwareGateway(pulumi.ComponentResource):
             kind="VirtualService",
             metadata={"name": "istiod-vs", "namespace": namespace},
             spec={
-                "hosts": ["*"],
+                "hosts": hosts,
                 "gateways": ["istiod-gateway"],
                 "tls": [
                     {
-                        "match": [{"port": outer, "sniHosts": ["*"]}],
+                        "match": [{"port": outer, "sniHosts": hosts}],
                         "route": [
                             {
                                 "destination": {
@@ -182,7 +190,8 @@ class ClusterAwareGateway(pulumi.ComponentResource):
 
 def _ports(args: ClusterAwareGatewayArgs) -> dict[str, int]:
     """Ports of the Service: what the gateway serves and no more."""
-    ports = {"status-port": names.STATUS_PORT, "tls": args["port"]}
+    ports = {"status-port": names.STATUS_PORT} if args["status_port"] else {}
+    ports["tls"] = args["port"]
     if args["kind"] == "ingress":
         ports["http2"] = 80
         if args["port"] != 443:

@@ -86,16 +86,27 @@ def _follows_roots() -> dict[str, Any]:
 
 
 def mesh_networks(
-    clusters_of: Mapping[str, Sequence[str]], *, gateway: str, port: int
+    clusters_of: Mapping[str, Sequence[str]],
+    *,
+    gateway: str,
+    port: int,
+    addresses: Mapping[str, str],
 ) -> dict[str, Any]:
     """Networks by name, for the chart value `global.meshNetworks`.
 
     The gateway is named as a Service, so that istiod finds its addresses in each cluster itself.
+
+    Args:
+        addresses: by name of the cluster, where its gateway is reached at another address. Then
+            all clusters of its network have one.
     """
     return {
         network: {
             "endpoints": [{"fromRegistry": cluster} for cluster in clusters],
-            "gateways": [{"registryServiceName": gateway, "port": port}],
+            "gateways": [
+                {"address": addresses[c], "port": port} for c in clusters if c in addresses
+            ]
+            or [{"registryServiceName": gateway, "port": port}],
         }
         for network, clusters in clusters_of.items()
     }

@@ -2,8 +2,9 @@
 
 import http.client
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 import yaml
 
@@ -12,10 +13,16 @@ from spec.problems import Problem
 
 CHARTS = ("base", "istiod", "gateway")
 _SECONDS = 5
+_RETIRED = ("storage.googleapis.com", "gcr.io/istio-release", "registry.istio.io")
+"""Where Istio published charts and images until 1.30 (istio/istio.io#17539)."""
+_PUBLISHED = "oci://ghcr.io/istio/release/charts"
+_FIRST_ELSEWHERE = (1, 31, 0)
 
 
 def missing_charts(istio: Istio) -> Iterator[Problem]:
     """Charts in a directory or a Helm repository; an OCI registry is asked by the provider."""
+    if any(place in istio.charts for place in _RETIRED):
+        return _retired(istio)
     if istio.charts.startswith(("http://", "https://")):
         return _missing_in_repository(istio)
     if "://" in istio.charts:
@@ -23,12 +30,27 @@ def missing_charts(istio: Istio) -> Iterator[Problem]:
     return _missing_in_directory(istio)
 
 
+def _retired(istio: Istio) -> Iterator[Problem]:
+    gone = tuple(map(int, istio.version.split("."))) >= _FIRST_ELSEWHERE
+    yield Problem(
+        "charts-retired",
+        "isthmus:mesh.istio.charts",
+        f"must not be where Istio {istio.version} is not published"
+        if gone
+        else "should be where Istio publishes its charts",
+        "Istio has moved, and the former address has no version from 1.31 on",
+        f"use {_PUBLISHED}, or a mirror of it",
+        istio.charts,
+        refuses=gone,
+    )
+
+
 def _missing_in_repository(istio: Istio) -> Iterator[Problem]:
     address = f"{istio.charts.rstrip('/')}/index.yaml"
     try:
         with urllib.request.urlopen(address, timeout=_SECONDS) as answer:  # noqa: S310
-            index = yaml.load(answer, yaml.CSafeLoader)  # safe, and quick
-    except (OSError, http.client.HTTPException) as error:
+            entries = _entries(answer)
+    except (OSError, http.client.HTTPException, ValueError) as error:
         yield Problem(
             "charts-not-found",
             "isthmus:mesh.istio.charts",
@@ -39,7 +61,7 @@ def _missing_in_repository(istio: Istio) -> Iterator[Problem]:
         )
         return
     for chart in CHARTS:
-        versions = [str(entry["version"]) for entry in index["entries"].get(chart, [])]
+        versions = [str(entry["version"]) for entry in entries.get(chart, [])]
         if istio.version not in versions:
             yield Problem(
                 "charts-lack-version",
@@ -49,6 +71,18 @@ def _missing_in_repository(istio: Istio) -> Iterator[Problem]:
                 f"use one of: {', '.join(versions[:5]) or 'none, the chart is not there'}",
                 istio.version,
             )
+
+
+def _entries(index: IO[bytes]) -> Mapping[str, Sequence[Mapping[str, object]]]:
+    """Charts by name, of a repository's index.
+
+    Raises:
+        ValueError: it is no index, such as a page to log in at.
+    """
+    try:
+        return dict(yaml.load(index, yaml.CSafeLoader)["entries"])  # safe, and quick
+    except (yaml.YAMLError, TypeError, KeyError, ValueError):
+        raise ValueError("it answers, but not with an index of charts") from None
 
 
 def _missing_in_directory(istio: Istio) -> Iterator[Problem]:

@@ -134,6 +134,18 @@ _TOPOLOGY: Mapping[str, Refusal] = {
         "Two clusters on one network use the same addresses, so a request can reach the wrong pod.",
         "Use other ranges, or put the clusters on different networks.",
     ),
+    "load-balancer-open": Refusal(
+        216,
+        "A load balancer of the mesh is neither internal nor restricted to ranges, so it may be "
+        "open to the internet.",
+        "Set `sourceRanges` or `cloud`.",
+    ),
+    "gateway-address-not-announced": Refusal(
+        217,
+        "istiod would not use the advertised address of a gateway behind NAT, or not alone.",
+        "Set `mesh.gateways.announcedBy: mesh-networks`, and the address of every cluster of the "
+        "network.",
+    ),
 }
 _SHARED: Mapping[str, Refusal] = {
     "service-namespace-unknown": Refusal(
@@ -340,6 +352,16 @@ _VERSIONS: Mapping[str, Refusal] = {
         507,
         "A Helm value is derived from `isthmus:clusters` and cannot be set a second time.",
         "Remove it, and change the cluster's own settings.",
+    ),
+    "values-without-effect": Refusal(
+        513,
+        "A Helm value has no effect in a mesh of Isthmus, or stops it from working.",
+        "Remove it, and use the key that the message names.",
+    ),
+    "charts-retired": Refusal(
+        514,
+        "Istio no longer publishes its charts or images at this address.",
+        "Use `oci://ghcr.io/istio/release/charts`, and images from `docker.io/istio`.",
     ),
     "cluster-domain-changed": Refusal(
         508,

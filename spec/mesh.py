@@ -10,7 +10,7 @@ from dataclasses import field
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, IPvAnyNetwork, StringConstraints
+from pydantic import Field, IPvAnyAddress, IPvAnyNetwork, StringConstraints
 from pydantic.dataclasses import dataclass
 
 from components import names
@@ -88,6 +88,7 @@ class CertificateAuthority:
 
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+Cloud = Literal["gke", "aks", "eks"]
 
 
 @dataclass(frozen=True, config=STRICT_CAMEL)
@@ -102,7 +103,16 @@ class Gateways:
     """How istiod learns which gateway leads to which network: by the label
     `topology.istio.io/network`, or by `meshNetworks` in its configuration."""
     annotations: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Annotations for the gateways' Services, for example the cloud's load balancer settings."""
+    """Annotations for the gateways' Services, for example the cloud's load balancer settings. They
+    take precedence over those of `cloud`."""
+    cloud: Cloud | None = None
+    """Makes the gateways' load balancers internal, with the annotations of this cloud."""
+    source_ranges: tuple[IPvAnyNetwork, ...] = ()
+    """Ranges that the gateways' load balancers accept connections from, e.g. `10.0.0.0/8`. All if
+    left out."""
+    status_port: bool = False
+    """Whether the load balancers also have port 15021, which reports the gateways' health without
+    authentication."""
 
 
 @dataclass(frozen=True, config=STRICT_CAMEL)
@@ -140,10 +150,23 @@ class ControlPlane:
     `internal-load-balancer`, `load-balancer`: through a Service for istiod alone.
     `pod-ip`: at the address of istiod's pod, for clusters of one network. When the pod moves,
     remotes lose the control plane until the next `up`."""
-    cloud: Literal["gke", "aks", "eks"] | None = None
+    cloud: Cloud | None = None
     """The cloud whose annotations make the load balancer internal."""
     annotations: Mapping[str, str] = field(default_factory=dict[str, str])
     """Annotations for istiod's Service. They take precedence over those of `cloud`."""
+    source_ranges: tuple[IPvAnyNetwork, ...] = ()
+    """Ranges that istiod's load balancer accepts connections from. All if left out."""
+
+
+@dataclass(frozen=True, config=STRICT_CAMEL)
+class ClusterGateway:
+    """Settings of one cluster's gateway, in addition to `isthmus:mesh.gateways`."""
+
+    annotations: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Annotations for its Service. They take precedence over those of `isthmus:mesh.gateways`."""
+    address: IPvAnyAddress | None = None
+    """IP address that other clusters connect to, if the gateway is behind NAT. The load balancer's
+    own if left out."""
 
 
 @dataclass(frozen=True, config=STRICT_CAMEL)
@@ -190,6 +213,7 @@ class Cluster:
     """Name of a primary cluster, which makes this cluster its remote."""
     control_plane: ControlPlane | None = None
     """Only for a primary."""
+    gateway: ClusterGateway = field(default_factory=ClusterGateway)
     injection: Literal["automatic", "manual"] = "automatic"
     """`manual`: no injection webhook; users add sidecars with `istioctl kube-inject`."""
     api_server: ApiServer = field(default_factory=ApiServer)

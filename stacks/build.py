@@ -21,7 +21,8 @@ from components.remote_secret import RemoteSecret, RemoteSecretArgs
 from components.shared_ca import IntermediateCA, SharedCA, SharedCAArgs
 from components.webhooks import Webhooks
 from preflight.facts import ClusterFacts
-from spec.mesh import Cluster, ControlPlane, MeshSpec
+from spec.mesh import Cloud, Cluster, ControlPlane, MeshSpec
+from spec.rules.ranges import IpNetwork
 from spec.shared import federation
 from stacks import interrupted_releases as releases
 from stacks import outputs, trust
@@ -213,7 +214,10 @@ def _mesh_networks(spec: MeshSpec) -> Mapping[str, Any]:
     if gateways.announced_by == "labels":
         return {}
     host = names.host(names.GATEWAYS[gateways.pods], spec.mesh.istio.namespace)
-    return values.mesh_networks(spec.mesh_networks, gateway=host, port=gateways.port)
+    addresses = {c.name: str(c.gateway.address) for c in spec.clusters if c.gateway.address}
+    return values.mesh_networks(
+        spec.mesh_networks, gateway=host, port=gateways.port, addresses=addresses
+    )
 
 
 def _create_remote_secret(
@@ -250,22 +254,27 @@ def _create_remote_secret(
 
 
 def _create_gateway(built: Built, cluster: Cluster) -> ClusterAwareGateway:
+    gateways = built.spec.mesh.gateways
     return ClusterAwareGateway(
         cluster.name,
         {
             "cluster": cluster.name,
             "network": cluster.network,
             "namespace": built.istio.namespace,
-            "kind": built.spec.mesh.gateways.pods,
-            "port": built.spec.mesh.gateways.port,
+            "kind": gateways.pods,
+            "port": gateways.port,
             "annotations": {
-                **_internal_annotations(cluster),
-                **built.spec.mesh.gateways.annotations,
+                **_internal_annotations(cluster, gateways.cloud),
+                **gateways.annotations,
+                **cluster.gateway.annotations,
             },
-            "source_ranges": _callers(built, cluster)
-            if built.spec.mesh.gateways.pods == "own"
-            else (),  # ingress is for more than the mesh
-            "announced_by_label": built.spec.mesh.gateways.announced_by == "labels",
+            "source_ranges": _source_ranges(built, cluster, gateways.source_ranges)
+            # An ingress gateway is called by more than the mesh.
+            if gateways.pods == "own" or gateways.source_ranges
+            else (),
+            "status_port": gateways.status_port,
+            "address": str(cluster.gateway.address) if cluster.gateway.address else None,
+            "announced_by_label": gateways.announced_by == "labels",
             "expose_services": built.spec.spans_networks and not cluster.is_remote,
             "expose_control_plane": built.spec.exposes_control_plane(cluster),
             "source": built.charts,
@@ -289,28 +298,33 @@ def _expose(built: Built, cluster: Cluster, control_plane: ControlPlane) -> Disc
         return Discovery(pod.address, pod)
     annotations = dict[str, str]()
     if control_plane.exposure == "internal-load-balancer":
-        of_cloud = INTERNAL[control_plane.cloud] if control_plane.cloud else {}
-        annotations = {**_internal_annotations(cluster), **of_cloud}
+        annotations = _internal_annotations(cluster, control_plane.cloud)
     service = ControlPlaneService(
         cluster.name,
         {
             "cluster": cluster.name,
             "namespace": built.istio.namespace,
             "annotations": {**annotations, **control_plane.annotations},
-            "source_ranges": _callers(built, cluster),
+            "source_ranges": _source_ranges(built, cluster, control_plane.source_ranges),
         },
         built.options(cluster, built.webhooks[cluster.name]),
     )
     return Discovery(service.address, service)
 
 
-def _internal_annotations(cluster: Cluster) -> dict[str, str]:
-    """Annotations of load balancers of a cluster whose peers reach it within Google Cloud."""
-    return dict(INTERNAL["gke"]) if cluster.gke else {}
+def _internal_annotations(cluster: Cluster, cloud: Cloud | None) -> dict[str, str]:
+    """Annotations of an internal load balancer: of a cloud that is named, or of a cluster that is
+    created here, whose peers reach it within Google Cloud."""
+    return {**(INTERNAL["gke"] if cluster.gke else {}), **(INTERNAL[cloud] if cloud else {})}
 
 
-def _callers(built: Built, cluster: Cluster) -> Sequence[str]:
-    """Ranges that the mesh calls a cluster's load balancers from, where that is known."""
+def _source_ranges(
+    built: Built, cluster: Cluster, configured: Sequence[IpNetwork]
+) -> Sequence[str]:
+    """Ranges that may call a cluster's load balancers: as configured, or else those that the mesh
+    calls from, where that is known."""
+    if configured:
+        return [str(r) for r in configured]
     return (
         built.connections.gke.plan.callers(cluster) if built.connections.gke and cluster.gke else ()
     )

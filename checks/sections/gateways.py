@@ -164,8 +164,10 @@ def _port(mesh: Mesh, view: View) -> Iterator[Finding]:
             yield ok(f"{there.name} at {address}:{port}")
 
 
-def _uses_gateways(spec: MeshSpec, cluster: Cluster) -> bool:
-    """Whether pods of a cluster use another cluster's gateway."""
+def _has_status_ports(spec: MeshSpec, cluster: Cluster) -> bool:
+    """Whether pods of a cluster use another cluster's gateway, and it reports its health."""
+    if not spec.mesh.gateways.status_port:
+        return False
     exposed = [p for p in spec.primaries if p.name == cluster.primary]
     return spec.spans_networks or any(map(spec.exposes_control_plane, exposed))
 
@@ -187,7 +189,7 @@ CHECKS = (
         "gateways",
         "pods reach the other gateways' health port",
         _health,
-        _uses_gateways,
+        _has_status_ports,
         ("cluster-probe",),
     ),
     Check(

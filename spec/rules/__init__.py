@@ -8,6 +8,7 @@ from spec.rules import (
     chart_values,
     charts,
     domains,
+    exposure,
     gke,
     gke_ranges,
     kubeconfigs,
@@ -32,6 +33,7 @@ _RULES: tuple[Rule, ...] = (
     *chart_values.RULES,
     *charts.RULES,
     *domains.RULES,
+    *exposure.RULES,
     *gke.RULES,
     *gke_ranges.RULES,
 )

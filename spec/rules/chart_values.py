@@ -20,7 +20,12 @@ _CHART_KEYS_DERIVED: Mapping[str, tuple[str, ...]] = {
         "global.configCluster",
         "global.remotePilotAddress",
         "global.istioNamespace",
+        "global.caAddress",
+        "global.pilotCertProvider",
+        "global.operatorManageWebhooks",
         "istiodRemote.injectionPath",
+        "istiodRemote.injectionURL",
+        "env.PILOT_CERT_PROVIDER",
         "env.CLUSTER_ID",
         "env.EXTERNAL_ISTIOD",
         "env.ISTIO_MULTIROOT_MESH",
@@ -28,7 +33,7 @@ _CHART_KEYS_DERIVED: Mapping[str, tuple[str, ...]] = {
         "meshConfig.defaultConfig.meshId",
         "meshConfig.defaultConfig.discoveryAddress",
     ),
-    "gateway": ("name", "networkGateway", "revision", "service.type"),
+    "gateway": ("name", "networkGateway", "revision"),
     "leave_nothing": ("crdsOf",),
 }
 
@@ -68,6 +73,41 @@ def _values_are_not_of_old_istios(spec: MeshSpec) -> Iterator[Problem]:
                 )
 
 
+_WITHOUT_EFFECT: Mapping[str, Mapping[str, str]] = {
+    "gateway": {
+        "service.annotations": "isthmus:mesh.gateways.annotations",
+        "service.loadBalancerSourceRanges": "isthmus:mesh.gateways.sourceRanges",
+        "service.loadBalancerIP": "isthmus:clusters[].gateway.annotations",
+        "service.ports": "isthmus:mesh.gateways.port",
+        "service": "isthmus:mesh.gateways; it has no such setting for other keys",
+        "networkGatewayPorts": "isthmus:mesh.gateways.port",
+    },
+    "istiod": {
+        "meshConfig.discoverySelectors": "the resource Sidecar; istiod must see Istio's namespace, "
+        "`sample` and the shared namespaces of every cluster",
+    },
+}
+"""By chart and key: what to use instead."""
+
+
+def _values_have_an_effect(spec: MeshSpec) -> Iterator[Problem]:
+    for chart, keys in _WITHOUT_EFFECT.items():
+        values = getattr(spec.mesh.istio.values, chart)
+        found = [key for key in keys if _reaches(values, key)]
+        for key in found:
+            # The whole object is named only where none of its keys is.
+            if not any(other.startswith(f"{key}.") for other in found):
+                yield Problem(
+                    "values-without-effect",
+                    f"isthmus:mesh.istio.values.{chart}.{key}",
+                    "must not be set, because it does not do here what Istio's documents say",
+                    "Isthmus creates the gateway's Service itself, for its address"
+                    if chart == "gateway"
+                    else "a gateway or a sidecar that istiod does not see never starts",
+                    f"remove it, and use {keys[key]}",
+                )
+
+
 def _values_do_not_contradict(spec: MeshSpec) -> Iterator[Problem]:
     values = spec.mesh.istio.values
     for chart, derived in _CHART_KEYS_DERIVED.items():
@@ -102,4 +142,5 @@ def find(values: Mapping[str, Any], key: str) -> Any:
 RULES = (
     _values_are_not_of_old_istios,
     _values_do_not_contradict,
+    _values_have_an_effect,
 )

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from pydantic.alias_generators import to_snake
+
 from components import names
 from spec.mesh import MeshSpec
 from spec.problems import Problem
@@ -114,8 +116,8 @@ def _exposures_can_work(spec: MeshSpec) -> Iterator[Problem]:
                 "set cloud to gke, aks or eks, or write the annotations yourself",
             )
         if not control_plane.exposure.endswith("load-balancer"):
-            for key in ("cloud", "annotations"):
-                if getattr(control_plane, key):
+            for key in ("cloud", "annotations", "sourceRanges"):
+                if getattr(control_plane, to_snake(key)):
                     yield Problem(
                         "control-plane-setting-unused",
                         f"{path}.{key}",

@@ -34,6 +34,7 @@ def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Patient]:
     root = Authority("Isthmus")
     ca = {"certificate": root.certificate, "key": text(root.key)}
     configuration["mesh"]["ca"] = {"root": ca}
+    configuration["mesh"]["gateways"] = {"statusPort": True}
     configuration["clusters"][0]["ca"] = root.below("Issuing CA").below("East's own CA").brought
     folder, tools = tmp_path_factory.mktemp("broken"), toolchain.ensure()
     with Lab(folder / "lab", parse(json.dumps({"clusters": clusters}))) as lab:

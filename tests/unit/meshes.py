@@ -20,7 +20,11 @@ def cluster(name: str, network: str, **more: Any) -> dict[str, Any]:
 def configuration(*clusters: Mapping[str, Any], **istio: Any) -> dict[str, Any]:
     """A configuration with a sample; `istio` adds to or replaces the settings of Istio."""
     return {
-        "mesh": {"id": "mesh1", "istio": {"version": "1.31.0", "charts": "charts", **istio}},
+        "mesh": {
+            "id": "mesh1",
+            "istio": {"version": "1.31.0", "charts": "charts", **istio},
+            "gateways": {"sourceRanges": ["10.0.0.0/8"]},
+        },
         "clusters": list(clusters),
         "sample": {"enabled": True},
     }

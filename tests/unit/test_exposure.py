@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from spec import config
-from spec.problems import MeshRefusedError
+from spec import config, rules
+from spec.problems import MeshRefusedError, Problem
 from tests.unit import meshes
 from tests.unit.meshes import cluster, configuration
 
@@ -147,3 +147,168 @@ def test_a_new_host_name_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("components.load_balancer._PAUSE_SECONDS", 0)
     meshes.recorded(one_network(exposure="load-balancer"), a_istiod_remotes="lb.test")
     assert len(asked) == 3
+
+
+def dev(**gateways: Any) -> dict[str, Any]:
+    """Stack dev with settings of its gateways."""
+    configured = meshes.two_networks()
+    configured["mesh"]["gateways"] = gateways
+    return configured
+
+
+def warnings(configured: dict[str, Any]) -> list[Problem]:
+    return [
+        p for p in rules.check(config.parse_types(configured)) if p.name == "load-balancer-open"
+    ]
+
+
+def test_source_ranges_restrict_every_gateway() -> None:
+    mesh = meshes.recorded(dev(sourceRanges=["10.0.0.0/8", "2001:db8::/32"]))
+    for name in ("east-service", "west-service"):
+        spec = mesh.one("Service", name).inputs["spec"]
+        assert spec["loadBalancerSourceRanges"] == ["10.0.0.0/8", "2001:db8::/32"]
+
+
+def test_source_ranges_restrict_a_control_planes_own_load_balancer() -> None:
+    mesh = meshes.recorded(one_network(exposure="load-balancer", sourceRanges=["10.0.0.0/8"]))
+    spec = mesh.one("Service", "a-istiod-remotes").inputs["spec"]
+    assert spec["loadBalancerSourceRanges"] == ["10.0.0.0/8"]
+    assert refusal(one_network(exposure="gateway", sourceRanges=["10.0.0.0/8"])) == [
+        "isthmus:clusters[0].controlPlane.sourceRanges"
+    ]
+
+
+def test_a_cloud_makes_the_gateways_internal() -> None:
+    configured = dev(cloud="aks", annotations={"mine": "kept"})
+    configured["clusters"][1]["gateway"] = {"annotations": {"mine": "west's"}}
+    mesh = meshes.recorded(configured)
+    found = {n: mesh.one("Service", f"{n}-service").inputs["metadata"] for n in ("east", "west")}
+    internal = "service.beta.kubernetes.io/azure-load-balancer-internal"
+    assert {n: m["annotations"][internal] for n, m in found.items()} == {
+        "east": "true",
+        "west": "true",
+    }
+    assert {n: m["annotations"]["mine"] for n, m in found.items()} == {
+        "east": "kept",
+        "west": "west's",
+    }
+
+
+def test_a_load_balancer_that_may_be_public_is_warned_of() -> None:
+    (warning,) = warnings(dev())
+    assert warning.path == "isthmus:mesh.gateways.sourceRanges"
+    assert "east, west" in warning.rule
+    assert not warning.refuses
+    (warning,) = warnings(one_network(exposure="load-balancer"))
+    assert warning.path == "isthmus:clusters[0].controlPlane.sourceRanges"
+
+
+@pytest.mark.parametrize(
+    "gateways",
+    [
+        {"sourceRanges": ["10.0.0.0/8"]},
+        {"cloud": "eks"},
+        {"annotations": {"networking.gke.io/load-balancer-type": "Internal"}},
+    ],
+)
+def test_one_that_is_internal_or_restricted_is_not(gateways: dict[str, Any]) -> None:
+    assert not warnings(dev(**gateways))
+
+
+def test_an_annotation_that_says_no_is_not_enough() -> None:
+    public = {"service.beta.kubernetes.io/azure-load-balancer-internal": "false"}
+    assert warnings(dev(annotations=public))
+
+
+def test_the_gateway_lets_nobody_but_istiods_clients_through_to_istiod() -> None:
+    mesh = meshes.recorded(meshes.two_networks())
+    own = ["istiod.istio-system.svc", "istiod.istio-system.svc.cluster.local"]
+    gateway = mesh.one("Gateway", "east-expose-istiod").inputs["spec"]
+    assert [s["hosts"] for s in gateway["servers"]] == [own, own]
+    route = mesh.one("VirtualService", "east-route-istiod").inputs["spec"]
+    assert route["hosts"] == own
+    assert [m["sniHosts"] for r in route["tls"] for m in r["match"]] == [own, own]
+
+
+def test_the_status_port_is_public_only_on_request() -> None:
+    def ports(configured: dict[str, Any]) -> list[int]:
+        spec = meshes.recorded(configured).one("Service", "west-service").inputs["spec"]
+        return [int(p["port"]) for p in spec["ports"]]
+
+    assert ports(dev()) == [15443]
+    assert ports(dev(statusPort=True)) == [15021, 15443]
+
+
+def test_an_advertised_address_is_the_one_that_others_dial() -> None:
+    configured = dev(announcedBy="mesh-networks")
+    configured["clusters"][0]["gateway"] = {"address": "203.0.113.7"}
+    mesh = meshes.recorded(configured)
+    values = mesh.one("helm.sh/v4:Chart", "east-istiod").inputs["values"]["global"]
+    networks = {n: x["gateways"] for n, x in values["meshNetworks"].items()}
+    assert networks["east-net"] == [{"address": "203.0.113.7", "port": 15443}]
+    assert "registryServiceName" in networks["west-net"][0]
+    west = mesh.one("helm.sh/v4:Chart", "west-istiod").inputs["values"]["global"]
+    assert west["remotePilotAddress"] == "203.0.113.7"
+
+
+def test_an_advertised_address_that_istiod_would_not_use_is_refused() -> None:
+    configured = dev()
+    configured["clusters"][0]["gateway"] = {"address": "203.0.113.7"}
+    assert refusal(configured) == ["isthmus:clusters[0].gateway.address"]
+    shared = configuration(
+        cluster("a", "n", gateway={"address": "203.0.113.7"}), cluster("b", "n"), cluster("c", "m")
+    )
+    shared["mesh"]["gateways"] = {"announcedBy": "mesh-networks"}
+    assert refusal(shared) == ["isthmus:clusters[0].gateway.address"]
+
+
+@pytest.mark.parametrize(
+    ("values", "key", "instead"),
+    [
+        (
+            {"gateway": {"service": {"annotations": {"a": "b"}}}},
+            "gateway.service.annotations",
+            "isthmus:mesh.gateways.annotations",
+        ),
+        (
+            {"gateway": {"service": {"loadBalancerSourceRanges": ["10.0.0.0/8"]}}},
+            "gateway.service.loadBalancerSourceRanges",
+            "isthmus:mesh.gateways.sourceRanges",
+        ),
+        (
+            {"gateway": {"service": {"externalTrafficPolicy": "Local"}}},
+            "gateway.service",
+            "no such setting",
+        ),
+        (
+            {"gateway": {"networkGatewayPorts": []}},
+            "gateway.networkGatewayPorts",
+            "isthmus:mesh.gateways.port",
+        ),
+        (
+            {"istiod": {"meshConfig": {"discoverySelectors": [{"matchLabels": {"a": "b"}}]}}},
+            "istiod.meshConfig.discoverySelectors",
+            "Sidecar",
+        ),
+    ],
+)
+def test_values_without_effect_are_refused_with_the_key_that_works(
+    values: dict[str, Any], key: str, instead: str
+) -> None:
+    (problem,) = meshes.refused(meshes.two_networks(values=values))
+    assert problem.path == f"isthmus:mesh.istio.values.{key}"
+    assert instead in problem.fix
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"istiodRemote": {"injectionURL": "https://a"}},
+        {"global": {"caAddress": "a:443"}},
+        {"global": {"operatorManageWebhooks": True}},
+        {"env": {"PILOT_CERT_PROVIDER": "kubernetes"}},
+    ],
+)
+def test_values_that_contradict_what_is_derived_are_refused(values: dict[str, Any]) -> None:
+    (problem,) = meshes.refused(meshes.two_networks(values={"istiod": values}))
+    assert problem.name == "values-derived"

@@ -8,6 +8,7 @@ import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from io import BytesIO
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, cast
@@ -314,6 +315,28 @@ def test_charts_that_are_not_there_are_named(kubeconfig: str, tmp_path: Path) ->
     found = Preflight(kubeconfig, str(tmp_path / "nothing")).refused("up")
     assert {p.path for p in found} == {"isthmus:mesh.istio.charts"}
     assert len(found) == 3
+
+
+@pytest.mark.parametrize(
+    "charts",
+    ["https://istio-release.storage.googleapis.com/charts", "oci://gcr.io/istio-release/charts"],
+)
+def test_charts_are_not_looked_for_where_istio_publishes_none(kubeconfig: str, charts: str) -> None:
+    (problem,) = Preflight(kubeconfig, charts).refused("up")
+    assert problem.path == "isthmus:mesh.istio.charts"
+    assert "oci://ghcr.io/istio/release/charts" in problem.fix
+    (warning,) = Preflight(kubeconfig, charts).examine("up", version="1.30.4").warnings
+    assert warning.name == "charts-retired"
+
+
+@pytest.mark.parametrize("page", ["<html><p>Log in: {</p>", "hello", "entries: 7"])
+def test_a_page_to_log_in_at_is_no_repository(
+    kubeconfig: str, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: BytesIO(page.encode()))
+    (problem,) = Preflight(kubeconfig, "https://charts.test").refused("up")
+    assert problem.name == "charts-not-found"
+    assert "not with an index of charts" in problem.rule
 
 
 def test_charts_of_another_version_are_refused(look: Preflight) -> None:

@@ -187,8 +187,8 @@ def test_each_gateway_service_opens_what_it_serves_and_no_more(mesh: Recording) 
     def ports(name: str) -> list[int]:
         return [int(p["port"]) for p in mesh.one("Service", name).inputs["spec"]["ports"]]
 
-    assert ports("east-service") == [15021, 15443, 15012, 15017]
-    assert ports("west-service") == [15021, 15443]
+    assert ports("east-service") == [15443, 15012, 15017]
+    assert ports("west-service") == [15443]
 
 
 def test_the_network_label_is_on_the_gateway_service(mesh: Recording) -> None:
