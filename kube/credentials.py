@@ -56,11 +56,10 @@ def import_client() -> None:
     with different names wait for each other's lock, and Python ends one with a _DeadlockError.
     """
     with _IMPORTING:
-        from kubernetes.client import (  # noqa: F401
-            ApiClient,
-            ApiException,
-            Configuration,
-        )
+        import kubernetes.client
+
+        for name in ("ApiClient", "ApiException", "Configuration"):
+            getattr(kubernetes.client, name)
 
 
 class Login:
