@@ -1,5 +1,6 @@
 """One cluster of a mesh as a stack of its own, from what the mesh's stack hands over."""
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,9 @@ from stacks.built import Discovery
 from stacks.connections import Connections
 from stacks.handover import HandOver
 from stacks.verification import verify
+
+_LABEL = 63
+"""Letters that a label's value may have at most."""
 
 
 async def build_cluster(handover: HandOver, facts: Mapping[str, ClusterFacts]) -> dict[str, Any]:
@@ -50,8 +54,15 @@ async def build_cluster(handover: HandOver, facts: Mapping[str, ClusterFacts]) -
     )
     build_clusters(built, [cluster], {cluster.name: intermediate})
     callers = [c for c in built.answering.values() if c.name in (cluster.name, cluster.primary)]
-    observed = verify(built, callers, root, f"verify-mesh-{cluster.name}")
+    observed = verify(built, callers, root, verification_job(cluster.name))
     return {
         "cluster": {"name": cluster.name, **outputs.cluster_outputs(built, cluster)},
         "verified": outputs.verified(built, observed),
     }
+
+
+def verification_job(cluster: str) -> str:
+    """Name of the Job: its pods have it as the label `job-name`, which has 63 letters at most."""
+    name = f"verify-mesh-{cluster}"
+    digest = hashlib.sha256(cluster.encode()).hexdigest()[:8]
+    return name if len(name) <= _LABEL else f"{name[: _LABEL - 9]}-{digest}"

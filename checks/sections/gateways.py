@@ -117,7 +117,8 @@ def _alone(mesh: Mesh, view: View) -> Iterator[Finding]:
 def _health(mesh: Mesh, view: View) -> Iterator[Finding]:
     for there in paths.gateways_used(mesh, view):
         address = paths.gateway_address(mesh, there)
-        url = f"http://{address}:{names.STATUS_PORT}/healthz/ready"
+        host = f"[{address}]" if ":" in address else address
+        url = f"http://{host}:{names.STATUS_PORT}/healthz/ready"
         ran = view.probe_run(
             *("curl", "-sS", "--max-time", "5", "-o", "/dev/null", "-w", "%{http_code}", url)
         )

@@ -3,7 +3,7 @@
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,11 +59,14 @@ class Workspace:
         }
 
     def configure(self, configuration: Mapping[str, Any]) -> None:
-        """Write `Pulumi.<stack>.yaml`; keys without their `isthmus:`."""
+        """Write `Pulumi.<stack>.yaml`, with CA keys encrypted; keys without their `isthmus:`."""
         file = self.folder / f"Pulumi.{self.name}.yaml"
         kept = yaml.safe_load(file.read_text()) if file.exists() else {}
         kept["config"] = {f"isthmus:{key}": value for key, value in configuration.items()}
         file.write_text(yaml.safe_dump(kept))
+        for path, key in _ca_keys(configuration):
+            secret = automation.ConfigValue(key, secret=True)
+            self.stack.set_config(path, secret, path=True)
 
     def killed_up(self, when: str, wait: Callable[[], object] = lambda: None) -> None:
         """Start an update and kill it, with all that it has started, when it prints `when` and
@@ -102,3 +105,13 @@ class Workspace:
                 env_vars=self.environment, pulumi_home=str(self.home)
             ),
         )
+
+
+def _ca_keys(configuration: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Path and text of each key of a CA of the user's own."""
+    root = configuration.get("mesh", {}).get("ca", {}).get("root", {})
+    if "key" in root:
+        yield "isthmus:mesh.ca.root.key", root["key"]
+    for i, cluster in enumerate(configuration.get("clusters", ())):
+        if "ca" in cluster:
+            yield f"isthmus:clusters[{i}].ca.key", cluster["ca"]["key"]

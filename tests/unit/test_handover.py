@@ -14,7 +14,7 @@ from spec.problems import MeshRefusedError
 from stacks import build, handover, read_config
 from stacks.build import build_mesh
 from stacks.built import Built
-from stacks.cluster_stack import build_cluster
+from stacks.cluster_stack import build_cluster, verification_job
 from stacks.handover import HandOver
 from stacks.identity import MeshIdentity
 from tests.unit import meshes
@@ -252,3 +252,11 @@ def test_a_clusters_stack_takes_nothing_from_its_own_file(configured: Callable[.
 def test_a_whole_mesh_names_no_other_stack(configured: Callable[..., None]) -> None:
     configured(clusters='[{"name": "west"}]')
     assert read_config.mesh_stack() is None
+
+
+def test_a_job_of_a_long_cluster_has_a_name_that_fits_into_a_label() -> None:
+    """The API server refused the verification of a cluster of 52 letters, after all else."""
+    assert verification_job("west") == "verify-mesh-west"
+    long = {verification_job(f"{'c' * 62}{i}") for i in (1, 2)}
+    assert len(long) == 2
+    assert all(len(name) == 63 for name in long)
