@@ -1,1 +1,1 @@
-"""Figures of the README, measured: none of them is a test."""
+"""Measures the figures of the README. None of them is a test."""

@@ -12,7 +12,7 @@ from lab.spec import parse
 
 _TWO = "clusters: [{name: east, network: one}, {name: west, network: two}]"
 _CONTROL_PLANE = "clusters: [{name: a, network: one, nodes: false}]"
-_REST = 10.0  # seconds until an empty cluster has come to rest
+_REST = 10.0  # seconds until an empty cluster is idle
 
 
 def main() -> None:

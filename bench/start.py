@@ -7,8 +7,8 @@ import time
 
 _TIMES = 5
 _PROGRAMS = {
-    "program start, clusters given": "import stacks.build",
-    "program start, clusters made on Google Cloud": "import stacks.build, stacks.gke",
+    "program start, existing clusters": "import stacks.build",
+    "program start, new clusters on Google Cloud": "import stacks.build, stacks.gke",
 }
 
 

@@ -1,7 +1,7 @@
 """Pulumi components of one Istio mesh across many Kubernetes clusters.
 
 `from components import SharedCA` and all others of `__all__`; docs/components.md shows them used.
-A name is imported when it is first asked for: a program that makes no cluster on GKE does not load
+A name is imported when it is first used: a program that creates no cluster on GKE does not load
 pulumi_gcp.
 """
 

@@ -1,7 +1,7 @@
 """Istio's Helm charts, installed in one of two ways behind one function.
 
-`rendered` (helm.v4.Chart) makes every object a resource of the stack: each is seen in the preview.
-`release` (helm.v3.Release) makes one Helm release a chart: `helm list` and `helm rollback` know it.
+`rendered` (helm.v4.Chart) creates every object as a resource of the stack, shown in the preview.
+`release` (helm.v3.Release) creates one Helm release for each chart, for `helm list` and `rollback`.
 Both wait until the chart's workloads are ready, so depending on what `install` returns is enough.
 """
 
@@ -17,7 +17,7 @@ Method = Literal["rendered", "release"]
 
 @dataclass(frozen=True)
 class ChartSource:
-    """Where Istio's charts come from."""
+    """Place and version of Istio's charts."""
 
     location: str
     """A directory with `base`, `istiod` and `gateway`, a Helm repository, or an `oci://` prefix."""
@@ -76,9 +76,9 @@ def install(
 def leave_to_istiod(
     args: pulumi.ResourceTransformArgs,
 ) -> pulumi.ResourceTransformResult | None:
-    """istiod closes its validating webhook itself, when the API server is seen to reach it.
+    """istiod sets its validating webhook to Fail itself, when the API server reaches it.
 
-    The chart begins with Ignore; without this every refresh would call Fail a drift
+    The chart starts with Ignore. Without this every refresh would report Fail as a drift
     (istio/istio#44285).
     """
     if not args.type_.endswith(":ValidatingWebhookConfiguration"):
@@ -92,9 +92,9 @@ def leave_to_istiod(
 def wait_for_workloads_only(
     args: pulumi.ResourceTransformArgs,
 ) -> pulumi.ResourceTransformResult | None:
-    """A chart's Service is not waited for; its Deployment is, and a remote's Service has no pods.
+    """Do not wait for a chart's Service: its Deployment is enough, and a remote's has no pods.
 
-    The provider takes a Service for ready when its endpoints have not changed for ten seconds
+    The provider considers a Service ready when its endpoints have not changed for ten seconds
     (provider/pkg/await in pulumi/pulumi-kubernetes), which nothing here needs.
     """
     if args.type_ != "kubernetes:core/v1:Service":

@@ -15,7 +15,7 @@ _CONTROL_PORTS = {"tls-istiod": names.XDS_PORT, "tls-webhook": names.WEBHOOK_POR
 
 
 class ClusterAwareGatewayArgs(TypedDict):
-    """Whose gateway it is and what it lets in."""
+    """The gateway's cluster and network, and the traffic that it accepts."""
 
     cluster: str
     """Cluster that the gateway is in."""
@@ -24,28 +24,28 @@ class ClusterAwareGatewayArgs(TypedDict):
     namespace: str
     """Istio's namespace."""
     kind: GatewayKind
-    """`own`, or `ingress` to share the ingress gateway, which then takes port 80 (and 443) too."""
+    """`own`, or `ingress` to share the ingress gateway, which also serves port 80 (and 443)."""
     port: int
     """Port that other networks connect to."""
     annotations: Mapping[str, str]
-    """Of the Service: what the cloud wants to hear about its load balancer."""
+    """Annotations of the Service, for the cloud's load balancer."""
     source_ranges: Sequence[str]
-    """Ranges that the load balancer takes connections from; empty for all."""
+    """Source ranges that the load balancer accepts; empty for all."""
     status_port: bool
     """Whether the load balancer has port 15021 too."""
     address: str | None
     """IP address that others connect to, if it is not the load balancer's own."""
     announced_by_label: bool
-    """Whether the label on the Service tells istiod the network; else `meshNetworks` does."""
+    """Whether istiod reads the network from the Service's label; otherwise from `meshNetworks`."""
     expose_services: bool
-    """Let other networks in to every service of the mesh. Set where the configuration of this
-    control plane is read, which is the primary: it holds for its remotes' gateways too."""
+    """Whether other networks can reach every service of the mesh. Set it in the primary, where the
+    control plane reads its configuration; it also applies to the gateways of its remotes."""
     expose_control_plane: bool
-    """Let remotes in to istiod, on 15012 (xDS and CA) and 15017 (webhooks)."""
+    """Whether remotes can reach istiod, on 15012 (xDS and CA) and 15017 (webhooks)."""
     source: charts.ChartSource
     """Istio's charts."""
     gateway_values: Mapping[str, Any]
-    """The user's own values for the chart `gateway`."""
+    """User-provided values for the chart `gateway`."""
 
 
 class ClusterAwareGateway(pulumi.ComponentResource):
@@ -70,8 +70,8 @@ class ClusterAwareGateway(pulumi.ComponentResource):
             labels[names.NETWORK] = args["network"]
             if args["port"] != names.GATEWAY_PORT:
                 labels[names.LISTENER_PORT] = str(args["port"])
-        # The chart could make the Service. It is here so that its address is the output of a
-        # resource, whichever way the chart is installed.
+        # The chart could create the Service. It is here so that its address is the output of a
+        # resource, for both methods of installation.
         service = core.v1.Service(
             f"{name}-service",
             metadata={
@@ -114,7 +114,7 @@ class ClusterAwareGateway(pulumi.ComponentResource):
     def _expose_services(
         self, name: str, args: ClusterAwareGatewayArgs, selector: Mapping[str, str]
     ) -> None:
-        """Let connections pass by their SNI, to any service under `.local`, with mTLS kept."""
+        """Forward connections by their SNI to any service under `.local`, without ending mTLS."""
         apiextensions.CustomResource(
             f"{name}-expose-services",
             api_version="networking.istio.io/v1",
@@ -189,7 +189,7 @@ class ClusterAwareGateway(pulumi.ComponentResource):
 
 
 def _ports(args: ClusterAwareGatewayArgs) -> dict[str, int]:
-    """Ports of the Service: what the gateway serves and no more."""
+    """Return the Service's ports: only those that the gateway serves."""
     ports = {"status-port": names.STATUS_PORT} if args["status_port"] else {}
     ports["tls"] = args["port"]
     if args["kind"] == "ingress":

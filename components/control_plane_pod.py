@@ -1,4 +1,4 @@
-"""The address of istiod's pod, as the way to a control plane."""
+"""The address of istiod's pod, as the path to a control plane."""
 
 from typing import Any, TypedDict
 
@@ -7,17 +7,17 @@ from pulumi_kubernetes import core
 
 
 class ControlPlanePodArgs(TypedDict):
-    """Where istiod is."""
+    """Place of istiod."""
 
     namespace: str
     """Istio's namespace."""
 
 
 class ControlPlanePod(pulumi.ComponentResource):
-    """Reads the address of an istiod pod that is ready, as the first documents of Istio did.
+    """Reads the address of a ready istiod pod, as Istio's first documents did.
 
-    It is read at every update, so a later `up` mends what breaks when the pod moves. Comes after
-    the cluster's Webhooks, when istiod is ready.
+    Every update reads it, so the next `up` fixes remotes after the pod has moved. It depends on the
+    cluster's Webhooks, when istiod is ready.
     """
 
     address: pulumi.Output[str]
@@ -28,8 +28,8 @@ class ControlPlanePod(pulumi.ComponentResource):
     ) -> None:
         super().__init__("isthmus:index:ControlPlanePod", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        # A patch of the Service that the chart made, so that its endpoints are read when it is
-        # there and not in the first preview. It changes nothing but a label.
+        # A patch of the chart's Service, so that its endpoints are read when it exists and not
+        # in the first preview. It only changes a label.
         mark = core.v1.ServicePatch(
             f"{name}-istiod",
             metadata={

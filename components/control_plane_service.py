@@ -1,4 +1,4 @@
-"""A load balancer, or istiod's own pod, as the way to a control plane."""
+"""A load balancer as the path to a control plane."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypedDict
@@ -24,27 +24,27 @@ INTERNAL: Mapping[Cloud, Mapping[str, str]] = {
         "service.beta.kubernetes.io/aws-load-balancer-nlb-target-type": "ip",
     },
 }
-"""Annotations that keep a load balancer off the internet, from each cloud's documents."""
+"""Annotations that make a load balancer internal, from each cloud's documents."""
 
 
 class ControlPlaneServiceArgs(TypedDict):
-    """Whose control plane is reached, and how."""
+    """The control plane's cluster, and settings of its load balancer."""
 
     cluster: str
     """Cluster that istiod runs in."""
     namespace: str
     """Istio's namespace."""
     annotations: Mapping[str, str]
-    """Of the Service: what the cloud wants to hear."""
+    """Annotations of the Service, for the cloud's load balancer."""
     source_ranges: Sequence[str]
-    """Ranges that the load balancer takes connections from; empty for all."""
+    """Source ranges that the load balancer accepts; empty for all."""
 
 
 class ControlPlaneService(pulumi.ComponentResource):
-    """A load balancer for istiod alone, with the ports that remotes dial.
+    """A load balancer for istiod alone, with the ports that remotes use.
 
-    The chart's own Service takes no type and has no port 15017, which a remote's EndpointSlice
-    dials, so this is a Service beside it.
+    The chart's Service has no setting for its type and no port 15017, which a remote's
+    EndpointSlice needs. So this is a second Service.
     """
 
     address: pulumi.Output[str]

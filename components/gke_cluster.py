@@ -8,7 +8,7 @@ import pulumi
 from pulumi_gcp import compute, container, projects, serviceaccount
 
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
-"""What a node may do is for its service account's roles to say, not for scopes."""
+"""The roles of a node's service account limit its permissions, not scopes."""
 _ROLES = {
     # Logs, metrics and nothing else; and images of the project's own registries.
     "nodes": "roles/container.defaultNodeServiceAccount",
@@ -41,18 +41,18 @@ class NodePool(TypedDict):
 
 
 class Opening(TypedDict):
-    """TCP that the firewall lets in to the cluster's nodes and pods."""
+    """TCP connections that the firewall allows to the cluster's nodes and pods."""
 
     name: str
     sources: Sequence[str]
-    """Ranges that it comes from."""
+    """Source ranges."""
     ports: Sequence[int]
-    """Empty for all."""
+    """Ports; empty for all."""
     why: str
 
 
 class GkeClusterArgs(TypedDict):
-    """What the cluster is, and who may reach it."""
+    """Settings of the cluster, and which sources can reach it."""
 
     project: str
     region: str
@@ -62,14 +62,14 @@ class GkeClusterArgs(TypedDict):
     ranges: Mapping[Literal["nodes", "pods", "services", "control_plane"], str]
     """Its ranges; those of a given subnet are there already."""
     subnet: NotRequired[Subnet]
-    """Left out where one is made."""
+    """Left out if the component creates one."""
     nat: bool
-    """Whether its nodes, which have no addresses of their own outside, get a Cloud NAT."""
+    """Whether its nodes, which have no external addresses, get a Cloud NAT."""
     autopilot: bool
     pools: Sequence[NodePool]
     """None for Autopilot."""
     zones: Sequence[str]
-    """Of its nodes; empty for Google Cloud's choice."""
+    """Zones of its nodes; empty for Google Cloud's choice."""
     release_channel: str
     version: NotRequired[str]
     """Lowest version of the control plane."""
@@ -78,19 +78,19 @@ class GkeClusterArgs(TypedDict):
     api_readers: Mapping[str, str]
     """Ranges of pods that reach the API server's private endpoint, by their cluster's name."""
     read_by_name: bool
-    """Whether the tokens of service accounts are taken at the API server's DNS name too."""
+    """Whether the API server's DNS name also accepts tokens of service accounts."""
 
 
 class GkeCluster(pulumi.ComponentResource):
     """A private, VPC-native, regional cluster.
 
-    Its API server has two doors. By DNS name, for this program and for people: open to the
-    internet, but Google Cloud asks for IAM first. By private address, for the istiods of the same
-    VPC, from any of its regions. There is no public address.
+    Its API server has two endpoints. The DNS name, for this program and for people, is on the
+    internet, but Google Cloud checks IAM first. The private address is for the istiods of the same
+    VPC, in any region. There is no public address.
     """
 
     kubeconfig: pulumi.Output[str]
-    """Reaches the cluster as whoever is logged in to Google Cloud; holds no credentials."""
+    """Kubeconfig that uses the caller's login to Google Cloud; contains no credentials."""
     private_server: pulumi.Output[str]
     """URL of the API server within the VPC; the cluster's own CA has signed for it."""
     named_server: pulumi.Output[str]
@@ -143,7 +143,7 @@ class GkeCluster(pulumi.ComponentResource):
                 "master_global_access_config": {"enabled": True},
             },
             master_authorized_networks_config={
-                # Left out where there is none, which lets in nobody but the cluster's own nodes.
+                # Left out if there is none, which admits only the cluster's own nodes.
                 "cidr_blocks": [
                     {"display_name": reader, "cidr_block": pods}
                     for reader, pods in args["api_readers"].items()
@@ -195,7 +195,7 @@ class GkeCluster(pulumi.ComponentResource):
         ).id
 
     def _nat(self, name: str, args: GkeClusterArgs, subnet: pulumi.Input[str]) -> compute.RouterNat:
-        """A way to the internet for this subnet alone, so that clusters do not share one."""
+        """Create internet access for this subnet alone, so that clusters do not share a NAT."""
         child = pulumi.ResourceOptions(parent=self)
         router = compute.Router(
             f"{name}-router", region=args["region"], network=args["network"], opts=child
@@ -232,7 +232,7 @@ class GkeCluster(pulumi.ComponentResource):
         account: serviceaccount.Account,
         tag: str,
     ) -> None:
-        """A pool without a name of its own, so that a new one can stand before the old one goes."""
+        """Create a pool with a generated name, so that a new one exists before the old one goes."""
         container.NodePool(
             f"{name}-{pool['name']}",
             cluster=cluster.id,
@@ -252,7 +252,7 @@ class GkeCluster(pulumi.ComponentResource):
                 "service_account": account.email,
                 "oauth_scopes": [_SCOPE],
                 "tags": [tag],
-                # For node selectors: the name that GKE labels nodes with ends in chance.
+                # For node selectors: GKE's own label ends with random characters.
                 "labels": {"isthmus/pool": pool["name"]},
                 "shielded_instance_config": {"enable_secure_boot": True},
                 "workload_metadata_config": {"mode": "GKE_METADATA"},

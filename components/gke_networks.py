@@ -1,4 +1,4 @@
-"""The VPCs of a mesh on Google Cloud, and the ways between them."""
+"""The VPCs of a mesh on Google Cloud, and their connections."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -9,14 +9,14 @@ from pulumi_gcp import compute
 
 
 class GkeNetworksArgs(TypedDict):
-    """Which VPCs there are to be."""
+    """The VPCs to create or to use."""
 
     project: str
-    """Project that they are in."""
+    """Project of the VPCs."""
     made: Sequence[str]
-    """Names of VPCs to make."""
+    """Names of VPCs to create."""
     given: Sequence[str]
-    """Names of VPCs that exist."""
+    """Names of existing VPCs."""
     peered: bool
     """Whether every VPC is to be peered with every other one."""
 
@@ -24,8 +24,8 @@ class GkeNetworksArgs(TypedDict):
 class GkeNetworks(pulumi.ComponentResource):
     """VPCs without subnets, peered with each other.
 
-    A peering carries routes of subnets, secondary ranges included, and internal load balancers;
-    what may use it is for the firewall rules of each cluster to say.
+    A peering carries routes of subnets, with secondary ranges, and of internal load balancers. The
+    firewall rules of each cluster limit which traffic can use it.
     """
 
     ids: Mapping[str, pulumi.Output[str]]

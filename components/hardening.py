@@ -1,4 +1,4 @@
-"""What Isthmus's own pods may do: nothing, as the Pod Security level `restricted` demands."""
+"""The security context of Isthmus's own pods: the Pod Security level `restricted`."""
 
 from pulumi_kubernetes.core.v1 import PodSecurityContextArgsDict, SecurityContextArgsDict
 

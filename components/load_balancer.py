@@ -10,10 +10,10 @@ import pulumi
 from pulumi_kubernetes import core
 
 WAIT: Mapping[str, str] = {"pulumi.com/waitFor": "jsonpath={.status.loadBalancer.ingress}"}
-"""Annotation of a Service whose address is all that is waited for.
+"""Annotation of a Service for which the provider waits only until it has an address.
 
-The provider would wait for its endpoints too, and then ten seconds more for them to settle
-(provider/pkg/await/service.go); the gateway's pods are waited for by their Deployment.
+The provider would also wait for its endpoints, and then ten seconds more for them to settle
+(provider/pkg/await/service.go). The Deployment waits for the gateway's pods.
 """
 
 _TRIES = 30
@@ -22,14 +22,14 @@ _PAUSE_SECONDS = 10
 
 
 def address_of(service: core.v1.Service, what: str) -> pulumi.Output[str]:
-    """The IP address of a Service's load balancer; a host name is resolved at every update.
+    """Return the IP address of a Service's load balancer; every update resolves a host name.
 
-    An address is needed: a remote's chart makes an ExternalName Service of a name, which the API
-    server does not follow to the webhook's port (istio/istio#45014, #29359), and the endpoints of a
-    static ServiceEntry are addresses. The lowest is taken, so that it stays while the name leads
-    there. AWS's Network Load Balancers keep their addresses; those of Classic ones change, and with
-    them the remotes' way to istiod is lost until the next `up`. (istiod itself resolves the names
-    of gateways between networks again and again: RESOLVE_HOSTNAME_GATEWAYS.)
+    An address is needed: for a name, a remote's chart creates an ExternalName Service, which the
+    API server does not follow to the webhook's port (istio/istio#45014, #29359), and the endpoints
+    of a static ServiceEntry are addresses. The lowest address is used, so that it stays the same
+    while the name leads there. AWS's Network Load Balancers keep their addresses; those of Classic
+    ones change, and then the remotes lose istiod until the next `up`. (istiod itself resolves names
+    of gateways between networks repeatedly: RESOLVE_HOSTNAME_GATEWAYS.)
 
     Args:
         what: the Service as a message names it, with its cluster.
@@ -47,9 +47,9 @@ async def _address(status: Any, what: str) -> str:
         return str(first.ip)
     if first is None or not first.hostname:
         raise ValueError(
-            f"the load balancer of {what} has no address, so other clusters could not dial it. "
-            "See what its events say (`kubectl describe`), then run `pulumi up` again; "
-            "docs/troubleshooting.md tells more."
+            f"the load balancer of {what} has no address, so other clusters cannot reach it. "
+            "See its events (`kubectl describe`), then run `pulumi up` again; "
+            "docs/troubleshooting.md explains more."
         )
     return await _resolve(str(first.hostname), what)
 
@@ -64,17 +64,17 @@ async def _resolve(hostname: str, what: str) -> str:
             if not again:
                 raise ValueError(
                     f"the load balancer of {what} has the host name {hostname}, which does not "
-                    f"resolve here ({error.strerror}), and an IP address is needed: other clusters "
-                    "dial it as an endpoint. Mend this machine's DNS, or use a load balancer whose "
+                    f"resolve here ({error.strerror}), but an IP address is needed: other clusters "
+                    "use it as an endpoint. Fix this machine's DNS, or use a load balancer whose "
                     "Service status holds an address (on AWS a Network Load Balancer), then run "
-                    "`pulumi up` again; docs/troubleshooting.md tells more."
+                    "`pulumi up` again; docs/troubleshooting.md explains more."
                 ) from None
             await asyncio.sleep(_PAUSE_SECONDS)
     raise AssertionError("the last try returns or raises")
 
 
 async def _lowest(hostname: str) -> str:
-    """The lowest IPv4 address of a name; the lowest IPv6 address where it has no other."""
+    """Return the lowest IPv4 address of a name, or the lowest IPv6 address if it has no other."""
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(hostname, None, type=socket.SOCK_STREAM)
     addresses = {ipaddress.ip_address(sockaddr[0]) for *_, sockaddr in found}

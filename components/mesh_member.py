@@ -1,4 +1,4 @@
-"""What every cluster of the mesh needs before a control plane can serve it."""
+"""Objects that every cluster of the mesh needs before a control plane can serve it."""
 
 import os
 from collections.abc import Mapping
@@ -15,14 +15,14 @@ from components.ownership import mark
 from components.shared_ca import IntermediateCA
 
 READER = "istio-reader-service-account"
-"""Service account that other clusters' istiods use; the base chart makes it (chart `base`)."""
+"""Service account that other clusters' istiods use; the chart `base` creates it."""
 
 
 def _beside(chart: str) -> str:
-    """Path of a chart of this package, from the folder that the program runs in.
+    """Return the path of a chart of this package, relative to the program's folder.
 
     It is an input, so it is in the state and in diffs: relative, because another machine has the
-    project elsewhere; with a dot in front, because Helm takes other names for repositories.
+    project elsewhere; with a dot in front, because Helm treats other names as repositories.
     """
     path = Path(os.path.relpath(Path(__file__).parent / chart)).as_posix()
     return path if path.startswith(".") else f"./{path}"
@@ -32,39 +32,39 @@ class MeshMemberArgs(TypedDict):
     """A cluster's identity in the mesh and its part of the common trust."""
 
     network: NotRequired[pulumi.Input[str]]
-    """Name of the network that the cluster's pods are on, for its label on the namespace. Left out
-    where `meshNetworks` tells."""
+    """Network of the cluster's pods, for the label on the namespace. Left out if `meshNetworks` is
+    used."""
     namespace: str
     """Istio's namespace; the same in all clusters."""
     marks: NotRequired[Mapping[str, pulumi.Input[str]]]
     """Further annotations of the namespace by which the stack recognizes its own mesh. They are
     inputs, so that a kubeconfig that leads to another cluster is a difference."""
     primary: NotRequired[pulumi.Input[str]]
-    """For a remote, the cluster whose istiod leads here."""
+    """For a remote, the cluster whose istiod serves it."""
     intermediate_ca: IntermediateCA
     """Signs the certificates of the cluster's workloads."""
     is_read: bool
-    """Whether some other cluster's istiod watches this one; makes the reader's token."""
+    """Whether another cluster's istiod watches this one; creates the reader's token."""
     source: charts.ChartSource
     """Istio's charts."""
     base_values: Mapping[str, Any]
-    """The user's own values for the chart `base`."""
+    """User-provided values for the chart `base`."""
     leave_nothing_values: Mapping[str, Any]
-    """The user's own values for the chart `leave-nothing`."""
+    """User-provided values for the chart `leave-nothing`."""
 
 
 class MeshMember(pulumi.ComponentResource):
     """Namespace, `cacerts`, CRDs and reader account of one cluster.
 
-    The Secret `cacerts` stands before istiod starts, which would otherwise sign with a root of its
-    own without a word (istio/istio#53961). Everything else in the cluster depends on this
-    component, so that it is removed last, and with it what Istio itself leaves behind.
+    The Secret `cacerts` exists before istiod starts, which would otherwise silently sign with its
+    own root (istio/istio#53961). Everything else in the cluster depends on this component, so it is
+    deleted last, together with what Istio itself leaves behind.
     """
 
     namespace: pulumi.Output[str]
     """Istio's namespace, known when it exists with its labels."""
     reader_token: pulumi.Output[Mapping[str, str]] | None
-    """Data of the reader's token Secret (`token`, `ca.crt`, base64): a secret. None if unread."""
+    """Data of the reader's token Secret (`token`, `ca.crt`, base64), a secret. None if unused."""
 
     def __init__(
         self, name: str, args: MeshMemberArgs, opts: pulumi.ResourceOptions | None = None
@@ -123,7 +123,7 @@ class MeshMember(pulumi.ComponentResource):
     def _make_reader_token(
         self, name: str, base: pulumi.Resource
     ) -> pulumi.Output[Mapping[str, str]]:
-        """A token that does not end: Kubernetes makes none by itself since 1.24 (istio#38246)."""
+        """Create a token that does not expire: since 1.24 Kubernetes creates none (istio#38246)."""
         secret = kubernetes.core.v1.Secret(
             f"{name}-reader-token",
             metadata={

@@ -1,4 +1,4 @@
-"""What holds for every workload that a control plane serves."""
+"""Policy for every workload that a control plane serves."""
 
 from typing import TypedDict
 
@@ -14,10 +14,10 @@ class MeshPolicyArgs(TypedDict):
 
 
 class MeshPolicy(pulumi.ComponentResource):
-    """Plain text is refused by every workload.
+    """Makes every workload refuse plain text.
 
-    Goes to a primary, whose configuration its remotes share, after the cluster's Webhooks. The
-    DestinationRule of old that made clients use mTLS is not needed: sidecars do it by themselves.
+    Create it in a primary, whose configuration its remotes share, after the cluster's Webhooks. A
+    DestinationRule for clients is no longer needed: sidecars use mTLS by themselves.
     """
 
     def __init__(

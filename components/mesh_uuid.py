@@ -1,4 +1,4 @@
-"""What tells one mesh from every other, also from one of the same name in another state."""
+"""The UUID of a mesh, which differs even from a mesh of the same name in another state."""
 
 import uuid
 

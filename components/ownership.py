@@ -1,7 +1,7 @@
-"""Whose mesh a cluster is in: a mark by which a stack knows its own objects from others'.
+"""The mark in a cluster that names the stack whose mesh it is in.
 
-Names and labels do not tell: they are those of Istio's charts, the same for everyone. Nor does the
-state: an update that was killed has made objects that it does not know.
+Names and labels cannot show the owner: they are those of Istio's charts, the same in every mesh.
+Nor can the state: a killed update has created objects that the state does not contain.
 """
 
 from collections.abc import Mapping

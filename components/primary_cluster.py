@@ -9,7 +9,7 @@ from components import charts, names, values
 
 
 class PrimaryClusterArgs(TypedDict):
-    """Identity of the cluster and what its istiod serves."""
+    """Identity of the cluster, and settings of its istiod."""
 
     cluster: str
     """Istio's cluster ID."""
@@ -20,21 +20,21 @@ class PrimaryClusterArgs(TypedDict):
     namespace: str
     """Istio's namespace."""
     has_remotes: bool
-    """Whether istiod leads other clusters too (chart value `global.externalIstiod`)."""
+    """Whether istiod serves other clusters too (chart value `global.externalIstiod`)."""
     injects: bool
     """Whether the cluster has an injection webhook."""
     cluster_local: Sequence[str]
-    """Hosts answered from the caller's own cluster only (`meshConfig.serviceSettings`)."""
+    """Hosts that only the caller's own cluster answers (`meshConfig.serviceSettings`)."""
     mesh_networks: Mapping[str, Any]
-    """Chart value `global.meshNetworks`; empty where labels tell the networks."""
+    """Chart value `global.meshNetworks`; empty if labels name the networks."""
     source: charts.ChartSource
     """Istio's charts."""
     istiod_values: Mapping[str, Any]
-    """The user's own values for the chart `istiod`."""
+    """User-provided values for the chart `istiod`."""
 
 
 class PrimaryCluster(pulumi.ComponentResource):
-    """istiod, ready to serve. Its cluster must be a MeshMember."""
+    """A ready istiod. Its cluster must be a MeshMember."""
 
     def __init__(
         self, name: str, args: PrimaryClusterArgs, opts: pulumi.ResourceOptions | None = None

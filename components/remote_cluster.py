@@ -9,7 +9,7 @@ from components import charts, names, values
 
 
 class RemoteClusterArgs(TypedDict):
-    """Identity of the cluster and where its control plane is."""
+    """Identity of the cluster, and the address of its control plane."""
 
     cluster: str
     """Istio's cluster ID, equal to the key of its remote secret."""
@@ -26,14 +26,14 @@ class RemoteClusterArgs(TypedDict):
     source: charts.ChartSource
     """Istio's charts."""
     istiod_values: Mapping[str, Any]
-    """The user's own values for the chart `istiod`."""
+    """User-provided values for the chart `istiod`."""
 
 
 class RemoteCluster(pulumi.ComponentResource):
     """The remote profile of the istiod chart: webhooks and a Service that leads to the primary.
 
-    It has no istiod of its own. The reader's ClusterRole is in this chart, so the remote secret
-    comes after it, and goes before it.
+    It has no istiod. The reader's ClusterRole is in this chart, so the remote secret is created
+    after it, and deleted before it.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What lets one cluster's istiod watch another cluster."""
+"""The remote secret, with which one cluster's istiod watches another cluster."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -10,30 +10,30 @@ import yaml
 
 
 class RemoteSecretArgs(TypedDict):
-    """The cluster that is read, and its credentials."""
+    """The watched cluster, and its credentials."""
 
     cluster: str
-    """Name of the cluster that is read: Secret name, data key, kubeconfig entries and annotation
-    all come from it, because istiod takes the key for the cluster's ID."""
+    """Name of the watched cluster. Secret name, data key, kubeconfig entries and annotation come
+    from it, because istiod uses the key as the cluster's ID."""
     server: pulumi.Input[str]
-    """URL at which the reading cluster's pods reach the API server of the cluster that is read."""
+    """URL at which pods of the watching cluster reach the API server of the watched one."""
     certificate_authority: NotRequired[pulumi.Input[str]]
     """PEM text of the CA to trust there, instead of the one that the token's Secret names."""
     trusts_public: NotRequired[bool]
     """Whether a public CA has signed for the API server there: no CA is named then."""
     tls_server_name: NotRequired[str]
-    """Name to expect in the API server's certificate, where it is not the URL's."""
+    """Name to expect in the API server's certificate, if it is not the URL's."""
     reader_token: pulumi.Input[Mapping[str, str]]
     """Data of the reader's token Secret: `token` and `ca.crt`, base64."""
     namespace: pulumi.Input[str]
-    """Istio's namespace in the reading cluster."""
+    """Istio's namespace in the watching cluster."""
 
 
 class RemoteSecret(pulumi.ComponentResource):
-    """The Secret `istio-remote-secret-<cluster>` in the cluster that reads.
+    """The Secret `istio-remote-secret-<cluster>` in the watching cluster.
 
-    Shape: istioctl/pkg/multicluster/remote_secret.go in istio/istio. Never made for a cluster in
-    itself: istiod ignores that one silently (istio/istio#35674).
+    Its form is that of istioctl/pkg/multicluster/remote_secret.go in istio/istio. A cluster never
+    gets one for itself, which istiod ignores silently (istio/istio#35674).
     """
 
     def __init__(

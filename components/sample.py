@@ -11,7 +11,7 @@ from components import hardening, names
 
 
 class SampleArgs(TypedDict):
-    """What the cluster's `helloworld` says of itself."""
+    """Version of the cluster's `helloworld`, and settings of the sample."""
 
     version: str
     """Version label and answer of this cluster's `helloworld`: `v1` in the first cluster, …"""
@@ -22,10 +22,10 @@ class SampleArgs(TypedDict):
     pull_secrets: Sequence[str]
     """Secrets of the namespace `sample` for pulling both."""
     is_primary: bool
-    """Whether the mesh's configuration is read here: what is asked of the sample's traffic."""
+    """Whether istiod reads its configuration here, so that rules for the sample's traffic apply."""
     injects: bool
-    """Whether the cluster injects sidecars; without them no workload of the sample is made, because
-    the user puts it in with `istioctl kube-inject`."""
+    """Whether the cluster injects sidecars. Otherwise no workload of the sample is created, because
+    users add them with `istioctl kube-inject`."""
 
 
 class Sample(pulumi.ComponentResource):
@@ -48,7 +48,7 @@ class Sample(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
         namespace = namespace_resource.metadata.name
-        # The namespace takes them with it: one wait at the end, instead of one for each.
+        # Deleting the namespace deletes them: one wait at the end, instead of one for each.
         child = pulumi.ResourceOptions(parent=self, deleted_with=namespace_resource)
         rules = _traffic_rules(name, namespace, child) if args["is_primary"] else []
         self.before_requests = [namespace_resource, *rules]

@@ -1,4 +1,4 @@
-"""A service of the whole mesh where control planes do not watch other clusters."""
+"""Entries for a service of the whole mesh, if control planes do not watch other clusters."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ _PROTOCOLS = {"TCP", "HTTP", "HTTP2", "HTTPS", "GRPC", "GRPC-WEB", "TLS", "MONGO
 
 @dataclass(frozen=True)
 class ServicePort:
-    """A port of a Kubernetes Service, as a ServiceEntry wants it."""
+    """A port of a Kubernetes Service, in the form of a ServiceEntry."""
 
     number: int
     name: str
     protocol: str
-    """Istio's word for it: HTTP, HTTP2, GRPC, TLS, TCP, …; empty to have it found out."""
+    """Istio's name of the protocol: HTTP, HTTP2, GRPC, TLS, TCP, …; empty to have it detected."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class GatewayEndpoint:
 
 
 class ServiceEntriesArgs(TypedDict):
-    """The service, and where else it runs."""
+    """The service, and the other clusters that run it."""
 
     namespace: pulumi.Input[str]
     """Namespace of the Service, the same in every cluster."""
@@ -47,14 +47,14 @@ class ServiceEntriesArgs(TypedDict):
     ports: Sequence[ServicePort]
     """All ports of the Service."""
     elsewhere: Mapping[str, GatewayEndpoint]
-    """By name, every other cluster that has pods for it."""
+    """Every other cluster that has pods for it, by name."""
 
 
 class ServiceEntries(pulumi.ComponentResource):
     """A ServiceEntry that adds other clusters' gateways to a service of this cluster.
 
     It merges with the cluster's own Service of that name, so local and remote pods answer alike.
-    Nothing here opens the gateways' port: the one cross-network Gateway of each cluster does.
+    The cross-network Gateway of each cluster opens the gateways' port, not this component.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class ServiceEntries(pulumi.ComponentResource):
                     {
                         "address": gateway.address,
                         "ports": {p.name: gateway.port for p in args["ports"]},
-                        # Without it gateways take each other for backends, and one request makes
+                        # Without it gateways treat each other as backends, and one request opens
                         # thousands of connections between them.
                         "network": gateway.network,
                         # Without it the sidecar sends plain text, and 15443 hangs up on it.
@@ -108,9 +108,9 @@ class ServiceEntries(pulumi.ComponentResource):
 
 
 def protocol_of(port_name: str, app_protocol: str | None = None) -> str:
-    """Istio's protocol of a Service port: by its `appProtocol`, else by its name's first word.
+    """Return Istio's protocol of a Service port: its `appProtocol`, or its name's first word.
 
-    Empty where neither tells, and Istio looks at the traffic itself.
+    Empty if neither names one; then Istio detects it from the traffic.
     Source: https://istio.io/latest/docs/ops/configuration/traffic-management/protocol-selection/
     """
     told = _KUBERNETES_WORDS.get(app_protocol or "", app_protocol or port_name).upper()

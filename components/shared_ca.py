@@ -10,8 +10,8 @@ import pulumi_tls as tls
 
 Algorithm = Literal["ECDSA-P256", "RSA-4096", "RSA-2048"]
 
-# Istio's own tool (tools/certs/common.mk) marks its CAs so. Envoy refuses a CA without certSign.
-# Its pathlen of 0 cannot be asked for: the provider takes a zero for a value that is not set.
+# The usages of Istio's own tool (tools/certs/common.mk). Envoy refuses a CA without certSign.
+# The tool's pathlen of 0 is not possible: the provider treats a zero as not set.
 _CA_USES = ("digital_signature", "cert_signing", "crl_signing")
 
 _KEPT_OF_THE_KEY = ["algorithm", "ecdsaCurve", "rsaBits"]
@@ -21,35 +21,35 @@ They count only where the root is created. Nothing is protected, so `pulumi dest
 
 
 class RootArgs(TypedDict):
-    """A root CA that the user brings."""
+    """A user-provided root CA."""
 
     certificate: pulumi.Input[str]
-    """PEM text of a certificate that may sign CAs (pathlen of 1 or more, or none)."""
+    """PEM text of a certificate that is allowed to sign CAs (pathlen of 1 or more, or none)."""
     key: NotRequired[pulumi.Input[str]]
-    """PEM text of its private key: PKCS#1, SEC1 or PKCS#8, not encrypted. Left out where no
-    intermediate is made."""
+    """PEM text of its private key: PKCS#1, SEC1 or PKCS#8, not encrypted. Not needed if no
+    intermediate is created."""
 
 
 class IntermediateArgs(TypedDict):
-    """An intermediate CA that the user brings."""
+    """A user-provided intermediate CA."""
 
     certificate: pulumi.Input[str]
     """PEM text of its certificate, and after it those of the CAs between it and the root."""
     key: pulumi.Input[str]
-    """PEM text of its private key, in a form that a root's may have."""
+    """PEM text of its private key, in one of the forms for a root's key."""
 
 
 class SharedCAArgs(TypedDict):
-    """What the common CA is made of."""
+    """Settings of the common CA."""
 
     mesh_id: pulumi.Input[str]
-    """Organization of every subject, so that a certificate tells its mesh."""
+    """Organization of every subject, so that a certificate names its mesh."""
     clusters: Sequence[str]
-    """Names of the clusters; each gets an intermediate of its own."""
+    """Names of the clusters; each gets its own intermediate."""
     namespace: pulumi.Input[str]
     """Istio's namespace, for the DNS name in the intermediates that Istio's tool sets too."""
     algorithm: Algorithm
-    """Of every key made here. An existing root keeps its own."""
+    """Algorithm of every key that is created. An existing root keeps its own."""
     root_days: int
     """Lifetime of the root, in days. An existing root keeps its own."""
     intermediate_days: int
@@ -57,14 +57,14 @@ class SharedCAArgs(TypedDict):
     renew_before_days: int
     """An update this many days before an intermediate's end issues a new one, root unchanged."""
     root: NotRequired[RootArgs]
-    """Sign with this root instead of making one."""
-    brought: NotRequired[Mapping[str, IntermediateArgs]]
-    """Intermediates under `root` that need not be made, by name of the cluster."""
+    """Sign with this root instead of creating one."""
+    provided: NotRequired[Mapping[str, IntermediateArgs]]
+    """User-provided intermediates under `root`, by name of the cluster."""
 
 
 @dataclass(frozen=True)
 class IntermediateCA:
-    """What the Secret `cacerts` of one cluster holds."""
+    """Content of the Secret `cacerts` of one cluster."""
 
     certificate: pulumi.Output[str]
     """PEM text of its certificate, and after it those of the CAs between it and the root."""
@@ -96,7 +96,7 @@ class IntermediateCA:
 class SharedCA(pulumi.ComponentResource):
     """Root CA and intermediates. Private keys are secrets from the moment they exist.
 
-    Where the `cacerts` Secrets go is the concern of MeshMember. No edit of the arguments replaces a
+    MeshMember creates the `cacerts` Secrets. No edit of the arguments replaces a
     root that was created here: that would make every proxy distrust every other until all have
     restarted. Intermediates are named after their cluster with a slash in between, which no name of
     a cluster has, so that none is confused with the root.
@@ -105,7 +105,7 @@ class SharedCA(pulumi.ComponentResource):
     root_certificate: pulumi.Output[str]
     """PEM text of the root that every cluster trusts."""
     intermediates: Mapping[str, IntermediateCA]
-    """By cluster name."""
+    """Intermediates by cluster name."""
 
     def __init__(
         self, name: str, args: SharedCAArgs, opts: pulumi.ResourceOptions | None = None
@@ -118,10 +118,10 @@ class SharedCA(pulumi.ComponentResource):
             certificate = pulumi.Output.from_input(root["certificate"])
             root_key = pulumi.Output.secret(root["key"]) if "key" in root else None
         self.root_certificate = certificate.apply(_lines)
-        brought = args.get("brought", {})
+        provided = args.get("provided", {})
         self.intermediates = {
-            cluster: self._take(brought[cluster])
-            if cluster in brought
+            cluster: self._from_user(provided[cluster])
+            if cluster in provided
             else self._make_intermediate(f"{name}/{cluster}", cluster, root_key, args)
             for cluster in args["clusters"]
         }
@@ -153,10 +153,10 @@ class SharedCA(pulumi.ComponentResource):
         bits = int(algorithm.removeprefix("RSA-"))
         return tls.PrivateKey(name, algorithm="RSA", rsa_bits=bits, opts=opts)
 
-    def _take(self, brought: IntermediateArgs) -> IntermediateCA:
+    def _from_user(self, provided: IntermediateArgs) -> IntermediateCA:
         return IntermediateCA(
-            certificate=pulumi.Output.from_input(brought["certificate"]).apply(_lines),
-            key=pulumi.Output.secret(brought["key"]),
+            certificate=pulumi.Output.from_input(provided["certificate"]).apply(_lines),
+            key=pulumi.Output.secret(provided["key"]),
             root_certificate=self.root_certificate,
         )
 
@@ -166,7 +166,7 @@ class SharedCA(pulumi.ComponentResource):
         if root_key is None:
             raise ValueError(
                 f"{name}: the root has no key to sign an intermediate of {cluster} with; "
-                "give `root` its key, or `brought` an intermediate for this cluster"
+                "give `root` its key, or set an intermediate for this cluster in `provided`"
             )
         opts = pulumi.ResourceOptions(parent=self)
         key = self._make_key(name, args["algorithm"])

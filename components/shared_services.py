@@ -23,7 +23,7 @@ class SharedPortArgs(TypedDict):
 
 
 class SharedServiceArgs(TypedDict):
-    """A Service as every cluster has it."""
+    """A Service that every cluster has."""
 
     namespace: str
     """Namespace of the Service, the same in every cluster."""
@@ -36,21 +36,21 @@ class SharedServiceArgs(TypedDict):
 
 
 class SharedServicesArgs(TypedDict):
-    """What this cluster has in common with the others."""
+    """Objects that this cluster shares with the others."""
 
     namespaces: Mapping[str, Mapping[str, str]]
     """Namespaces that the cluster lacks, with their labels."""
     services: Sequence[SharedServiceArgs]
-    """Services that it lacks, in these namespaces or in some that it has."""
+    """Services that it lacks, in these namespaces or in existing ones."""
     mark: Mapping[str, str]
-    """Labels by which the next update knows them for copies."""
+    """Labels by which the next update recognizes copies."""
 
 
 class SharedServices(pulumi.ComponentResource):
     """One cluster's copies of the mesh's namespaces and Services.
 
-    A caller resolves a name in its own cluster, wherever the pods are (istio/istio#31760). What the
-    user has made there must not be named here: it would be taken over, and deleted in the end.
+    A caller resolves a name in its own cluster, wherever the pods are (istio/istio#31760). Do not
+    name existing objects of the user here: they would be adopted, and deleted in the end.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Helm values of Istio's charts. Plain functions: they compute, and own nothing.
+"""Helm values of Istio's charts. Plain functions without resources.
 
 Value names are those of the charts of Istio 1.31 (manifests/charts in istio/istio).
 """
@@ -140,7 +140,7 @@ def remote(
 
 
 def gateway(*, name: str, network: str) -> dict[str, Any]:
-    """A gateway between networks, without its Service, which the component owns for its address.
+    """A gateway between networks, without its Service, which the component creates itself.
 
     Args:
         network: the only network whose endpoints the gateway sees, so that it never sends on to

@@ -1,4 +1,4 @@
-"""Traffic that proves the mesh, as a part of the update."""
+"""Traffic that verifies the mesh, as a part of the update."""
 
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
@@ -17,7 +17,7 @@ _PROXY_CERTIFICATES = "http://localhost:15000/certs"
 
 
 class VerificationArgs(TypedDict):
-    """From where, and what has to be seen."""
+    """Where requests come from, and which answers are expected."""
 
     cluster: str
     """Cluster that the requests come from."""
@@ -69,7 +69,7 @@ class Verification(pulumi.ComponentResource):
                         "labels": {"app": "verify-mesh"},
                         "annotations": {
                             "isthmus/mesh": args["fingerprint"],
-                            # A sidecar of the old kind outlives the Job's container for ever.
+                            # A sidecar that is not a native one runs on after the Job's container.
                             "sidecar.istio.io/nativeSidecar": "true",
                         },
                     },
@@ -153,7 +153,7 @@ if [ -n "$unknown" ]; then
   echo "istiod of {there} signs under another root: python -m checks shows which (trust-istiod)"
 fi
 [ -n "$missing" ] || exit 1
-echo "cluster {here}: {url} was asked $try times in {_PATIENCE_SECONDS} s, and these versions \
+echo "cluster {here}: {url} was called $try times in {_PATIENCE_SECONDS} s, and these versions \
 never answered:"
 for v in $missing; do echo "  $v, which runs $(origin $v)"; done
 echo "seen:$seen last answer: $last"

@@ -1,4 +1,4 @@
-"""The moment from which a cluster's pods are injected and its configuration is accepted."""
+"""Waits until a cluster injects pods and accepts Istio's objects."""
 
 from typing import TypedDict
 
@@ -11,7 +11,7 @@ from components.ownership import mark
 
 
 class WebhooksArgs(TypedDict):
-    """Which webhooks are waited for."""
+    """The webhooks to wait for."""
 
     namespace: str
     """Istio's namespace; the names depend on it."""
@@ -24,12 +24,12 @@ class WebhooksArgs(TypedDict):
 class Webhooks(pulumi.ComponentResource):
     """Waits until the API server reaches istiod through the cluster's webhooks.
 
-    Injection: until istiod has written its CA bundle. A pod made earlier is refused with `x509:
+    Injection: until istiod has written its CA bundle. An earlier pod is refused with `x509:
     certificate signed by unknown authority`, and its ReplicaSet tries again more and more slowly
     (istio/istio#37070). Whatever is injected depends on this component: no restarts, no sleeps.
 
     Validation: until istiod has set the webhook to Fail, which it does when the API server has
-    been seen to ask it (readyForFailClose in pkg/webhooks/validation/controller). An object of
+    reached it (readyForFailClose in pkg/webhooks/validation/controller). An object of
     Istio's sent earlier is lost to a refused connection while Services are still being wired.
 
     The wait is an annotation that a Patch resource adds; removing the patch removes it.

@@ -1,7 +1,7 @@
 """Questions to a cluster's API server, with the credentials of its kubeconfig.
 
-The client is imported when the first question is asked: half a second that a stack whose clusters
-do not exist yet, or a unit test, need not spend.
+The client is imported with the first query: a stack whose clusters do not exist yet, or a unit
+test, saves half a second.
 """
 
 import json

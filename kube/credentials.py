@@ -1,4 +1,4 @@
-"""Signing in to a cluster with what its kubeconfig has, without a file of a key on disk.
+"""Login to a cluster with its kubeconfig's credentials, without a key in a file on disk.
 
 The official client's own loader writes keys to /tmp, where they stay after a SIGKILL, runs plugins
 without a limit of time, and leaves out impersonation.
@@ -31,7 +31,7 @@ _DATA = ("client-certificate-data", "client-key-data")
 
 
 class UnansweredError(Exception):
-    """The API server gave no answer to a question, or a refusal."""
+    """The API server did not answer a query, or refused it."""
 
     def __init__(self, status: int | None, reason: str) -> None:
         super().__init__(reason if status is None else f"{status} {reason}")
@@ -40,7 +40,7 @@ class UnansweredError(Exception):
 
 
 class CredentialsError(UnansweredError):
-    """Nothing was asked, because the kubeconfig gave no credentials; says why, without them."""
+    """No query was sent, because the kubeconfig has no usable credentials; has the reason."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(None, reason)
@@ -63,7 +63,7 @@ def import_client() -> None:
 
 
 class Login:
-    """One kubeconfig's user, signed in when the first question is asked.
+    """One kubeconfig's user, logged in with the first query.
 
     Plugins of several clusters therefore run beside each other.
     """
@@ -165,7 +165,7 @@ class Login:
         from kubernetes.client import ApiClient, Configuration
 
         configuration = Configuration(host=self._connection.server.rstrip("/"))
-        configuration.retries = False  # before the client is made, which copies it to its pool
+        configuration.retries = False  # before the client exists, which copies it to its pool
         configuration.verify_ssl = not self._connection.insecure
         configuration.tls_server_name = self._connection.tls_server_name
         if self._connection.proxy:

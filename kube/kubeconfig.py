@@ -1,6 +1,6 @@
-"""Kubeconfigs: one cluster's credentials out of a file that may hold many.
+"""Kubeconfigs: one cluster's credentials from a file that can contain many.
 
-A provider is given the content of one context only, with files folded in, so that it holds no
+A provider receives the content of one context only, with files included, so that it has no
 other cluster's credentials and does not depend on where the program runs.
 """
 
@@ -183,14 +183,14 @@ def _pick(documents: Sequence[_Document], kind: str, name: str) -> tuple[dict[st
 
 
 def _with_files(part: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """A cluster or a user without paths that depend on the folder; data stand above files."""
+    """A cluster or a user without paths that depend on the folder; data win over files."""
     for key in _FILES:
         file = part.pop(key, None)
         if file and not part.get(f"{key}-data"):
             part[f"{key}-data"] = base64.b64encode(_content(key, folder, file)).decode()
     for key in [k for k in part if k.endswith("-data")]:
         part[key] = base64.b64encode(_decoded(key, str(part[key]))).decode()
-    if file := part.pop("tokenFile", None):  # which stands above `token`
+    if file := part.pop("tokenFile", None):  # which takes precedence over `token`
         part["token"] = _content("tokenFile", folder, file).decode(errors="replace").strip()
     plugin = part.get("exec")
     if isinstance(plugin, Mapping) and isinstance(command := plugin.get("command"), str):

@@ -1,7 +1,7 @@
-"""Where everything in the picture stands, in pixels; it follows from the spec alone.
+"""The positions of all parts of the picture, in pixels, derived from the spec alone.
 
-Clusters are cards in the areas of their networks, at most `_PER_LINE` side by side. All that is
-written stands in boxes of its own; all that connects runs between them. Connections of one kind
+Clusters are cards in the areas of their networks, at most `_PER_LINE` side by side. All text
+is in boxes; all lines run between them. Connections of one kind
 share a bus, or a mesh of n clusters would need n² lines: pod to pod in a strip at the foot of each
 network's area, between networks below the areas, and one bus above them for each control plane
 that has remotes. A bus on several lines is joined by a trunk at its side.
@@ -24,7 +24,7 @@ PAD = 12.0
 PILL = 18.0
 CARD = 288.0
 _PER_LINE = 3
-_GAP = 26.0  # right of each card: the way of the control plane's line
+_GAP = 26.0  # right of each card, for the control plane's line
 _CARD_HEAD = 52.0
 _AREA_HEAD = 30.0
 _AREA_PAD = 18.0
@@ -106,7 +106,7 @@ class Bus:
         return tuple(rails)
 
     def route(self, source: str, target: str) -> tuple[Point, ...]:
-        """The way from one cluster to another along the bus."""
+        """The line from one cluster to another along the bus."""
         (here,) = (t.points for t in self.taps if t.cluster == source and t.sends)
         (there,) = (t.points for t in self.taps if t.cluster == target and t.receives)
         trunk: list[Point] = []

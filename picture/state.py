@@ -1,4 +1,4 @@
-"""What is known of a mesh besides its spec: addresses, versions, and what a check found broken."""
+"""The state of a mesh for its picture: addresses, versions, and parts that failed checks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,8 +9,8 @@ class Part(NamedTuple):
     """One thing in the picture that a check can find broken."""
 
     kind: Literal["cluster", "istiod", "gateway", "control-plane", "secret", "traffic"]
-    """`control-plane`: the way from a remote to its primary's istiod. `secret`: what `cluster`
-    needs to read `other`. `traffic`: from pods of `cluster` to pods of `other`."""
+    """`control-plane`: the path from a remote to its primary's istiod. `secret`: the remote secret
+    of `cluster` for `other`. `traffic`: from pods of `cluster` to pods of `other`."""
     cluster: str
     other: str = ""
     """The second cluster of a `secret` or of `traffic`."""
@@ -24,7 +24,7 @@ class Part(NamedTuple):
             case "gateway":
                 return f"east-west gateway of {self.cluster}"
             case "control-plane":
-                return f"way of {self.cluster} to its control plane"
+                return f"path of {self.cluster} to its control plane"
             case "secret":
                 return f"remote secret with which {self.cluster} reads {self.other}"
             case "traffic":
@@ -33,7 +33,7 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class State:
-    """What is known; whatever is not known is left out of the picture."""
+    """Known values; unknown ones are left out of the picture."""
 
     gateways: Mapping[str, str] = field(default_factory=dict[str, str])
     """Address of each cluster's east-west gateway."""

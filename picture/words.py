@@ -1,4 +1,4 @@
-"""What both forms of the picture say in words."""
+"""The texts of both forms of the picture."""
 
 from collections.abc import Iterator
 
@@ -48,14 +48,14 @@ def read_by(spec: MeshSpec, primary: Cluster) -> tuple[str, ...]:
 
 
 def knows(spec: MeshSpec, primary: Cluster) -> tuple[str, ...]:
-    """How a primary's istiod learns of other clusters, if there is anything to learn."""
+    """Return how a primary's istiod finds other clusters; empty if there are none."""
     if spec.mesh.discovery == "entries":
         return ("entries lead to other clusters",)
     return ("remote secrets:",) if read_by(spec, primary) else ()
 
 
 def way(spec: MeshSpec, primary: Cluster) -> str:
-    """By what the remotes of a primary reach its control plane."""
+    """Return the name of the path on which remotes reach a primary's control plane."""
     control_plane = spec.control_plane(primary)
     if control_plane is None:
         raise ValueError(f"{primary.name} has no remotes")
@@ -63,7 +63,7 @@ def way(spec: MeshSpec, primary: Cluster) -> str:
 
 
 def entry_address(spec: MeshSpec, primary: Cluster, state: State) -> str | None:
-    """Where remotes reach a primary's control plane, if it is known."""
+    """Return the address at which remotes reach a primary's control plane, if it is known."""
     known = state.control_planes.get(primary.name)
     return known or (
         state.gateways.get(primary.name) if spec.exposes_control_plane(primary) else None

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 async def build_mesh(
     spec: MeshSpec, facts: Mapping[str, ClusterFacts], identity: MeshIdentity
 ) -> dict[str, Any]:
-    """Build every cluster that has no stack of its own. Returns the stack's outputs.
+    """Build every cluster that has no own stack, and return the stack's outputs.
 
     Raises:
         MeshRefusedError: the clusters trust another root.
@@ -110,7 +110,7 @@ def _create_shared_ca(spec: MeshSpec, provider: tls.Provider) -> SharedCA:
         "root_days": ca.root_days,
         "intermediate_days": ca.intermediate_days,
         "renew_before_days": ca.renew_before_days,
-        "brought": {
+        "provided": {
             c.name: {"certificate": c.ca.certificate, "key": pulumi.Output.secret(c.ca.key)}
             for c in spec.clusters
             if c.ca
@@ -153,7 +153,7 @@ def _uid(built: Built, cluster: Cluster) -> str | None:
 
 
 def _create_control_plane(built: Built, cluster: Cluster) -> None:
-    """istiod or the way to it, the remote secrets for it, and its webhooks alive."""
+    """Build istiod or the path to it, the remote secrets for it, and wait for its webhooks."""
     member = built.members[cluster.name]
     if cluster.primary is None:
         istiod = PrimaryCluster(
@@ -321,8 +321,8 @@ def _internal_annotations(cluster: Cluster, cloud: Cloud | None) -> dict[str, st
 def _source_ranges(
     built: Built, cluster: Cluster, configured: Sequence[IpNetwork]
 ) -> Sequence[str]:
-    """Ranges that may call a cluster's load balancers: as configured, or else those that the mesh
-    calls from, where that is known."""
+    """Source ranges for a cluster's load balancers: the configured ones, or those of the mesh if
+    they are known."""
     if configured:
         return [str(r) for r in configured]
     return (

@@ -1,4 +1,4 @@
-"""One cluster of a mesh as a stack of its own, from what the mesh's stack hands over."""
+"""One cluster of a mesh as its own stack, built from the outputs of the mesh's stack."""
 
 import hashlib
 from collections.abc import Mapping
@@ -20,11 +20,11 @@ _LABEL = 63
 
 
 async def build_cluster(handover: HandOver, facts: Mapping[str, ClusterFacts]) -> dict[str, Any]:
-    """Build a remote: all that is in it, and its remote secrets in the primaries.
+    """Build a remote: everything in it, and its remote secrets in the primaries.
 
     The secrets are created here and not in the mesh's stack, which would need the reader's token
     from here, and so would have to be updated before and after. Requests are sent from this cluster
-    and from its primary; clusters with other stacks are skipped, because they may not be up.
+    and from its primary; clusters with other stacks are skipped, because they might not be up.
 
     Raises:
         MeshRefusedError: the cluster trusts another root.

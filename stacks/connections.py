@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Connections:
-    """Kubeconfigs, providers and API servers, of clusters that stand and of those made here."""
+    """Kubeconfigs, providers and API servers, of existing clusters and of those created here."""
 
     def __init__(
         self,
@@ -23,13 +23,13 @@ class Connections:
         *,
         protected: frozenset[str],
     ) -> None:
-        """`gke`: the clusters of this stack's own. `protected`: those that other stacks need, so
-        that `destroy` has to stop before anything in them goes."""
+        """`gke`: the clusters that this stack creates. `protected`: those that other stacks need,
+        so that `destroy` stops before it deletes anything in them."""
         self._facts, self.gke, self._protected = facts, gke, protected
         self._providers: dict[str, kubernetes.Provider] = {}
 
     def provider(self, name: str) -> kubernetes.Provider:
-        """The provider of a cluster, made when something is first made in it."""
+        """The provider of a cluster, created with the first object in it."""
         if name not in self._providers:
             self._providers[name] = self._make_provider(name)
         return self._providers[name]

@@ -1,4 +1,4 @@
-"""Clusters on Google Cloud, made into components.
+"""Components for the clusters on Google Cloud.
 
 Only a mesh that has such clusters imports this: pulumi_gcp costs a second and a half.
 """
@@ -20,7 +20,7 @@ from spec.mesh import Cluster, MeshSpec
 
 @dataclass(frozen=True)
 class GkeClusters:
-    """What has been made, for the rest of the program."""
+    """The created clusters, for the rest of the program."""
 
     plan: NetworkPlan
     networks: GkeNetworks
@@ -28,12 +28,12 @@ class GkeClusters:
     """By name."""
 
     def needed_in(self, name: str) -> list[pulumi.Resource]:
-        """What must stand before anything is made in a cluster, and until all of it is gone: nodes,
-        NAT and firewall, and the ways between VPCs, which a load balancer keeps from going."""
+        """Resources that must exist before any object in a cluster, and until all of them are gone:
+        nodes, NAT, firewall, and peerings, which cannot be deleted while a load balancer exists."""
         return [self.networks, self.clusters[name]]
 
     def server(self, reader: Cluster, cluster: Cluster) -> pulumi.Output[str]:
-        """URL at which one cluster's pods reach the API server of another, which is made here."""
+        """URL at which one cluster's pods reach the API server of another, created one."""
         made = self.clusters[cluster.name]
         return made.private_server if self.is_near(reader, cluster) else made.named_server
 
@@ -42,7 +42,7 @@ class GkeClusters:
         return self.plan.same_vpc(reader, cluster)
 
     def describe(self, cluster: Cluster) -> Mapping[str, str | Mapping[str, str]]:
-        """For the stack's outputs: where it is, and its ranges, to be fixed by who wants to."""
+        """Place and ranges for the stack's outputs; users can copy ranges to pin them."""
         ranges = self.plan.ranges[cluster.name]
         return {
             "region": settings(cluster).region,
@@ -51,7 +51,7 @@ class GkeClusters:
         }
 
     def login(self, cluster: Cluster) -> Sequence[str]:
-        """Commands that make a context of the cluster's name."""
+        """Commands that create a context with the cluster's name."""
         project, region = self.plan.cloud.project, settings(cluster).region
         return [
             f"gcloud container clusters get-credentials {cluster.name} --location {region} "
@@ -61,7 +61,7 @@ class GkeClusters:
 
 
 def create_clusters(spec: MeshSpec, cloud: GoogleCloud) -> GkeClusters:
-    """Make the clusters, and the VPCs that they are in."""
+    """Create the clusters and their VPCs."""
     plan = NetworkPlan(spec, cloud)
     provider = pulumi_gcp.Provider("gcp", project=cloud.project)
     opts = pulumi.ResourceOptions(provider=provider)

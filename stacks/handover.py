@@ -1,7 +1,7 @@
-"""What the mesh's stack hands to the stacks of single clusters, by two of its outputs.
+"""Two outputs of the mesh's stack that the stacks of single clusters read.
 
 `mesh` describes the mesh (spec/description.py); `handover` has what only a builder needs. Both
-are secrets as a whole. One way only: nothing that a cluster's stack makes is asked for here.
+are secrets as a whole. The mesh's stack reads nothing from the stacks of clusters.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ class Intermediate:
 
 @dataclass(frozen=True)
 class HandOver:
-    """One cluster's part of what the mesh's stack has made. Holds credentials and a CA's key."""
+    """One cluster's part of these outputs. Contains credentials and a CA's key."""
 
     spec: MeshSpec
     """The whole mesh. Each cluster's `kubeconfig` is the content of one."""
@@ -46,7 +46,7 @@ class HandOver:
 
 
 def handover_output(spec: MeshSpec, intermediates: Mapping[str, Any]) -> dict[str, Any]:
-    """The output `handover`; `intermediates` by name of the cluster."""
+    """Return the output `handover`; `intermediates` are by name of the cluster."""
     return {
         "values": _VALUES.dump_python(spec.mesh.istio.values, mode="json", by_alias=True),
         "intermediates": intermediates,
@@ -54,7 +54,7 @@ def handover_output(spec: MeshSpec, intermediates: Mapping[str, Any]) -> dict[st
 
 
 async def fetch(mesh_stack: str, stack: str) -> HandOver:
-    """Read what is meant for `stack` from the outputs of the mesh's stack.
+    """Read the part for `stack` from the outputs of the mesh's stack.
 
     Raises:
         MeshRefusedError: it has none, or no cluster is this stack's.
@@ -68,7 +68,7 @@ async def fetch(mesh_stack: str, stack: str) -> HandOver:
 
 
 def read(mesh_stack: str, stack: str, outputs: Mapping[str, Any]) -> HandOver:
-    """Read the two outputs; of what is absent, there is None.
+    """Read the two outputs; an absent one is None.
 
     Raises:
         MeshRefusedError: as `fetch`.
@@ -77,7 +77,7 @@ def read(mesh_stack: str, stack: str, outputs: Mapping[str, Any]) -> HandOver:
         raise _refused(
             "mesh-stack-empty",
             "must name the stack of a mesh that is up; that one has no output `mesh`",
-            "the CA, the topology and the way to the control plane come from there",
+            "the CA, the topology and the control plane's address come from there",
             f"`pulumi up --stack {mesh_stack}` first, or name another stack",
             mesh_stack,
         )
@@ -93,7 +93,7 @@ def read(mesh_stack: str, stack: str, outputs: Mapping[str, Any]) -> HandOver:
         raise _refused(
             "mesh-stack-not-understood",
             f"must be a stack that this version of Isthmus has updated; not understood: {fields}",
-            "a part of the mesh that is misread would be built wrong",
+            "misread outputs would build a wrong mesh",
             f"`pulumi up --stack {mesh_stack}` with the same version of the program as here",
             mesh_stack,
         ) from None
@@ -122,7 +122,7 @@ def read(mesh_stack: str, stack: str, outputs: Mapping[str, Any]) -> HandOver:
 
 
 def _whole(described: Description, values: ExtraValues) -> MeshSpec:
-    """The spec, with what a description leaves out."""
+    """Return the spec with the parts that a description leaves out."""
     spec = described.spec
     istio = replace(spec.mesh.istio, values=values)
     return replace(

@@ -1,9 +1,9 @@
-"""Helm releases that would stand in an update's way, because one before it was killed.
+"""Helm releases that block an update, because an earlier update was killed.
 
-Helm refuses for ever what its record says is there or in work (`cannot re-use a name that is still
-in use`, `another operation … is in progress`), and the Kubernetes provider, which takes up objects
-that a killed update has made, does not take up releases (pulumi/pulumi-kubernetes#1727, #2054).
-Without the record a release is installed over what is there: objects say which they belong to.
+Helm refuses a release whose record says that it exists or is in progress (`cannot re-use a name
+that is still in use`, `another operation … is in progress`). The Kubernetes provider adopts objects
+of a killed update, but not releases (pulumi/pulumi-kubernetes#1727, #2054). Without the record,
+Helm installs a release over the existing objects, whose annotations name their release.
 """
 
 import asyncio
@@ -21,11 +21,11 @@ UNFINISHED = f"{ANY},status in (pending-install,pending-upgrade,pending-rollback
 def adopt_interrupted_releases(
     cluster: str, kubeconfig: pulumi.Input[str]
 ) -> pulumi.ResourceTransform:
-    """Lets every Helm release among a component's children go on where a killed update stopped.
+    """Let every Helm release among a component's children continue after a killed update.
 
-    The hooks run in an update only, which holds the stack's lock: nobody else is at work. What is
-    to be created is not in the state, so that a record of it, whatever it says, is of an update
-    that was killed; therefore a release that is replaced has to be gone first.
+    The hooks run only in an update, which holds the stack's lock. Pulumi only creates a release
+    that its state does not contain. If Helm has a record of that name, a killed update left it. For
+    the same reason a replacement deletes the old release first.
     """
     stack = this_stack()
 
@@ -38,12 +38,14 @@ def adopt_interrupted_releases(
                 delete_stale_records, content, namespace, f"{records},name={release}", stack
             ):
                 pulumi.log.warn(
-                    f"Helm release {release} in cluster {cluster} is {status}, of which the "
-                    "stack's state does not know: an update was killed. Helm's record of that is "
-                    "removed, and this update goes on over what is there"
+                    f"Helm release {release} in cluster {cluster} has status `{status}` but is not "
+                    "in "
+                    "the stack's state, so an earlier update was killed. Removing Helm's record "
+                    "and "
+                    "installing over the existing objects."
                 )
 
-        # Where the record cannot be removed, let Helm say what it thinks of that.
+        # If the record cannot be deleted, Helm reports the error itself.
         return pulumi.ResourceHook(name, forget, pulumi.ResourceHookOptions(ignore_errors=True))
 
     def transform(args: pulumi.ResourceTransformArgs) -> pulumi.ResourceTransformResult | None:
@@ -64,13 +66,13 @@ def adopt_interrupted_releases(
 
 
 def delete_stale_records(kubeconfig: str, namespace: str, records: str, stack: str) -> list[str]:
-    """Remove Helm's records from a namespace of the stack's own; gives what they said.
+    """Delete Helm's records from a namespace of the stack, and return their statuses.
 
     Args:
         records: selects them by label: Helm keeps each revision as a Secret with such.
 
     Raises:
-        UnansweredError: the cluster is not there, or refuses.
+        UnansweredError: the cluster does not answer, or refuses.
     """
     with ClusterApi.connect(kubeconfig) as api:
         path = f"/api/v1/namespaces/{namespace}/secrets"

@@ -1,4 +1,4 @@
-"""What the stack tells of the mesh: to people, to `python -m checks`, to other stacks."""
+"""The stack's outputs: for people, for `python -m checks`, and for other stacks."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -71,7 +71,7 @@ def _description(built: Built, ca: SharedCA) -> dict[str, Any]:
 
 
 def cluster_outputs(built: Built, cluster: Cluster) -> dict[str, Any]:
-    """What the output `clusters` says of one cluster, for people."""
+    """Return one cluster's part of the output `clusters`, for people."""
     described: dict[str, Any] = {
         "role": f"remote of {cluster.primary}" if cluster.primary else "primary",
         "network": cluster.network,
@@ -94,7 +94,7 @@ def cluster_outputs(built: Built, cluster: Cluster) -> dict[str, Any]:
 
 
 def _picture(built: Built) -> pulumi.Output[dict[str, str]]:
-    """The mesh as SVG and mermaid, with the addresses that it has got."""
+    """Return the mesh as SVG and mermaid, with its addresses."""
     versions = {n: f.kubernetes for n, f in built.facts.items() if f.kubernetes}
 
     def draw(addresses: Mapping[str, Mapping[str, str]]) -> dict[str, str]:

@@ -122,7 +122,7 @@ def _encrypted_value() -> Problem | None:
 def _is_encrypted(path: _Path) -> bool:
     """Whether the stack's file has a part of the configuration encrypted.
 
-    Pulumi tells of whole keys only: a key is a secret if anything in it is. The file has a mark at
+    Pulumi marks whole keys only: a key is a secret if anything in it is. The file has a mark at
     each text; where it is elsewhere, Pulumi's word has to do.
     """
     key = f"isthmus:{path[0]}"

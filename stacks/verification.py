@@ -1,4 +1,4 @@
-"""The sample in every cluster, and the requests that prove the mesh."""
+"""The sample in every cluster, and the requests that verify the mesh."""
 
 import hashlib
 import json

@@ -266,7 +266,7 @@ def test_every_failure_is_told_in_words_too_even_of_what_the_spec_does_not_have(
     state = _known(spec, Part("traffic", "only", "gone"), Part("control-plane", "nowhere"))
     for text in (svg(spec, state), mermaid(spec, state)):
         assert "traffic from only to gone" in text
-        assert "way of nowhere to its control plane" in text
+        assert "path of nowhere to its control plane" in text
 
 
 # That it can be read.
