@@ -406,6 +406,12 @@ _VERSIONS: Mapping[str, Refusal] = {
         "text, in the cluster and in the state.",
         "Put the text into a Secret of the cluster, and give the chart the Secret's name.",
     ),
+    "strict-mtls-elsewhere": Refusal(
+        523,
+        "Istio's root namespace is another than its own, and the policy of `mtls: strict` would "
+        "hold in one namespace only.",
+        "Remove `meshConfig.rootNamespace`.",
+    ),
 }
 _GKE: Mapping[str, Refusal] = {
     "cluster-has-no-source": Refusal(

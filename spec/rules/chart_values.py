@@ -122,6 +122,21 @@ def _values_do_not_contradict(spec: MeshSpec) -> Iterator[Problem]:
                 )
 
 
+def _strict_mtls_holds_everywhere(spec: MeshSpec) -> Iterator[Problem]:
+    """A PeerAuthentication is for the whole mesh in the root namespace only."""
+    root = find(spec.mesh.istio.values.istiod, "meshConfig.rootNamespace")
+    if spec.mesh.mtls == "strict" and root not in (MISSING, spec.mesh.istio.namespace):
+        yield Problem(
+            "strict-mtls-elsewhere",
+            "isthmus:mesh.istio.values.istiod.meshConfig.rootNamespace",
+            f"must be left out with `mtls: strict`, whose policy is in {spec.mesh.istio.namespace}",
+            "the policy would hold in that namespace alone, and plain text be let in everywhere "
+            "else",
+            "remove it, or set `isthmus:mesh.mtls` to `permissive` and write the policy yourself",
+            root,
+        )
+
+
 def _reaches(values: Mapping[str, Any], key: str) -> bool:
     return find(values, key) is not MISSING
 
@@ -142,5 +157,6 @@ def find(values: Mapping[str, Any], key: str) -> Any:
 RULES = (
     _values_are_not_of_old_istios,
     _values_do_not_contradict,
+    _strict_mtls_holds_everywhere,
     _values_have_an_effect,
 )

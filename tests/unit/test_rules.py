@@ -9,7 +9,7 @@ import pytest
 
 from spec import config, rules
 from spec.problems import MeshRefusedError, Problem
-from tests.unit.meshes import cluster, configuration, two_networks
+from tests.unit.meshes import cluster, configuration, refused, two_networks
 
 
 def found(configured: dict[str, Any]) -> list[Problem]:
@@ -154,3 +154,12 @@ def test_a_trust_domain_is_a_domain() -> None:
 )
 def test_an_identity_is_not_written_twice(istiod: dict[str, Any]) -> None:
     assert "is derived from the clusters" in only(values(**istiod)).rule
+
+
+@pytest.mark.parametrize(("mtls", "refuses"), [("strict", True), ("permissive", False)])
+def test_strict_mtls_is_refused_where_it_would_hold_in_one_namespace(
+    mtls: str, refuses: bool
+) -> None:
+    configured = two_networks(values={"istiod": {"meshConfig": {"rootNamespace": "istio-config"}}})
+    configured["mesh"]["mtls"] = mtls
+    assert [p.name for p in refused(configured)] == ["strict-mtls-elsewhere"] * refuses
