@@ -1,4 +1,4 @@
-"""What is asked of the world before anything changes: kubeconfigs, API servers, charts."""
+"""Checks before anything changes: kubeconfigs, API servers, charts."""
 
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +26,7 @@ def examine(
     Args:
         expected: what the stack knows of its mesh.
         builds: the clusters that it builds; all that have no stack of their own if left out. Of the
-            others there are facts, but they are asked for nothing but the mark.
+            others there are facts, but only their mark is queried.
 
     Raises:
         MeshRefusedError: with everything in the configuration, the kubeconfigs, the clusters and
@@ -84,7 +84,7 @@ def examine(
         },
         warnings=warnings,
         unchecked=tuple(
-            f"cluster {spec.clusters[i].name} could not be asked for {a.unchecked}"
+            f"cluster {spec.clusters[i].name} could not be checked for {a.unchecked}"
             for i, a in answers.items()
             if a.unchecked
         ),
@@ -97,7 +97,7 @@ def _one_cluster_twice(spec: MeshSpec, facts: Mapping[int, ClusterFacts]) -> Ite
         if known.uid is None:
             continue
         one = first.setdefault(known.uid, i)
-        # The same URL has been told already.
+        # check_kubeconfigs has reported an equal URL.
         if one != i and known.connection.server != facts[one].connection.server:
             yield kubeconfigs.one_cluster_twice(spec, one, i, "by the UID of its kube-system")
 

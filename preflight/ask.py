@@ -1,6 +1,6 @@
-"""What is asked of each cluster's API server, as the user of its kubeconfig.
+"""Queries to each cluster's API server, as the user of its kubeconfig.
 
-A question that is refused or that finds nobody is no error: the cluster is then unchecked in this
+A query that is refused or unanswered is no error: the cluster is then unchecked in this
 point, and that is said. A cluster that cannot be reached at all, or does not know the user, is one:
 its part of the mesh could neither be previewed nor built.
 """
@@ -34,31 +34,31 @@ from spec.rules.ranges import IpNetwork
 T = TypeVar("T")
 
 _OWNERSHIP = {
-    "an Istio of someone else": foreign.istio,
-    "a cacerts of someone else": foreign.cacerts,
+    "an Istio of another owner": foreign.istio,
+    "a cacerts of another owner": foreign.cacerts,
 }
-"""Questions without whose answers nothing that exists in a cluster is adopted."""
+"""Without answers to these queries, no existing object in a cluster is adopted."""
 _AT_ONCE = 6
 """Connections to one API server: most of a question's time is spent on the way."""
 _PODS = "50"
 _NODES = "50"
-"""Nodes that are asked for their ranges. Two clusters that were given one range share its begin."""
+"""Nodes whose ranges are read. Two clusters with the same range share its first addresses."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What one cluster has told."""
+    """Answers of one cluster."""
 
     facts: ClusterFacts
     problems: tuple[Problem, ...] = ()
     unchecked: str = ""
-    """What it has not told, and why."""
+    """The queries that it did not answer, with the reasons."""
 
 
 def ask(
     spec: MeshSpec, index: int, cluster: Cluster, connection: Connection, stack: str
 ) -> Answers:
-    """Ask one cluster everything.
+    """Send all queries to one cluster.
 
     Args:
         index: the cluster's, in `isthmus:clusters`.
@@ -151,7 +151,7 @@ def _unanswered(
         )
     else:
         return Answers(facts, (), f"anything ({error})")
-    reason = "its part of the mesh could neither be previewed nor built"
+    reason = "Isthmus can neither preview nor build its part of the mesh"
     value = shown(cluster.kubeconfig or "{}")
     return Answers(facts, (Problem(name, f"{path}.kubeconfig", rule, reason, fix, value),))
 
@@ -159,7 +159,7 @@ def _unanswered(
 def _questions(
     spec: MeshSpec, path: str, cluster: Cluster, api: ClusterApi, owner: str
 ) -> Mapping[str, Callable[[], Iterable[Problem]]]:
-    """Questions whose answers are problems, by what they are about."""
+    """Return queries whose answers are problems, by topic."""
     namespace = spec.mesh.istio.namespace
     asked: dict[str, Callable[[], Iterable[Problem]]] = {
         question: lambda found=found: found(api, path, namespace, owner)

@@ -8,11 +8,11 @@ from kube.api import ClusterApi
 from spec.problems import Problem
 
 _LONG = dt.timedelta(minutes=10)
-"""As long as the update itself waits for an address."""
+"""The time that the update itself waits for an address."""
 
 
 def pending(api: ClusterApi, path: str, cluster: str) -> Iterator[Problem]:
-    """A warning, where every load balancer that the cluster has been asked for is still missing."""
+    """Warn if no load balancer of the cluster has an address yet."""
     services = api.get("/api/v1/services", fieldSelector="spec.type=LoadBalancer")["items"]
     waiting = [
         s for s in services if not s.get("status", {}).get("loadBalancer", {}).get("ingress")
@@ -29,8 +29,8 @@ def pending(api: ClusterApi, path: str, cluster: str) -> Iterator[Problem]:
             "should give load balancers their addresses: Service "
             f"{metadata['namespace']}/{metadata['name']} has waited for one for "
             f"{age.total_seconds() / 60:.0f} minutes",
-            f"the gateway of {cluster} would wait in vain too, and the update with it",
-            "install a load balancer controller, or see what is wrong: `kubectl describe service "
+            f"the gateway of {cluster} would get no address either, and the update would fail",
+            "install a load balancer controller, or see the events: `kubectl describe service "
             f"-n {metadata['namespace']} {metadata['name']}` (quotas, pools of addresses)",
             refuses=False,
         )

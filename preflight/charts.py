@@ -1,4 +1,4 @@
-"""Whether Istio's charts are where the configuration says, in its version."""
+"""Checks that Istio's charts are available in the configured version."""
 
 import http.client
 import urllib.request
@@ -20,7 +20,7 @@ _FIRST_ELSEWHERE = (1, 31, 0)
 
 
 def missing_charts(istio: Istio) -> Iterator[Problem]:
-    """Charts in a directory or a Helm repository; an OCI registry is asked by the provider."""
+    """Report missing charts of a directory or Helm repository; the provider queries registries."""
     if any(place in istio.charts for place in _RETIRED):
         return _retired(istio)
     if istio.charts.startswith(("http://", "https://")):
@@ -56,7 +56,7 @@ def _missing_in_repository(istio: Istio) -> Iterator[Problem]:
             "isthmus:mesh.istio.charts",
             f"must be a Helm repository ({error}: {address})",
             "Istio is installed from its charts base, istiod and gateway",
-            "mend the address, or name a directory with the charts",
+            "correct the address, or name a directory with the charts",
             istio.charts,
         )
         return
@@ -67,8 +67,8 @@ def _missing_in_repository(istio: Istio) -> Iterator[Problem]:
                 "charts-lack-version",
                 "isthmus:mesh.istio.version",
                 f"must be a version of the chart {chart} in {istio.charts}",
-                "there is nothing to install otherwise",
-                f"use one of: {', '.join(versions[:5]) or 'none, the chart is not there'}",
+                "Isthmus installs this version of the chart",
+                f"use one of: {', '.join(versions[:5]) or 'none, the chart does not exist there'}",
                 istio.version,
             )
 
@@ -94,10 +94,10 @@ def _missing_in_directory(istio: Istio) -> Iterator[Problem]:
             yield Problem(
                 "chart-file-missing",
                 "isthmus:mesh.istio.charts",
-                f"must hold the chart {chart} ({error.strerror}: {file})",
+                f"must contain the chart {chart} ({error.strerror}: {file})",
                 "Istio is installed from its charts base, istiod and gateway",
                 "name a directory with the three, a Helm repository, or an oci:// prefix; "
-                "for the lab: make up",
+                "in the lab: make up",
                 istio.charts,
             )
             continue
@@ -106,7 +106,7 @@ def _missing_in_directory(istio: Istio) -> Iterator[Problem]:
                 "chart-of-another-version",
                 "isthmus:mesh.istio.version",
                 f"must be the version of the charts; {file} is {version}",
-                "charts of one version with images of another do not fit together",
-                f"set it to {version}, or bring charts of {istio.version}",
+                "charts of one version do not work with images of another",
+                f"set it to {version}, or provide charts of {istio.version}",
                 istio.version,
             )

@@ -16,9 +16,9 @@ class ClusterFacts:
 
     connection: Connection
     kubernetes: str | None
-    """Version of the API server; None where it did not tell."""
+    """Version of the API server; None if unknown."""
     uid: str | None = None
-    """What tells the cluster from every other; None where it did not tell."""
+    """UID of the namespace `kube-system`, which identifies the cluster; None if unknown."""
     pods: tuple[IpNetwork, ...] = ()
     """Ranges of its nodes' pods, as far as nodes have them."""
     marks: Marks | None = None
@@ -30,16 +30,16 @@ class ClusterFacts:
     """PEM text of the roots that proxies of this stack's mesh trust there; None where the cluster
     is not in it yet, or did not tell."""
     inventory: Inventory = field(default_factory=Inventory)
-    """What it has of the namespaces and Services that the mesh shares."""
+    """Its namespaces and Services that concern sharing."""
 
 
 @dataclass(frozen=True)
 class PreflightResult:
-    """What was found out before the update."""
+    """Results of the checks before the update."""
 
     facts: Mapping[str, ClusterFacts]
     """By cluster name; of a cluster that does not exist yet there are none."""
     warnings: tuple[Problem, ...]
-    """What the mesh is not refused for."""
+    """Problems for which the mesh is not refused."""
     unchecked: tuple[str, ...]
-    """What could not be asked, a sentence for each cluster."""
+    """Queries without an answer, a sentence for each cluster."""

@@ -1,4 +1,4 @@
-"""Istios that someone else has installed, or has left behind."""
+"""Istios that another owner has installed or left behind."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -25,9 +25,10 @@ def istio(api: ClusterApi, path: str, namespace: str, stack: str) -> Iterator[Pr
         yield Problem(
             "cluster-in-another-mesh",
             path,
-            f"must not be in the mesh of another stack, as a mark on namespace {namespace} says",
+            f"must not belong to another stack's mesh (annotation {names.STACK} on namespace "
+            f"{namespace})",
             "the two would overwrite each other",
-            f"destroy that stack or take the cluster out of it; if it is this one, renamed: "
+            f"remove the cluster from that stack; if you only renamed this stack: "
             f"{_adopt(namespace, stack)}",
             owned_by,
         )
@@ -41,8 +42,8 @@ def istio(api: ClusterApi, path: str, namespace: str, stack: str) -> Iterator[Pr
             path,
             "must not have an Istio that this stack did not install: Deployment "
             f"{found['name']} in namespace {found['namespace']}",
-            "two Istios share CRDs and webhooks, and each would overwrite what the other needs",
-            f"{_REMOVE}, or leave this cluster out; if it is this stack's own: "
+            "two Istios share CRDs and webhooks, and would overwrite each other's",
+            f"{_REMOVE}, or leave this cluster out; if this stack installed it: "
             f"{_adopt(namespace, stack)}",
         )
     theirs = {d["namespace"] for d in control_planes}
@@ -50,29 +51,29 @@ def istio(api: ClusterApi, path: str, namespace: str, stack: str) -> Iterator[Pr
         for found in api.get(f"/apis/admissionregistration.k8s.io/v1/{kind}")["items"]:
             name = found["metadata"]["name"]
             home = _home(found)
-            # What belongs to a control plane that was named goes with it.
+            # Webhooks of a reported control plane are part of that problem.
             if name.startswith(_NAMES) and home not in ours | theirs:
                 yield Problem(
                     "istio-webhooks-exist",
                     path,
                     f"must not have webhooks of another Istio: {kind.removesuffix('s')} {name}, "
                     f"which calls {home or 'a URL'}",
-                    "the API server would go on to send it every pod or object, and to refuse them "
-                    "where nothing answers (istio/istio#39007, #36905)",
-                    f"if that Istio is gone: `kubectl delete {kind} {name}`; else {_REMOVE}",
+                    "the API server would send it every pod or object, and refuse them if nothing "
+                    "answers (istio/istio#39007, #36905)",
+                    f"if that Istio is gone: `kubectl delete {kind} {name}`; otherwise {_REMOVE}",
                 )
 
 
 def cacerts(api: ClusterApi, path: str, namespace: str, stack: str) -> Iterator[Problem]:
-    """A Secret `cacerts` that this stack did not make; its content is never asked for."""
+    """Report a Secret `cacerts` that this stack did not create, without reading its content."""
     secret = f"/api/v1/namespaces/{namespace}/secrets/cacerts"
     if marks.read(api, namespace).stack is None and api.metadata(secret) is not None:
         yield Problem(
             "cacerts-exists",
             path,
-            f"must not have a Secret cacerts of someone else in namespace {namespace}",
-            "it would be overwritten, and with it a CA that workloads may trust",
-            "to use that CA, bring it (docs/trust.md) and remove the Secret; if the "
+            f"must not have a Secret cacerts of another owner in namespace {namespace}",
+            "the update would overwrite it, and with it a CA that workloads can depend on",
+            "to use that CA, configure it (docs/trust.md) and delete the Secret; if the "
             f"Secret is this stack's own: {_adopt(namespace, stack)}",
         )
 

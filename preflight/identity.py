@@ -20,7 +20,7 @@ _AGAIN = (
 
 @dataclass(frozen=True)
 class Expected:
-    """What the stack knows of its mesh before it asks the clusters."""
+    """The stack's data about its mesh, before it queries the clusters."""
 
     stack: str
     """`<project>/<stack>`."""
@@ -32,7 +32,7 @@ class Expected:
 def check(
     spec: MeshSpec, expected: Expected, facts: Mapping[int, ClusterFacts]
 ) -> Iterator[Problem]:
-    """Problems of the clusters that were asked, by their index in `isthmus:clusters`."""
+    """Problems of the queried clusters, which are by their index in `isthmus:clusters`."""
     owners = {c.uid: name for name, c in expected.last.clusters.items() if c.uid}
     for i, known in facts.items():
         cluster, path = spec.clusters[i], f"isthmus:clusters[{i}]"

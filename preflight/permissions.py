@@ -1,4 +1,4 @@
-"""Whether the user of the kubeconfig may do what the update will do."""
+"""Checks that the kubeconfig's user has the permissions that the update needs."""
 
 from dataclasses import dataclass
 
@@ -11,13 +11,13 @@ _ADMISSION = "admissionregistration.k8s.io"
 
 @dataclass(frozen=True)
 class Permission:
-    """One thing to be allowed."""
+    """One permission."""
 
     verb: str
     resource: str
     group: str = ""
     in_namespace: bool = False
-    """In Istio's namespace; in the whole cluster otherwise."""
+    """Whether it is needed only in Istio's namespace, not in the whole cluster."""
 
     def __str__(self) -> str:
         return f"{self.verb} {self.resource}{'.' if self.group else ''}{self.group}"
@@ -37,17 +37,17 @@ NEEDED = (
     Permission("create", "mutatingwebhookconfigurations", _ADMISSION),
     Permission("create", "validatingwebhookconfigurations", _ADMISSION),
 )
-"""One of each sort: who has these has the rest too, or is meant to be stopped."""
+"""A sample of each kind; credentials with these normally have the rest."""
 
 GRANTING = (
     Permission("escalate", "clusterroles", _ROLES),
     Permission("bind", "clusterroles", _ROLES),
 )
-"""Not needed by who has every right of Istio's own roles; Kubernetes lets nobody grant more."""
+"""Not needed by a user with all permissions of Istio's roles: Kubernetes lets users grant those."""
 
 
 def is_granted(api: ClusterApi, permission: Permission, namespace: str) -> bool:
-    """Ask by a SelfSubjectAccessReview, which also authorizers outside of Kubernetes answer."""
+    """Check with a SelfSubjectAccessReview, which external authorizers answer too."""
     wanted = {
         "verb": permission.verb,
         "group": permission.group,
@@ -66,31 +66,32 @@ def is_granted(api: ClusterApi, permission: Permission, namespace: str) -> bool:
 
 
 def cannot_grant(missing: list[Permission], path: str, cluster: str) -> Problem:
-    """A warning: whether it is one, only the roles themselves will show."""
+    """Only a warning, because whether Kubernetes refuses the grant depends on the roles."""
     return Problem(
         "permissions-cannot-grant",
         f"{path}.kubeconfig",
-        f"should be of someone who may grant rights in cluster {cluster}: "
+        f"its user should be allowed to grant permissions in cluster {cluster}: "
         + ", ".join(str(p) for p in missing),
         "Istio's roles could be refused with `attempting to grant RBAC permissions not currently "
         "held`",
-        "use the credentials of a cluster administrator, unless these have all rights of Istio",
+        "use the credentials of a cluster administrator, unless these have all of Istio's "
+        "permissions",
         refuses=False,
     )
 
 
 def lacking(missing: list[Permission], path: str, cluster: str, namespace: str) -> Problem:
-    """One problem of all permissions that the user of the kubeconfig has not."""
+    """Return one problem for all permissions that the kubeconfig's user lacks."""
     whole = ", ".join(str(p) for p in missing if not p.in_namespace)
     inside = ", ".join(str(p) for p in missing if p.in_namespace)
     return Problem(
         "permissions-missing",
         f"{path}.kubeconfig",
-        f"must be of someone who may do in cluster {cluster}: "
+        f"its user lacks permissions in cluster {cluster} that the update needs: "
         + "; ".join(
             x for x in (whole, f"in namespace {namespace}: {inside}" if inside else "") if x
         ),
-        "the update would stop half-way",
-        "use the credentials of a cluster administrator, or have these granted; "
-        "`kubectl auth can-i --list` shows what there is",
+        "the update would stop in the middle",
+        "use the credentials of a cluster administrator, or grant these permissions; "
+        "`kubectl auth can-i --list` shows the existing ones",
     )

@@ -1,4 +1,4 @@
-"""What clusters have in practice that lets no pod of the mesh start, while all looks well."""
+"""Settings of real clusters that keep pods of the mesh from starting."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which API server is meant, and with whose credentials."""
+"""Reads the kubeconfigs of the configuration."""
 
 from kube import kubeconfig
 from kube.kubeconfig import Connection, KubeconfigError
@@ -9,7 +9,7 @@ _LONGEST_PATH = 255
 
 
 def read_connection(index: int, cluster: Cluster, given: str) -> Connection | Problem:
-    """How the cluster `isthmus:clusters[index]` is reached, or why it cannot be."""
+    """Return the connection of the cluster `isthmus:clusters[index]`, or the problem with it."""
     try:
         return kubeconfig.read(given, cluster.context)
     except KubeconfigError as error:
@@ -18,13 +18,13 @@ def read_connection(index: int, cluster: Cluster, given: str) -> Connection | Pr
             error.name,
             f"isthmus:clusters[{index}].{'context' if about_context else 'kubeconfig'}",
             error.rule,
-            f"the program cannot reach cluster {cluster.name} without it",
+            f"Isthmus cannot reach cluster {cluster.name} without it",
             error.fix,
             (cluster.context or MISSING) if about_context else shown(given),
         )
 
 
 def shown(given: str) -> object:
-    """A kubeconfig as a message may show it: its path, and never its content."""
+    """Return a kubeconfig as a message can show it: its path, never its content."""
     is_path = len(given) <= _LONGEST_PATH and given.isprintable()
     return given if is_path and not kubeconfig.is_content(given) else MISSING

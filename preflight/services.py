@@ -1,4 +1,4 @@
-"""Which namespaces, Services and pods the clusters have already, as far as the mesh shares them."""
+"""Existing namespaces, Services and pods of the clusters that concern sharing."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +27,7 @@ from spec.shared import (
 def with_inventories(
     spec: MeshSpec, facts: Mapping[str, ClusterFacts]
 ) -> Mapping[str, ClusterFacts]:
-    """The facts, with what each cluster has; no question is asked where nothing is shared.
+    """Return the facts with each cluster's inventory; without shared Services, query nothing.
 
     Raises:
         MeshRefusedError: what the clusters have cannot be shared, or one of them does not answer.
@@ -60,9 +60,10 @@ def _ask_all(
             return Problem(
                 "inventory-not-read",
                 f"isthmus:clusters[{[c.name for c in spec.clusters].index(name)}].kubeconfig",
-                f"cluster {name} must say which namespaces, Services and pods it has ({error})",
-                "what you made there yourself could be taken for the mesh's own, or be missed",
-                "use credentials that may list them in all namespaces, or start the cluster",
+                f"cluster {name} must list its namespaces, Services and pods ({error})",
+                "otherwise Isthmus cannot tell your objects from its own, or can miss them",
+                "use credentials that are allowed to list them in all namespaces, or start the "
+                "cluster",
             )
 
     with ThreadPoolExecutor(max_workers=8) as pool:
@@ -74,7 +75,7 @@ def _ask_all(
 
 
 def _labelled(api: ClusterApi, spec: MeshSpec) -> Inventory:
-    """The Services alone that have the label of `mesh.federate`."""
+    """Return only the Services that have the label of `mesh.federate`."""
     if spec.mesh.federate is None:
         return Inventory()
     found = api.get("/api/v1/services", labelSelector=spec.mesh.federate)["items"]

@@ -116,7 +116,7 @@ def test_a_cacerts_of_someone_else_is_refused_until_it_is_adopted(control_plane:
         secret = {"metadata": {"name": "cacerts"}, "stringData": {"ca-key.pem": "do-not-print"}}
         api.create_namespaced_secret(_SYSTEM, secret)
         problem = refused(control_plane)
-        assert "Secret cacerts of someone else" in problem.rule
+        assert "Secret cacerts of another owner" in problem.rule
         assert "do-not-print" not in str(problem)
         api.patch_namespace(_SYSTEM, {"metadata": {"annotations": {STACK: _STACK}}})
         assert examine(control_plane).facts, "it was adopted, as the fix says"
@@ -155,7 +155,10 @@ def test_permissions_that_are_missing_are_named(
         kubeconfig = as_someone_else(control_plane, tmp_path, made.status.token)
         problem = refused(kubeconfig)
     assert problem.path == "isthmus:clusters[0].kubeconfig"
-    assert "may do in cluster one: create namespaces, patch namespaces, " in problem.rule
+    assert (
+        "lacks permissions in cluster one that the update needs: create namespaces, patch namespaces, "
+        in problem.rule
+    )
     assert "create customresourcedefinitions.apiextensions.k8s.io" in problem.rule
     assert "secrets" not in problem.rule, "which `edit` allows"
     assert made.status.token not in str(problem)
@@ -212,6 +215,6 @@ def test_it_is_foreign_to_every_other_stack_and_the_preview_says_so(half_made: L
     with pytest.raises(automation.CommandError) as error:
         half_made.workspace.stack.preview()
     said = str(error.value)
-    assert "isthmus:clusters[0]: must not be in the mesh of another stack" in said
+    assert "isthmus:clusters[0]: must not belong to another stack's mesh" in said
     assert "(found: 'isthmus/prod')" in said
     assert "Traceback" not in said

@@ -17,7 +17,6 @@ _GENERATED = ("docs/configuration.md", "docs/refusals.md", "docs/topologies.md")
 # Not yet in plain English. This list only gets shorter.
 _NOT_YET = (
     "docs/failures",
-    "preflight/",
     "tests/",
 )
 

@@ -521,7 +521,7 @@ def test_a_foreign_cacerts_is_refused_and_never_read(look: Preflight, up: Kubern
     path = f"{_NAMESPACE}/secrets/cacerts"
     up.answers[path] = {**named("cacerts"), "data": {"ca-key.pem": "do-not-print"}}
     (problem,) = look.refused("up")
-    assert "Secret cacerts of someone else" in problem.rule
+    assert "Secret cacerts of another owner" in problem.rule
     forms = {form for asked, form in up.asked if asked == path}
     assert len(forms) == 1
     assert "PartialObjectMetadata" in forms.pop()
@@ -558,7 +558,7 @@ def test_permissions_that_the_update_will_need_are_named(look: Preflight, up: Ku
 def test_who_may_not_grant_rights_is_warned(look: Preflight, up: Kubernetes) -> None:
     up.denied = {"escalate"}
     (warning,) = look.examine("up").warnings
-    assert "may grant rights in cluster c0: escalate clusterroles" in warning.rule
+    assert "allowed to grant permissions in cluster c0: escalate clusterroles" in warning.rule
     assert "bind" not in warning.rule
 
 
@@ -592,8 +592,8 @@ def test_what_may_not_be_asked_is_unchecked_and_said(look: Preflight, up: Kubern
         up.refusals[path] = 403
     found = look.examine("up", "other")
     (said,) = found.unchecked
-    assert said.startswith("cluster c0 could not be asked for ")
-    for what in ("its identity", "ranges of its pods", "an Istio of someone else", "permissions"):
+    assert said.startswith("cluster c0 could not be checked for ")
+    for what in ("its identity", "ranges of its pods", "an Istio of another owner", "permissions"):
         assert f"{what} (403 Forbidden)" in said
     assert found.facts["c0"].kubernetes == "1.34.4"
 
