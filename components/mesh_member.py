@@ -41,8 +41,9 @@ class MeshMemberArgs(TypedDict):
     inputs, so that a kubeconfig that leads to another cluster is a difference."""
     primary: NotRequired[pulumi.Input[str]]
     """For a remote, the cluster whose istiod serves it."""
-    intermediate_ca: IntermediateCA
-    """Signs the certificates of the cluster's workloads."""
+    intermediate_ca: NotRequired[IntermediateCA]
+    """Signs the certificates of the cluster's workloads. Left out where another tool writes the
+    Secret `cacerts`."""
     is_read: bool
     """Whether another cluster's istiod watches this one; creates the reader's token."""
     source: charts.ChartSource
@@ -89,12 +90,16 @@ class MeshMember(pulumi.ComponentResource):
             opts=child,
         )
         self.namespace = namespace.metadata.name
-        trust = kubernetes.core.v1.Secret(
-            f"{name}-cacerts",
-            metadata={"name": names.CACERTS, "namespace": self.namespace},
-            string_data=args["intermediate_ca"].files,
-            opts=child,
-        )
+        trust = list[pulumi.Resource]()
+        if "intermediate_ca" in args:
+            trust.append(
+                kubernetes.core.v1.Secret(
+                    f"{name}-cacerts",
+                    metadata={"name": names.CACERTS, "namespace": self.namespace},
+                    string_data=args["intermediate_ca"].files,
+                    opts=child,
+                )
+            )
         leave_nothing = v3.Release(
             f"{name}-leave-nothing",
             name=names.LEAVE_NOTHING,
@@ -115,7 +120,7 @@ class MeshMember(pulumi.ComponentResource):
                 args["base_values"],
                 values.base(namespace=args["namespace"], is_remote=primary is not None),
             ),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[trust, leave_nothing]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[*trust, leave_nothing]),
         )
         self.reader_token = self._make_reader_token(name, base) if args["is_read"] else None
         self.register_outputs({"namespace": self.namespace})

@@ -33,9 +33,10 @@ from spec.rules.ranges import IpNetwork
 
 T = TypeVar("T")
 
+_CACERTS = "a cacerts of another owner"
 _OWNERSHIP = {
     "an Istio of another owner": foreign.istio,
-    "a cacerts of another owner": foreign.cacerts,
+    _CACERTS: foreign.cacerts,
 }
 """Without answers to these queries, no existing object in a cluster is adopted."""
 _AT_ONCE = 6
@@ -166,6 +167,12 @@ def _questions(
         for question, found in _OWNERSHIP.items()
     }
     asked["what stops pods from starting"] = lambda: practice.obstacles(api, path, spec, cluster)
+    external = spec.mesh.ca.external
+    if external:
+        del asked[_CACERTS]
+    asked["who maintains cacerts"] = lambda: foreign.external_cacerts(
+        api, path, namespace, owner, external=external
+    )
     control_plane = spec.control_plane(cluster)
     own_balancer = control_plane and control_plane.exposure.endswith("load-balancer")
     if spec.has_gateway(cluster) or own_balancer:

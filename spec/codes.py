@@ -309,6 +309,22 @@ _TRUST: Mapping[str, Refusal] = {
         "The trust domain is not a domain name in lower case.",
         "Write only the domain, without `spiffe://` and without a path.",
     ),
+    "external-ca-without-root": Refusal(
+        424,
+        "`ca.external` is set, and the certificate of the root is missing.",
+        "Set `mesh.ca.root.certificate`.",
+    ),
+    "external-ca-with-keys": Refusal(
+        425,
+        "`ca.external` is set together with a setting by which Isthmus would write `cacerts`.",
+        "Remove one of the two.",
+    ),
+    "external-ca-changed": Refusal(
+        426,
+        "`ca.external` was set or removed in an existing mesh. Isthmus would delete the Secret "
+        "`cacerts`, or overwrite that of another tool.",
+        "Restore the setting. To change it: `pulumi destroy`, edit, `pulumi up`.",
+    ),
     "root-replaced": Refusal(
         423,
         "The update would give the clusters another root than the one that their proxies trust. "

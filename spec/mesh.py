@@ -85,6 +85,10 @@ class CertificateAuthority:
     renew_before_days: Annotated[int, Field(ge=0)] = 30
     """An `up` this many days before an intermediate ends issues a new one under the same root."""
     root: BroughtRoot | None = None
+    external: bool = False
+    """Whether another tool (cert-manager, Vault, External Secrets) maintains the Secret `cacerts`
+    of every cluster, of type `Opaque` or `kubernetes.io/tls`. Isthmus waits for it, and never
+    reads, writes or deletes it. Needs the certificate of `root`, without its key."""
 
 
 Port = Annotated[int, Field(ge=1, le=65535)]

@@ -24,8 +24,8 @@ from preflight.facts import ClusterFacts
 from spec.mesh import Cloud, Cluster, ControlPlane, MeshSpec
 from spec.rules.ranges import IpNetwork
 from spec.shared import federation
+from stacks import external_ca, outputs, trust
 from stacks import interrupted_releases as releases
-from stacks import outputs, trust
 from stacks.built import Built, Discovery
 from stacks.connections import Connections
 from stacks.identity import MeshIdentity, marks
@@ -72,7 +72,9 @@ def build_clusters(
     """Build these clusters, each with its intermediate CA, up to the sample."""
     spec = built.spec
     for cluster in clusters:
-        built.members[cluster.name] = _create_member(built, cluster, intermediates[cluster.name])
+        built.members[cluster.name] = _create_member(
+            built, cluster, intermediates.get(cluster.name)
+        )
     # Primaries first: a remote's inputs are outputs of its primary's gateway.
     for cluster in sorted(clusters, key=lambda c: c.is_remote):
         _create_control_plane(built, cluster)
@@ -104,7 +106,7 @@ def _create_shared_ca(spec: MeshSpec, provider: tls.Provider) -> SharedCA:
     ca = spec.mesh.ca
     args: SharedCAArgs = {
         "mesh_id": spec.mesh.id,
-        "clusters": [c.name for c in spec.clusters],
+        "clusters": [] if ca.external else [c.name for c in spec.clusters],
         "namespace": spec.mesh.istio.namespace,
         "algorithm": ca.algorithm,
         "root_days": ca.root_days,
@@ -126,10 +128,11 @@ def _create_shared_ca(spec: MeshSpec, provider: tls.Provider) -> SharedCA:
     return SharedCA("ca", args, options)
 
 
-def _create_member(built: Built, cluster: Cluster, intermediate: IntermediateCA) -> MeshMember:
+def _create_member(
+    built: Built, cluster: Cluster, intermediate: IntermediateCA | None
+) -> MeshMember:
     args: MeshMemberArgs = {
         "namespace": built.istio.namespace,
-        "intermediate_ca": intermediate,
         "marks": marks(cluster.name, _uid(built, cluster), built.mesh_uuid),
         "is_read": bool(built.spec.readers_of(cluster)),
         "source": built.charts,
@@ -140,11 +143,19 @@ def _create_member(built: Built, cluster: Cluster, intermediate: IntermediateCA)
             **built.istio.values.leave_nothing,
         },
     }
+    options = _options_for_charts(built, cluster)
+    if intermediate is not None:
+        args["intermediate_ca"] = intermediate
+    else:
+        wait = external_ca.wait_for_cacerts(
+            cluster.name, built.connections.kubeconfig(cluster.name)
+        )
+        options = pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(transforms=[wait]))
     if built.spec.mesh.gateways.announced_by == "labels":
         args["network"] = cluster.network
     if cluster.primary is not None:
         args["primary"] = cluster.primary
-    return MeshMember(cluster.name, args, _options_for_charts(built, cluster))
+    return MeshMember(cluster.name, args, options)
 
 
 def _uid(built: Built, cluster: Cluster) -> str | None:

@@ -31,20 +31,25 @@ def _root(mesh: Mesh) -> Certificate:
     return certificates.read(mesh.description.root)[0]
 
 
-def _files(view: View) -> dict[str, str]:
+def _files(mesh: Mesh, view: View) -> dict[str, str]:
+    if mesh.spec.mesh.ca.external:
+        return {}
     secret = view.find(view.istio("secrets", names.CACERTS))
     data = (secret or {}).get("data", {})
     return {k: base64.b64decode(v).decode(errors="replace") for k, v in data.items()}
 
 
-def _intermediate(view: View) -> Certificate | None:
-    found = certificates.read(_files(view).get("ca-cert.pem", ""))
+def _intermediate(mesh: Mesh, view: View) -> Certificate | None:
+    found = certificates.read(_files(mesh, view).get("ca-cert.pem", ""))
     return found[0] if found else None
 
 
 def _cacerts(mesh: Mesh, view: View) -> Iterator[Finding]:
     part = Part("istiod", mesh.control_plane_of(view).name)
-    files = _files(view)
+    if mesh.spec.mesh.ca.external:
+        yield skipped("another tool maintains it, and its content is not read")
+        return
+    files = _files(mesh, view)
     if absent := [f for f in _FILES if f not in files]:
         yield failed(
             f"the Secret cacerts lacks {', '.join(absent)}"
@@ -91,7 +96,7 @@ def _wrong(files: dict[str, str], root: Certificate) -> str:
 
 
 def _expiry(mesh: Mesh, view: View) -> Iterator[Finding]:
-    own = _intermediate(view)
+    own = _intermediate(mesh, view)
     named = {"the root": _root(mesh)} | ({"the intermediate": own} if own else {})
     for name, certificate in named.items():
         left = certificates.days_left(certificate)
@@ -161,7 +166,7 @@ def _istiod(mesh: Mesh, view: View) -> Iterator[Finding]:
         return
     leaf = certificates.of_der(served.leaf)
     issuer = leaf.issuer.rfc4514_string()
-    today = _intermediate(serving)
+    today = _intermediate(mesh, serving)
     if served.distrusted:
         yield failed(
             f"istiod of {serving.name} presents a certificate of {issuer}: {served.distrusted}",

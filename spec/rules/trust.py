@@ -77,6 +77,8 @@ def _a_user_provided_root_can_sign(spec: MeshSpec) -> Iterator[Problem]:
 def _every_cluster_has_an_intermediate(spec: MeshSpec) -> Iterator[Problem]:
     """Isthmus creates it if it has the root's key; otherwise the user provides it."""
     root = spec.mesh.ca.root
+    if spec.mesh.ca.external:
+        return
     for i, cluster in enumerate(spec.clusters):
         path = f"isthmus:clusters[{i}].ca"
         if cluster.ca is not None and root is None:
@@ -166,7 +168,43 @@ def _authorities_of_api_servers_are_certificates(spec: MeshSpec) -> Iterator[Pro
             )
 
 
+def _an_external_ca_is_the_only_one(spec: MeshSpec) -> Iterator[Problem]:
+    if not spec.mesh.ca.external:
+        return
+    root = spec.mesh.ca.root
+    if root is None:
+        yield Problem(
+            "external-ca-without-root",
+            _ROOT.certificate,
+            "must be set, because ca.external is",
+            "every update compares it with the root that each cluster trusts",
+            "write the certificate of the root, without its key",
+        )
+    unused = {_ROOT.key: root is not None and root.key is not None} | {
+        f"isthmus:clusters[{i}].ca": c.ca is not None for i, c in enumerate(spec.clusters)
+    }
+    for path in (path for path, is_set in unused.items() if is_set):
+        yield Problem(
+            "external-ca-with-keys",
+            path,
+            "must not be set, because ca.external is",
+            "Isthmus signs nothing, and writes no Secret cacerts",
+            "remove it, or remove ca.external",
+        )
+    for i, cluster in enumerate(spec.clusters):
+        if cluster.stack is not None:
+            yield Problem(
+                "external-ca-with-keys",
+                f"isthmus:clusters[{i}].stack",
+                "must not be set, because ca.external is",
+                "the stack of a single cluster gets its CA from the mesh's stack",
+                "build the cluster in the mesh's stack, or remove ca.external",
+                cluster.stack,
+            )
+
+
 RULES = (
+    _an_external_ca_is_the_only_one,
     _lifetimes_fit,
     _a_user_provided_root_can_sign,
     _every_cluster_has_an_intermediate,
