@@ -248,7 +248,7 @@ def _lanes(spans: Mapping[str, Point]) -> dict[str, int]:
 
 def _has_load_balancer(spec: MeshSpec, cluster: Cluster) -> bool:
     control_plane = spec.control_plane(cluster)
-    return control_plane is not None and control_plane.exposure.endswith("load-balancer")
+    return control_plane is not None and control_plane.has_load_balancer
 
 
 def _istiod_width(spec: MeshSpec, cluster: Cluster) -> float:

@@ -90,7 +90,7 @@ class _Chart:
 
     def _load_balancer(self, primary: Cluster) -> bool:
         control_plane = self.spec.control_plane(primary)
-        return control_plane is not None and control_plane.exposure.endswith("load-balancer")
+        return control_plane is not None and control_plane.has_load_balancer
 
     def _entry(self, primary: Cluster) -> str:
         """The node at which the remotes of a primary reach its control plane."""

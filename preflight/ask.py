@@ -174,7 +174,7 @@ def _questions(
         api, path, namespace, owner, external=external
     )
     control_plane = spec.control_plane(cluster)
-    own_balancer = control_plane and control_plane.exposure.endswith("load-balancer")
+    own_balancer = control_plane and control_plane.has_load_balancer
     if spec.has_gateway(cluster) or own_balancer:
         asked["load balancers"] = lambda: balancers.pending(api, path, cluster.name)
     return asked

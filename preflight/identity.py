@@ -143,9 +143,9 @@ def check_changes(spec: MeshSpec, last: LastUpdate) -> Iterator[Problem]:
             "`pulumi destroy`, then `pulumi up`",
             istio.install,
         )
-    for i, cluster in enumerate(spec.clusters):
+    for path, cluster in spec.numbered():
         if (before := last.clusters.get(cluster.name)) and last.namespace:
-            yield from _changed_cluster(f"isthmus:clusters[{i}]", cluster, before)
+            yield from _changed_cluster(path, cluster, before)
 
 
 def _changed_cluster(path: str, cluster: Cluster, before: LastCluster) -> Iterator[Problem]:

@@ -81,7 +81,7 @@ class NetworkPlan:
     def balances_load(self, cluster: Cluster) -> bool:
         """Whether the mesh creates a load balancer in the cluster."""
         control_plane = self.spec.control_plane(cluster)
-        own = control_plane is not None and control_plane.exposure.endswith("load-balancer")
+        own = control_plane is not None and control_plane.has_load_balancer
         return own or self.spec.has_gateway(cluster)
 
     def openings(self, cluster: Cluster) -> tuple[Opening, ...]:

@@ -5,7 +5,7 @@ part of the program takes them from that object, so that they cannot disagree (t
 failure of multi-cluster meshes: istio/istio#52065, GoogleCloudPlatform/bank-of-anthos#473).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
@@ -161,6 +161,11 @@ class ControlPlane:
     source_ranges: tuple[IPvAnyNetwork, ...] = ()
     """Ranges that istiod's load balancer accepts connections from. All if left out."""
 
+    @property
+    def has_load_balancer(self) -> bool:
+        """Whether istiod has its own Service, of type LoadBalancer."""
+        return self.exposure in ("internal-load-balancer", "load-balancer")
+
 
 @dataclass(frozen=True, config=STRICT_CAMEL)
 class ClusterGateway:
@@ -307,6 +312,10 @@ class MeshSpec:
     namespaces: tuple[SharedNamespace, ...] = ()
     services: tuple[SharedService, ...] = ()
     gcp: GoogleCloud | None = None
+
+    def numbered(self) -> Iterator[tuple[str, Cluster]]:
+        """Each cluster with its configuration path, such as `isthmus:clusters[1]`."""
+        return ((f"isthmus:clusters[{i}]", c) for i, c in enumerate(self.clusters))
 
     def is_local(self, namespace: str, service: str) -> bool:
         """Whether only the caller's own cluster answers requests for a Service."""

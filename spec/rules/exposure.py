@@ -36,7 +36,7 @@ def _gateways_are_not_open_to_everyone(spec: MeshSpec) -> Iterator[Problem]:
 
 
 def _control_planes_are_not_open_to_everyone(spec: MeshSpec) -> Iterator[Problem]:
-    for i, cluster in enumerate(spec.clusters):
+    for path, cluster in spec.numbered():
         control_plane = spec.control_plane(cluster)
         if (
             control_plane is not None
@@ -47,7 +47,7 @@ def _control_planes_are_not_open_to_everyone(spec: MeshSpec) -> Iterator[Problem
         ):
             yield Problem(
                 "load-balancer-open",
-                f"isthmus:clusters[{i}].controlPlane.sourceRanges",
+                f"{path}.controlPlane.sourceRanges",
                 f"should restrict the load balancer of {cluster.name}'s control plane",
                 _REASON,
                 "list the ranges that its remotes call from, or set exposure to "
@@ -65,8 +65,8 @@ def _is_internal(annotations: Mapping[str, str]) -> bool:
 
 
 def _advertised_addresses_are_known_to_istiod(spec: MeshSpec) -> Iterator[Problem]:
-    for i, cluster in enumerate(spec.clusters):
-        path = f"isthmus:clusters[{i}].gateway.address"
+    for cluster_path, cluster in spec.numbered():
+        path = f"{cluster_path}.gateway.address"
         if cluster.gateway.address is None:
             continue
         value = str(cluster.gateway.address)

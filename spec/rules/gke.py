@@ -15,14 +15,13 @@ _LONGEST_POOL = 31
 
 def gke_clusters(spec: MeshSpec) -> Iterator[tuple[str, Cluster, Gke]]:
     """Clusters that the stack creates, each with its path and settings."""
-    for i, cluster in enumerate(spec.clusters):
+    for path, cluster in spec.numbered():
         if cluster.gke is not None:
-            yield f"isthmus:clusters[{i}]", cluster, cluster.gke
+            yield path, cluster, cluster.gke
 
 
 def _clusters_exist_or_are_created(spec: MeshSpec) -> Iterator[Problem]:
-    for i, cluster in enumerate(spec.clusters):
-        path = f"isthmus:clusters[{i}]"
+    for path, cluster in spec.numbered():
         if cluster.gke is None and cluster.kubeconfig is None:
             yield Problem(
                 "cluster-has-no-source",

@@ -27,10 +27,10 @@ _SERVER = "https://<address that other clusters' pods reach>:6443"
 
 
 def _api_servers_given_are_not_loopback(spec: MeshSpec) -> Iterator[Problem]:
-    for i, cluster in enumerate(spec.clusters):
+    for path, cluster in spec.numbered():
         server = cluster.api_server.server
         if server is not None and _is_this_machine(server) and spec.readers_of(cluster):
-            yield _unreachable(spec, f"isthmus:clusters[{i}].apiServer.server", cluster, server)
+            yield _unreachable(spec, f"{path}.apiServer.server", cluster, server)
 
 
 def check_kubeconfigs(

@@ -7,11 +7,11 @@ from spec.problems import Problem
 
 
 def _stacks_are_of_remotes(spec: MeshSpec) -> Iterator[Problem]:
-    for i, cluster in enumerate(spec.clusters):
+    for path, cluster in spec.numbered():
         if cluster.stack is not None and not cluster.is_remote:
             yield Problem(
                 "stack-on-primary",
-                f"isthmus:clusters[{i}].stack",
+                f"{path}.stack",
                 f"is only for a remote, and {cluster.name} is a primary",
                 "primaries hold each other's remote secrets, so none of them can be built first",
                 "remove stack, or set primary to make the cluster a remote",
@@ -37,11 +37,11 @@ def _stacks_are_unique(spec: MeshSpec) -> Iterator[Problem]:
 
 
 def _clusters_with_stacks_exist(spec: MeshSpec) -> Iterator[Problem]:
-    for i, cluster in enumerate(spec.clusters):
+    for path, cluster in spec.numbered():
         if cluster.stack is not None and cluster.gke is not None:
             yield Problem(
                 "stack-with-gke",
-                f"isthmus:clusters[{i}].stack",
+                f"{path}.stack",
                 "cannot be set together with gke",
                 "the mesh's stack plans networks and firewalls for all its clusters together",
                 "create the cluster with another program and set its kubeconfig, or remove stack",

@@ -37,11 +37,11 @@ def _names_are_unique(spec: MeshSpec) -> Iterator[Problem]:
 
 
 def _names_are_not_istios_default(spec: MeshSpec) -> Iterator[Problem]:
-    for i, cluster in enumerate(spec.clusters):
+    for path, cluster in spec.numbered():
         if cluster.name == "kubernetes":
             yield Problem(
                 "cluster-name-default",
-                f"isthmus:clusters[{i}].name",
+                f"{path}.name",
                 "must not be Istio's default cluster ID",
                 "a proxy without a cluster ID would be treated as one of this cluster",
                 "name the cluster after its place or purpose",
@@ -52,10 +52,10 @@ def _names_are_not_istios_default(spec: MeshSpec) -> Iterator[Problem]:
 def _primaries_exist(spec: MeshSpec) -> Iterator[Problem]:
     by_name = {c.name: c for c in spec.clusters}
     primaries = ", ".join(c.name for c in spec.primaries) or "none"
-    for i, cluster in enumerate(spec.clusters):
+    for cluster_path, cluster in spec.numbered():
         if cluster.primary is None:
             continue
-        path = f"isthmus:clusters[{i}].primary"
+        path = f"{cluster_path}.primary"
         if cluster.primary == cluster.name:
             name, rule = "primary-is-itself", "must name another cluster"
             fix = "remove it to make this cluster a primary"
@@ -78,11 +78,11 @@ def _primaries_exist(spec: MeshSpec) -> Iterator[Problem]:
 
 
 def _control_planes_are_of_primaries(spec: MeshSpec) -> Iterator[Problem]:
-    for i, cluster in enumerate(spec.clusters):
+    for path, cluster in spec.numbered():
         if cluster.is_remote and cluster.control_plane is not None:
             yield Problem(
                 "control-plane-on-remote",
-                f"isthmus:clusters[{i}].controlPlane",
+                f"{path}.controlPlane",
                 f"is only for a primary, but {cluster.name} is a remote of {cluster.primary}",
                 "a remote uses the control plane of its primary",
                 "remove controlPlane, or remove primary",
@@ -90,9 +90,9 @@ def _control_planes_are_of_primaries(spec: MeshSpec) -> Iterator[Problem]:
 
 
 def _exposures_can_work(spec: MeshSpec) -> Iterator[Problem]:
-    for i, cluster in enumerate(spec.clusters):
+    for cluster_path, cluster in spec.numbered():
         control_plane = cluster.control_plane
-        path = f"isthmus:clusters[{i}].controlPlane"
+        path = f"{cluster_path}.controlPlane"
         if control_plane is None or cluster.is_remote:
             continue
         if control_plane.exposure == "pod-ip":
@@ -115,7 +115,7 @@ def _exposures_can_work(spec: MeshSpec) -> Iterator[Problem]:
                 "without the cloud's annotations it would be on the internet",
                 "set cloud to gke, aks or eks, or write the annotations yourself",
             )
-        if not control_plane.exposure.endswith("load-balancer"):
+        if not control_plane.has_load_balancer:
             for key in ("cloud", "annotations", "sourceRanges"):
                 if getattr(control_plane, to_snake(key)):
                     yield Problem(
@@ -130,11 +130,11 @@ def _exposures_can_work(spec: MeshSpec) -> Iterator[Problem]:
 def _entries_need_primaries_on_separate_networks(spec: MeshSpec) -> Iterator[Problem]:
     if spec.mesh.discovery != "entries":
         return
-    for i, cluster in enumerate(spec.clusters):
+    for path, cluster in spec.numbered():
         if cluster.is_remote:
             yield Problem(
                 "entries-with-remote",
-                f"isthmus:clusters[{i}].primary",
+                f"{path}.primary",
                 "cannot be set if isthmus:mesh.discovery is entries",
                 "the primary of a remote watches its API server, but with entries no istiod "
                 "watches another cluster",
@@ -145,7 +145,7 @@ def _entries_need_primaries_on_separate_networks(spec: MeshSpec) -> Iterator[Pro
         if shared:
             yield Problem(
                 "entries-on-shared-network",
-                f"isthmus:clusters[{i}].network",
+                f"{path}.network",
                 f"must be the cluster's own if discovery is entries; {shared[0]} is on it too",
                 "an entry leads to another cluster's gateway, and gateways are between networks",
                 "name another network, or set discovery to endpoints",
@@ -154,11 +154,11 @@ def _entries_need_primaries_on_separate_networks(spec: MeshSpec) -> Iterator[Pro
 
 
 def _injection_is_where_gateways_are(spec: MeshSpec) -> Iterator[Problem]:
-    for i, cluster in enumerate(spec.clusters):
+    for path, cluster in spec.numbered():
         if cluster.injection == "manual" and spec.has_gateway(cluster):
             yield Problem(
                 "injection-manual-with-gateway",
-                f"isthmus:clusters[{i}].injection",
+                f"{path}.injection",
                 f"must be automatic, because {cluster.name} has a gateway",
                 "the injection webhook sets the image of a gateway's pod",
                 "set it to automatic, or put the cluster on its primary's network and expose the "

@@ -79,8 +79,8 @@ def _every_cluster_has_an_intermediate(spec: MeshSpec) -> Iterator[Problem]:
     root = spec.mesh.ca.root
     if spec.mesh.ca.external:
         return
-    for i, cluster in enumerate(spec.clusters):
-        path = f"isthmus:clusters[{i}].ca"
+    for cluster_path, cluster in spec.numbered():
+        path = f"{cluster_path}.ca"
         if cluster.ca is not None and root is None:
             yield Problem(
                 "intermediate-without-root",
@@ -153,14 +153,14 @@ def _is_unbroken(chain: "Sequence[Certificate]", place: Place) -> Iterator[Probl
 
 
 def _authorities_of_api_servers_are_certificates(spec: MeshSpec) -> Iterator[Problem]:
-    for i, cluster in enumerate(spec.clusters):
+    for path, cluster in spec.numbered():
         pem = cluster.api_server.certificate_authority
         if pem is None:
             continue
         if not certificates.read(pem):
             yield Problem(
                 "api-server-ca-invalid",
-                f"isthmus:clusters[{i}].apiServer.certificateAuthority",
+                f"{path}.apiServer.certificateAuthority",
                 "must be certificates in PEM",
                 f"istiod could not read the kubeconfig of {cluster.name}, and would not try again",
                 "give the text of the CA's file, with its BEGIN and END lines",

@@ -142,7 +142,7 @@ def test_gateways_and_control_planes_are_drawn_where_the_spec_has_them(spec: Mes
         assert len(_of(group, "istiod")) == (not c.is_remote)
         assert len(_of(group, "elsewhere")) == c.is_remote
         control_plane = spec.control_plane(c)
-        balanced = control_plane is not None and control_plane.exposure.endswith("load-balancer")
+        balanced = control_plane is not None and control_plane.has_load_balancer
         assert len(_of(group, "load-balancer")) == balanced
 
 
