@@ -117,9 +117,9 @@ GROUPS = (
             (f"{_HELM}/pkg/lint/rules.k8sVersionMajor", "1"),
             (f"{_HELM}/pkg/lint/rules.k8sVersionMinor", "36"),
         ),
-        usual=115,
+        usual=30,
     ),
-    Group("coredns", (".",), usual=75),
+    Group("coredns", (".",), usual=20),
     # Reads .github/workflows in `make test`; not part of a lab.
     Group("actionlint", ("github.com/rhysd/actionlint/cmd/actionlint",), usual=10),
 )

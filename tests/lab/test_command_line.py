@@ -30,13 +30,13 @@ def run(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_up_of_what_is_there_counts_its_steps(lab: Lab, tmp_path: Path) -> None:
+def test_up_of_a_running_lab_counts_its_steps(lab: Lab, tmp_path: Path) -> None:
     spec = tmp_path / "spec.yaml"
     spec.write_text("clusters: [{name: a, network: n, nodes: false}]")
     done = run(lab.directory, "up", "--spec", str(spec))
     assert done.returncode == 0, done.stderr
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["[", "[", "[", "lab"]
-    assert done.stdout.splitlines()[2].endswith(" s] a: controllers at work")
+    assert done.stdout.splitlines()[2].endswith(" s] a: controllers running")
     assert str(lab.kubeconfig) in done.stdout
 
 

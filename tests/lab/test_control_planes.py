@@ -91,11 +91,11 @@ def test_a_second_up_starts_nothing_anew(lab: Lab) -> None:
     steps: list[str] = []
     lab.up(steps.append)
     assert {supervisor(lab, c).pid for c in ("a", "b")} == before
-    assert re.fullmatch(r"\[ 1/5 +\d\.\d s\] network and namespaces: there", steps[0])
+    assert re.fullmatch(r"\[ 1/5 +\d\.\d s\] network and namespaces exist", steps[0])
     assert steps[-1].startswith("[ 5/5 ")
 
 
-def test_up_tells_when_the_toolchain_has_changed(
+def test_up_says_when_the_toolchain_has_changed(
     lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use(dataclasses.replace(toolchain.ensure(), bin=tmp_path), monkeypatch)
@@ -104,7 +104,7 @@ def test_up_tells_when_the_toolchain_has_changed(
     assert lines[0].startswith("the toolchain has changed since this lab was created: its clusters")
 
 
-def test_addresses_that_were_lost_to_another_lab_are_told(lab: Lab, directory: Path) -> None:
+def test_addresses_that_were_lost_to_another_lab_are_reported(lab: Lab, directory: Path) -> None:
     directory.mkdir()
     shutil.copy(lab.directory / "plan.json", directory)
     shutil.copy(lab.footprint.marker, directory)
@@ -112,7 +112,7 @@ def test_addresses_that_were_lost_to_another_lab_are_told(lab: Lab, directory: P
         Lab(directory).up()
     assert caught.value.errors[0] == (
         f"range: {lab.plan.nodes} overlaps {lab.plan.nodes} of the lab in {lab.directory} on this "
-        "machine; run `python -m lab down` first, so that it gets others"
+        "machine; run `python -m lab down` first, so that the lab gets other ranges"
     )
 
 
