@@ -146,6 +146,11 @@ _TOPOLOGY: Mapping[str, Refusal] = {
         "Set `mesh.gateways.announcedBy: mesh-networks`, and the address of every cluster of the "
         "network.",
     ),
+    "istio-namespace-of-kubernetes": Refusal(
+        230,
+        "Istio's namespace is one of Kubernetes's own. The mesh would delete it in the end.",
+        "Remove `mesh.istio.namespace`, to use `istio-system`, or write another name.",
+    ),
 }
 _SHARED: Mapping[str, Refusal] = {
     "service-namespace-unknown": Refusal(

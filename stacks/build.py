@@ -95,7 +95,9 @@ def _options_for_charts(
 ) -> pulumi.ResourceOptions:
     """Options of a component that installs charts: the transform sees each of its children."""
     kubeconfig = built.connections.kubeconfig(cluster.name)
-    transform = releases.adopt_interrupted_releases(cluster.name, kubeconfig)
+    transform = releases.adopt_interrupted_releases(
+        cluster.name, kubeconfig, marked=built.connections.was_marked(cluster.name)
+    )
     return pulumi.ResourceOptions.merge(
         built.options(cluster, *depends_on),
         pulumi.ResourceOptions(transforms=[transform]),

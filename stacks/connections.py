@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from components.ownership import this_stack
 from preflight.facts import ClusterFacts
 from spec.mesh import Cluster
 
@@ -58,8 +59,17 @@ class Connections:
         )
 
     def _adopts(self, name: str) -> bool:
-        created_here = self.gke is not None and name in self.gke.clusters
-        return created_here or self._facts[name].adoptable
+        return self._created_here(name) or self._facts[name].adoptable
+
+    def was_marked(self, name: str) -> bool:
+        """Whether the stack's mark was seen in the cluster before this update wrote it."""
+        if self._created_here(name):
+            return True
+        marks = self._facts[name].marks
+        return marks is not None and marks.stack == this_stack()
+
+    def _created_here(self, name: str) -> bool:
+        return self.gke is not None and name in self.gke.clusters
 
     def kubeconfig(self, name: str) -> pulumi.Input[str]:
         """Content of a kubeconfig with one context. Holds credentials: a secret."""

@@ -19,7 +19,7 @@ UNFINISHED = f"{ANY},status in (pending-install,pending-upgrade,pending-rollback
 
 
 def adopt_interrupted_releases(
-    cluster: str, kubeconfig: pulumi.Input[str]
+    cluster: str, kubeconfig: pulumi.Input[str], *, marked: bool
 ) -> pulumi.ResourceTransform:
     """Let every Helm release among a component's children continue after a killed update.
 
@@ -55,7 +55,9 @@ def adopt_interrupted_releases(
             hooks=pulumi.ResourceHookBinding(
                 before_create=[hook(f"{args.name}-create", ANY)],
                 before_update=[hook(f"{args.name}-update", UNFINISHED)],
-            ),
+            )
+            if marked
+            else None,
             delete_before_replace=True,
         )
         return pulumi.ResourceTransformResult(

@@ -21,6 +21,19 @@ def _there_is_a_primary(spec: MeshSpec) -> Iterator[Problem]:
         )
 
 
+def _namespace_is_istios_own(spec: MeshSpec) -> Iterator[Problem]:
+    namespace = spec.mesh.istio.namespace
+    if namespace == "default" or namespace.startswith("kube-"):
+        yield Problem(
+            "istio-namespace-of-kubernetes",
+            "isthmus:mesh.istio.namespace",
+            "must not be default or begin with kube-",
+            "the mesh labels, marks and finally deletes its namespace, and these are Kubernetes's",
+            "remove the key, to use istio-system, or write another name",
+            namespace,
+        )
+
+
 def _names_are_unique(spec: MeshSpec) -> Iterator[Problem]:
     first: dict[str, int] = {}
     for i, cluster in enumerate(spec.clusters):
@@ -189,6 +202,7 @@ def _gateway_ports_are_free(spec: MeshSpec) -> Iterator[Problem]:
 
 RULES = (
     _there_is_a_primary,
+    _namespace_is_istios_own,
     _names_are_unique,
     _names_are_not_istios_default,
     _primaries_exist,

@@ -24,3 +24,9 @@ def test_webhooks_are_marked_for_the_day_when_the_namespace_is_deleted_by_hand(
 ) -> None:
     (patch,) = [r for r in mesh if r.name == webhook]
     assert patch.inputs["metadata"]["annotations"][STACK] == "isthmus/test"
+
+
+@pytest.mark.parametrize("namespace", ["default", "kube-system"])
+def test_istio_is_not_put_into_a_namespace_of_kubernetes(namespace: str) -> None:
+    (problem,) = meshes.refused(meshes.two_networks(namespace=namespace))
+    assert problem.path == "isthmus:mesh.istio.namespace"
