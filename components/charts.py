@@ -7,10 +7,12 @@ Both wait until the chart's workloads are ready, so depending on what `install` 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import pulumi
 from pulumi_kubernetes.helm import v3, v4
+
+from components.ownership import annotated
 
 Method = Literal["rendered", "release"]
 
@@ -79,14 +81,16 @@ def leave_to_istiod(
     """istiod sets its validating webhook to Fail itself, when the API server reaches it.
 
     The chart starts with Ignore. Without this every refresh would report Fail as a drift
-    (istio/istio#44285).
+    (istio/istio#44285). An update of the chart applies Ignore again, which is a conflict with
+    istiod unless forced; istiod then sets Fail again.
     """
     if not args.type_.endswith(":ValidatingWebhookConfiguration"):
         return None
     opts = pulumi.ResourceOptions.merge(
         args.opts, pulumi.ResourceOptions(ignore_changes=["webhooks[*].failurePolicy"])
     )
-    return pulumi.ResourceTransformResult(props=args.props, opts=opts)
+    props = annotated(args.props, {"pulumi.com/patchForce": "true"})
+    return pulumi.ResourceTransformResult(props, opts)
 
 
 def wait_for_workloads_only(
@@ -99,8 +103,5 @@ def wait_for_workloads_only(
     """
     if args.type_ != "kubernetes:core/v1:Service":
         return None
-    metadata = cast("Mapping[str, Any]", args.props["metadata"])
-    annotations = {**(metadata.get("annotations") or {}), "pulumi.com/skipAwait": "true"}
-    return pulumi.ResourceTransformResult(
-        props={**args.props, "metadata": {**metadata, "annotations": annotations}}, opts=args.opts
-    )
+    props = annotated(args.props, {"pulumi.com/skipAwait": "true"})
+    return pulumi.ResourceTransformResult(props, args.opts)

@@ -5,10 +5,14 @@ Nor can the state: a killed update has created objects that the state does not c
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import pulumi
 
 from components import names
+
+FIELD_MANAGER = "pulumi.com/patchFieldManager"
+"""Annotation that names the field manager to the provider."""
 
 
 def this_stack() -> str:
@@ -19,3 +23,33 @@ def this_stack() -> str:
 def mark() -> Mapping[str, str]:
     """The annotation as this stack writes it."""
     return {names.STACK: this_stack()}
+
+
+_LONGEST = 128
+"""Characters that Kubernetes accepts in the name of a field manager."""
+
+
+def written_by_name(args: pulumi.ResourceTransformArgs) -> pulumi.ResourceTransformResult | None:
+    """Give each object a field manager that is the same in every update.
+
+    The provider's default is a new random name for each creation. An object that a killed update
+    created, and that the state does not know, then conflicts with itself when the next update
+    applies it (fieldManagerName in provider/pkg/provider/provider.go), or keeps fields for good
+    that the program no longer sets. The resource's name is part of it, so that two resources
+    which write the same object do conflict.
+    """
+    if not (args.custom and args.type_.startswith("kubernetes:")):
+        return None
+    manager = f"{this_stack()}:{args.name}"[:_LONGEST]
+    return pulumi.ResourceTransformResult(
+        annotated(args.props, {FIELD_MANAGER: manager}), args.opts
+    )
+
+
+def annotated(props: pulumi.Inputs, annotations: Mapping[str, str]) -> pulumi.Inputs:
+    """Inputs of an object with more annotations; the same where it has no metadata, or none yet."""
+    metadata: Any = props.get("metadata")
+    if not isinstance(metadata, dict):
+        return props
+    both = {**(metadata.get("annotations") or {}), **annotations}
+    return {**props, "metadata": {**metadata, "annotations": both}}

@@ -1,5 +1,6 @@
 """Waits until a cluster injects pods and accepts Istio's objects."""
 
+import json
 from typing import TypedDict
 
 import pulumi
@@ -7,7 +8,7 @@ from pulumi_kubernetes import admissionregistration
 from pulumi_kubernetes.meta.v1 import ObjectMetaPatchArgs
 
 from components import names
-from components.ownership import mark
+from components.ownership import mark, this_stack
 
 
 class WebhooksArgs(TypedDict):
@@ -61,11 +62,22 @@ class Webhooks(pulumi.ComponentResource):
 
 
 def _waiting(name: str, field: str, value: str = "") -> ObjectMetaPatchArgs:
+    """Metadata of a patch that waits for a field of the first webhook, and for itself.
+
+    The provider judges what its watch shows, which can be older than the patch, and records what it
+    judged (Observe in provider/pkg/await/condition/observer.go compares generations, and an
+    annotation does not change that). Without the second condition a later preview would show the
+    annotations as missing.
+    """
+    conditions = [
+        f"jsonpath={{.webhooks[0].{field}}}{value}",
+        f"jsonpath={{.metadata.annotations['{names.STACK}']}}={this_stack()}",
+    ]
     return ObjectMetaPatchArgs(
         name=name,
         annotations={
             **mark(),
             **names.AKS_OPT_OUT,
-            "pulumi.com/waitFor": f"jsonpath={{.webhooks[0].{field}}}{value}",
+            "pulumi.com/waitFor": json.dumps(conditions),
         },
     )

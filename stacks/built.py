@@ -8,6 +8,7 @@ import pulumi
 from components.charts import ChartSource
 from components.cluster_aware_gateway import ClusterAwareGateway
 from components.mesh_member import MeshMember
+from components.ownership import written_by_name
 from components.sample import Sample
 from components.webhooks import Webhooks
 from preflight.facts import ClusterFacts
@@ -76,4 +77,5 @@ class Built:
         return pulumi.ResourceOptions(
             provider=self.connections.provider(cluster.name),
             depends_on=[x for x in depends_on if x is not None],
+            transforms=[written_by_name],
         )

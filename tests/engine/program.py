@@ -84,6 +84,17 @@ class Program:
         found = state["deployment"].get("resources", [])
         return {resource["urn"].rsplit("::", 1)[-1]: resource for resource in found}
 
+    def forget(self) -> None:
+        """Take all objects out of the state: the engine was killed before it wrote of them."""
+        file = self.folder / "exported.json"
+        self.pulumi("stack", "export", "--file", str(file))
+        state = json.loads(file.read_text())
+        found = state["deployment"]["resources"]
+        kept = [resource for resource in found if not resource["type"].startswith("kubernetes:")]
+        state["deployment"]["resources"] = kept
+        file.write_text(json.dumps(state))
+        self.pulumi("stack", "import", "--file", str(file))
+
     @property
     def stored(self) -> str:
         """Everything in the backend, as it lies on disk: states, backups and history."""

@@ -1,6 +1,7 @@
 """Claims about what cannot go wrong in a mesh that Isthmus has made; see docs/failures.md."""
 
 import base64
+import json
 from pathlib import Path
 
 import pytest
@@ -78,8 +79,8 @@ def test_objects_of_istio_wait_for_the_validator(mesh: Recording) -> None:
         for name in ("validator", "default-validator")
     ]
     for validator in validators:
-        wait = validator.inputs["metadata"]["annotations"]["pulumi.com/waitFor"]
-        assert wait == "jsonpath={.webhooks[0].failurePolicy}=Fail"
+        wait = json.loads(validator.inputs["metadata"]["annotations"]["pulumi.com/waitFor"])
+        assert wait[0] == "jsonpath={.webhooks[0].failurePolicy}=Fail"
         for kind in ("Gateway", "VirtualService"):
             for made in mesh.of_type(f"networking.istio.io/v1:{kind}"):
                 assert mesh.waits_for(made, validator), made.key

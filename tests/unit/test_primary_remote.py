@@ -1,5 +1,6 @@
 """Claims about a primary and a remote on two networks."""
 
+import json
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, cast
@@ -133,9 +134,8 @@ def test_a_remote_takes_its_place_in_this_order(mesh: Recording) -> None:
 def test_nothing_is_injected_before_the_webhook_has_its_ca_bundle(mesh: Recording) -> None:
     for cluster in ("east", "west"):
         patch = mesh.one("MutatingWebhookConfigurationPatch", f"{cluster}-injector")
-        assert patch.inputs["metadata"]["annotations"]["pulumi.com/waitFor"] == (
-            "jsonpath={.webhooks[0].clientConfig.caBundle}"
-        )
+        wait = json.loads(patch.inputs["metadata"]["annotations"]["pulumi.com/waitFor"])
+        assert wait[0] == "jsonpath={.webhooks[0].clientConfig.caBundle}"
         for injected in (
             mesh.one("helm.sh/v4:Chart", f"{cluster}-gateway"),
             mesh.one("Deployment", f"{cluster}-sleep"),
@@ -292,7 +292,8 @@ def test_every_helm_release_is_taken_up_where_a_killed_update_left_it() -> None:
     components = {r.key: r for r in mesh if r.type.startswith("isthmus:")}
     releases = mesh.of_type("helm.sh/v3:Release")
     assert len(releases) == 8, "base, leave-nothing, istiod and gateway in each cluster"
-    assert {components[r.parent].transforms for r in releases} == {1}
+    # The hook, and the name to write under.
+    assert {components[r.parent].transforms for r in releases} == {2}
 
 
 def test_what_istiod_closes_itself_is_no_drift() -> None:
