@@ -13,8 +13,8 @@ from spec.mesh import Cluster, MeshSpec
 from spec.problems import Problem
 
 _AGAIN = (
-    "remove it from isthmus:clusters, run `pulumi up` (with PULUMI_K8S_DELETE_UNREACHABLE=true if "
-    "that cluster does not exist any more), add it again, and run `pulumi up`"
+    "remove it from isthmus:clusters, run `pulumi up` (if that cluster does not exist any more, "
+    "`PULUMI_K8S_DELETE_UNREACHABLE=true pulumi up --refresh`), add it again, and run `pulumi up`"
 )
 
 

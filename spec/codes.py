@@ -733,7 +733,7 @@ _IDENTITY: Mapping[str, Refusal] = {
         "A kubeconfig leads to another cluster than in the last update, as the UID of "
         "`kube-system` shows. A cluster that was created again has a new UID.",
         "Correct the kubeconfig or context. If the cluster was created again, remove it, run "
-        "`pulumi up` with `PULUMI_K8S_DELETE_UNREACHABLE=true`, and add it again.",
+        "`PULUMI_K8S_DELETE_UNREACHABLE=true pulumi up --refresh`, and add it again.",
     ),
     "cluster-without-mark": Refusal(
         824,

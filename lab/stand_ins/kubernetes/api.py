@@ -222,12 +222,6 @@ class Api:
         path = f"/api/v1/namespaces/{space}/pods"
         return self.request("GET", path, labelSelector=selector)["items"]
 
-    def pod_log(self, pod: Object, container: str, lines: int) -> str:
-        """Give the last lines a container wrote."""
-        path = f"/api/v1/namespaces/{fields.namespace(pod)}/pods/{fields.name(pod)}/log"
-        query = {"container": container, "tailLines": str(lines)}
-        return self._send("GET", path, None, "", query, stream=False).data.decode(errors="replace")
-
     def watch(self, obj: Object, seconds: int) -> Iterator[Object | None]:
         """Give the live object now and at each change, None once it is gone, for some seconds."""
         live = self.get(obj)

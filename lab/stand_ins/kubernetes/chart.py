@@ -40,13 +40,12 @@ class Charts:
                     "renderYamlToDirectory; Helm hooks will be ignored.",
                     component,
                 )
-            secrets = manifests.leaves(given)
             home = str(inputs.get("namespace") or self._cluster.namespace)
-            text = self.render(inputs, inputs.get("name") or request.name, home, secrets)
+            text = self.render(inputs, inputs.get("name") or request.name, home, lookup=True)
             objects = manifests.normalize(manifests.parse(text), home, self._cluster)
             prefix = inputs.get("resourcePrefix")
             resources = component.children(
-                [manifests.hide(obj, secrets) for obj in objects],
+                objects,
                 request.name if prefix is None else str(prefix),
                 skip_await=bool(inputs.get("skipAwait")),
             )
@@ -55,9 +54,11 @@ class Charts:
     def _warn(self, message: str, component: Component) -> None:
         self._provider.log(message, component.urn, severity=engine_pb2.WARNING)
 
-    def render(self, inputs: Object, name: str, home: str, secrets: set[str]) -> str:
+    def render(self, inputs: Object, name: str, home: str, *, lookup: bool) -> str:
         """Render a chart as the cluster would get it, hooks left out."""
-        command = ["template", name, "--namespace", home, "--no-hooks", "--dry-run=server"]
+        command = ["template", name, "--namespace", home, "--no-hooks"]
+        if lookup:
+            command.append("--dry-run=server")
         if not inputs.get("skipCrds"):
             command.append("--include-crds")
         command += self._capabilities()
@@ -70,7 +71,6 @@ class Charts:
             source_of(inputs),
             cast(Object, inputs.get("values") or {}),
             cast(list[Any], inputs.get("valueYamlFiles") or []),
-            secrets,
         )
 
     def _capabilities(self) -> list[str]:

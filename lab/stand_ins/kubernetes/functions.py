@@ -80,5 +80,7 @@ class Functions:
                 "keyFile": fetch.get("key_file"),
             },
         }
-        text = self._charts.render(inputs, str(given.get("release_name") or "release"), home, set())
+        text = self._charts.render(
+            inputs, str(given.get("release_name") or "release"), home, lookup=False
+        )
         return self._decode(text, home)

@@ -38,12 +38,11 @@ class Groups:
                 )
                 return component.finish(None)
             inputs = cast(Object, plain(given))
-            secrets = manifests.leaves(given)
             objects = list(_objects(inputs))
             objects = manifests.normalize(objects, self._cluster.namespace, self._cluster)
             prefix = inputs.get("resourcePrefix")
             resources = component.children(
-                [manifests.hide(obj, secrets) for obj in objects],
+                objects,
                 request.name if prefix is None else str(prefix),
                 skip_await=bool(inputs.get("skipAwait")),
             )

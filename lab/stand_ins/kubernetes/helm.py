@@ -89,12 +89,10 @@ class Helm:
         source: ChartSource,
         values: Object | None,
         value_files: list[Any],
-        hidden: set[str],
     ) -> str:
         """Run a helm command on a chart and give its output; `values` of None: it takes none.
 
-        The files come first: values win over them. `hidden` are secrets, kept out of errors.
-        Raises HelmError.
+        The files come first: values win over them. Raises HelmError.
         """
         with ExitStack() as files:
             fds: list[int] = []
@@ -103,14 +101,14 @@ class Helm:
                 words += ["--values", file_name(asset, files, fds)]
             if values is not None:
                 words += ["--values", in_memory(json.dumps(values), files, fds)]
-            return self._run([*command, *words], hidden, files, fds)
+            return self._run([*command, *words], files, fds)
 
     def run(self, command: list[str]) -> str:
         """Run any other helm command and give its output; raises HelmError."""
         with ExitStack() as files:
-            return self._run(command, set(), files, [])
+            return self._run(command, files, [])
 
-    def _run(self, words: list[str], hidden: set[str], files: ExitStack, fds: list[int]) -> str:
+    def _run(self, words: list[str], files: ExitStack, fds: list[int]) -> str:
         program = shutil.which("helm")
         if program is None:
             raise HelmError(
@@ -161,16 +159,14 @@ class Helm:
                         output, errors = process.communicate()
                     break
         if process.returncode:
-            raise HelmError(_said(errors, hidden))
+            raise HelmError(_said(errors))
         return output
 
 
-def _said(errors: str, hidden: set[str]) -> str:
-    """Give the last of what helm wrote, without its prefix, warnings and secrets."""
+def _said(errors: str) -> str:
+    """Give the last of what helm wrote, without its prefix and warnings."""
     lines = [line for line in errors.splitlines() if line and not line.startswith("WARNING:")]
     text = re.sub(r"^Error: ", "", "\n".join(lines)[-2000:])
-    for secret in hidden:
-        text = text.replace(secret, "[secret]")
     return text or "helm failed and said nothing"
 
 

@@ -1,8 +1,7 @@
-"""YAML manifests: read as Kubernetes reads them, lists unfolded, secrets marked."""
+"""YAML manifests: read as Kubernetes reads them, lists unfolded."""
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Iterable
 from typing import Any, cast
@@ -12,7 +11,7 @@ import yaml
 from lab.stand_ins.kubernetes import fields
 from lab.stand_ins.kubernetes.cluster import Cluster
 from lab.stand_ins.servicer import ProviderError
-from lab.stand_ins.values import UNKNOWN, Object, Secret, plain
+from lab.stand_ins.values import Object, plain
 
 _SHOWN = 100
 _BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -105,37 +104,3 @@ def _shown(obj: Object) -> str:
     """Show which object is meant, and nothing of its content: it may be a Secret."""
     known = {key: obj[key] for key in ("apiVersion", "kind") if key in obj}
     return str({**known, "metadata": {"name": fields.metadata(obj).get("name")}})[:_SHOWN]
-
-
-def leaves(value: Any) -> set[str]:
-    """Collect the secret texts in a value, plain and in base64; short ones are left out."""
-    found: set[str] = set()
-
-    def collect(item: Any, *, secret: bool) -> None:
-        if isinstance(item, Secret):
-            collect(item.value, secret=True)
-        elif isinstance(item, dict):
-            for inner in cast(Object, item).values():
-                collect(inner, secret=secret)
-        elif isinstance(item, list):
-            for inner in cast(list[Any], item):
-                collect(inner, secret=secret)
-        elif secret and isinstance(item, str) and len(item) >= 4 and item != UNKNOWN:
-            found.add(item)
-            found.add(base64.b64encode(item.encode()).decode())
-
-    collect(value, secret=False)
-    return found
-
-
-def hide(value: Any, secrets: set[str]) -> Any:
-    """Mark every text that contains one of the secrets."""
-    if not secrets:
-        return value
-    if isinstance(value, dict):
-        return {key: hide(item, secrets) for key, item in cast(Object, value).items()}
-    if isinstance(value, list):
-        return [hide(item, secrets) for item in cast(list[Any], value)]
-    if isinstance(value, str) and any(secret in value for secret in secrets):
-        return Secret(value)
-    return value

@@ -10,9 +10,8 @@ from lab.stand_ins import diff
 from lab.stand_ins.kubernetes import changes, fields, naming
 from lab.stand_ins.kubernetes.api import ApiError, NoKindError
 from lab.stand_ins.kubernetes.cluster import Cluster
-from lab.stand_ins.kubernetes.fields import AUTONAMED, READ_ONLY, REPLACE_UNREADY
+from lab.stand_ins.kubernetes.fields import AUTONAMED, READ_ONLY, REPLACE_UNREADY, WAIT_FOR
 from lab.stand_ins.kubernetes.immutable import force_new, refused_fields, touches
-from lab.stand_ins.kubernetes.manifests import leaves
 from lab.stand_ins.kubernetes.readiness import verdict
 from lab.stand_ins.kubernetes.store import Store
 from lab.stand_ins.kubernetes.unreachable import DELETE_HINT, read_unreachable
@@ -97,12 +96,6 @@ class Objects:
         }
         fixed = force_new(new, self._settings, patch=patch)
         same = fields.identity(live) == fields.identity(new)
-        if found and same and not patch and not has_unknown(new) and self._cluster.serves(new):
-            refused = self._store().immutable(new, naming.field_manager(new, plain_state(stored)))
-            for field in refused:
-                if not any(touches(path, [field], [live, new]) for path in found):
-                    found[field] = "UPDATE"
-            fixed += refused
         if unready := self._unready(new, live, request.urn):
             found[unready] = "UPDATE"
             fixed.append(unready)
@@ -152,6 +145,7 @@ class Objects:
             return provider_pb2.CreateResponse(id="", properties=encode(outputs))
         manager = naming.field_manager(obj, {})
         try:
+            before = self._waited_for(obj)
             live = self._store().create(
                 obj, manager, apply=patch or self._settings.upsert, dry_run=False
             )
@@ -165,11 +159,11 @@ class Objects:
         except ProviderError as error:
             raise ProviderError(
                 f'resource "{request.urn}" was not successfully created by the Kubernetes API '
-                f"server: {_shown(error, inputs)}"
+                f"server: {error}"
             ) from None
         try:
             live = self._waiter(request.urn).ready(
-                obj, live, seconds_of(obj, request.timeout), updated=False
+                obj, live, seconds_of(obj, request.timeout), updated=False, before=before
             )
         except ProviderError as error:
             why = (
@@ -179,6 +173,10 @@ class Objects:
             raise _partial(error, why, live, inputs, manager) from None
         outputs = fields.state(live, inputs, obj["apiVersion"], manager)
         return provider_pb2.CreateResponse(id=fields.identity(live), properties=encode(outputs))
+
+    def _waited_for(self, obj: Object) -> Object | None:
+        """The object as it is now, if something of it will be waited for."""
+        return self._cluster.api().get(obj) if fields.annotation(obj, WAIT_FOR) else None
 
     def _preview_creation(self, obj: Object, inputs: Object, urn: str) -> Object | None:
         """Dry-run a creation; None if that gives no object (provider.go Create)."""
@@ -197,7 +195,7 @@ class Objects:
                 return None
             raise ProviderError(
                 f'resource "{urn}" was not successfully created by the Kubernetes API server: '
-                f"{_shown(error, inputs)}"
+                f"{error}"
             ) from None
         made.pop("status", None)
         return made
@@ -212,6 +210,7 @@ class Objects:
         manager = naming.field_manager(obj, old)
         version = str(old.get("__initialApiVersion") or obj["apiVersion"])
         try:
+            before = None if request.preview else self._waited_for(obj)
             live = self._store().update(
                 obj,
                 manager,
@@ -228,15 +227,13 @@ class Objects:
         except ProviderError as error:
             if request.preview and isinstance(error, ApiError) and error.code == 403:
                 return provider_pb2.UpdateResponse(properties=encode(inputs))
-            raise ProviderError(
-                f'update of resource "{request.urn}" failed: {_shown(error, inputs)}'
-            ) from None
+            raise ProviderError(f'update of resource "{request.urn}" failed: {error}') from None
         if request.preview:
             outputs = fields.state(live, inputs, version, manager)
             return provider_pb2.UpdateResponse(properties=encode(outputs))
         try:
             live = self._waiter(request.urn).ready(
-                obj, live, seconds_of(obj, request.timeout), updated=True
+                obj, live, seconds_of(obj, request.timeout), updated=True, before=before
             )
         except ProviderError as error:
             why = (
@@ -299,7 +296,8 @@ class Objects:
             if self._settings.delete_unreachable:
                 return empty_pb2.Empty()
             raise ProviderError(
-                f"{self._cluster.reason()}. If the cluster was deleted, {DELETE_HINT}"
+                "configured Kubernetes cluster is unreachable. If the cluster was deleted, "
+                f"{DELETE_HINT}"
             )
         space, _, own = request.id.rpartition("/")
         live["metadata"] = {**fields.metadata(live), "name": own}
@@ -337,14 +335,6 @@ class Objects:
 def plain_state(stored: Object) -> Object:
     """Give the parts of a state that the plugin itself keeps there."""
     return {key: plain(stored[key]) for key in _STATE if key in stored}
-
-
-def _shown(error: ProviderError, inputs: Object) -> str:
-    """Give the error without the secrets that the API server quotes: `Invalid value: "…"`."""
-    text = str(error)
-    for secret in leaves(fields.protect(inputs, inputs)):
-        text = text.replace(secret, "[secret]")
-    return text
 
 
 def _partial(

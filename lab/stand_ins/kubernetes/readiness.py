@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -146,46 +146,46 @@ def _pod(obj: Object, updated: bool) -> Verdict:
 
 
 def pod_problems(pod: Object) -> list[str]:
-    """Say what keeps a pod from being ready, container by container."""
+    """What keeps a pod from being ready (await/checker/pod/check.go)."""
     status = _status(pod)
-    if status.get("phase") == "Succeeded" or condition(pod, "Ready").get("status") == "True":
-        return []
-    said = [
-        *_containers(status.get("initContainerStatuses")),
-        *_containers(status.get("containerStatuses")),
-    ]
-    waiting = next(
-        (c for t in ("PodScheduled", "Initialized", "Ready") if _stated(c := condition(pod, t))), {}
-    )
-    text = "; ".join([*([str(waiting["message"])] if waiting else []), *said])
-    return [f"[Pod {fields.name(pod)}]: {text}"] if text else []
-
-
-def _containers(statuses: Any) -> list[str]:
-    said: list[str] = []
-    for status in cast(list[Object], statuses or []):
-        state = cast(Object, status.get("state") or {})
-        ended = cast(Object, state.get("terminated") or {})
-        if status.get("ready") or (ended and ended.get("exitCode") == 0):
+    for type_ in ("PodScheduled", "Initialized", "Ready"):
+        found = condition(pod, type_)
+        if found.get("status") == "True":
             continue
+        if not found or type_ == "PodScheduled" or status.get("phase") == "Succeeded":
+            return []
+        said = str(found.get("message") or "") if found.get("reason") else ""
+        errors = "\n".join(_container_errors(status.get("containerStatuses")))
+        meta = fields.metadata(pod)
+        where = f"{meta['namespace']}/" if meta.get("namespace", "default") != "default" else ""
+        return [f"[Pod {where}{fields.name(pod)}]: {said}{errors}"] if said or errors else []
+    return []
+
+
+def _container_errors(statuses: Any) -> Iterator[str]:
+    for status in cast(list[Object], statuses or []):
+        if status.get("ready"):
+            continue
+        state = cast(Object, status.get("state") or {})
         waiting = cast(Object, state.get("waiting") or {})
-        if waiting and waiting.get("reason") not in ("ContainerCreating", "PodInitializing"):
-            said.append(_line(f"[{waiting.get('reason')}]", waiting.get("message")))
-        last = cast(Object, status.get("lastState") or {}).get("terminated")
-        for gone in (ended, cast(Object, last or {})):
-            if gone:
-                said.append(
-                    _line(
-                        f'container "{status.get("name")}" terminated '
-                        f"({gone.get('reason')}: exit code {gone.get('exitCode')})",
-                        gone.get("message"),
-                    )
-                )
-    return said
-
-
-def _line(head: str, message: Any) -> str:
-    return f"{head} {str(message).strip()}" if message else head
+        if waiting and waiting.get("reason") != "ContainerCreating":
+            yield f"[{waiting.get('reason')}] {waiting.get('message', '')}"
+        ended = cast(Object, state.get("terminated") or {})
+        if ended.get("reason"):
+            yield (
+                f"[{ended['reason']}] {ended['message']}"
+                if ended.get("message")
+                else f'container "{status.get("name")}" completed with exit code '
+                f"{ended.get('exitCode')}"
+            )
+        last = cast(Object, (status.get("lastState") or {}).get("terminated") or {})
+        if last:
+            yield (
+                f'container "{status.get("name")}" terminated at {last.get("finishedAt")} '
+                f"({last.get('reason')}: exit code {last.get('exitCode')})"
+            )
+            if last.get("message"):
+                yield str(last["message"])
 
 
 def _service(obj: Object, updated: bool) -> Verdict:
@@ -212,15 +212,18 @@ def _ingress_object(obj: Object, updated: bool) -> Verdict:
     return Verdict(False, "Waiting for update of .status.loadBalancer with hostname/IP", [text])
 
 
+_FINAL = ("BackoffLimitExceeded", "DeadlineExceeded")
+
+
 def _job(obj: Object, updated: bool) -> Verdict:
-    # await/checker/job/check.go, which knows two reasons to fail; any Failed condition is final.
+    # await/checker/job/check.go, which waits on after a failure that it does not know.
     if condition(obj, "Complete").get("status") == "True":
         return READY
     status, failed = _status(obj), condition(obj, "Failed")
     counts = " | ".join(
         f"{key.title()}: {status.get(key, 0)}" for key in ("active", "succeeded", "failed")
     )
-    if failed.get("status") == "True":
+    if failed.get("status") == "True" and failed.get("reason") in _FINAL:
         text = f"[{failed.get('reason', '')}] {failed.get('message', '')}"
         return Verdict(False, problems=[text], failed=True)
     return Verdict(
@@ -271,14 +274,6 @@ def _resource_quota(obj: Object, updated: bool) -> Verdict:
     return Verdict(False, "Waiting for the quota to be counted", ["status.hard is not spec.hard"])
 
 
-def _crd(obj: Object, updated: bool) -> Verdict:
-    # The real plugin does not wait here; its objects of the new kind retry until it is served.
-    if condition(obj, "Established").get("status") == "True":
-        return READY
-    names = condition(obj, "NamesAccepted")
-    return Verdict(False, "Waiting for the kind to be served", ["not Established", *_stated(names)])
-
-
 _CHECKS: dict[str, Callable[[Object, bool], Verdict]] = {
     "apps/v1/Deployment": _deployment,
     "apps/v1/StatefulSet": _stateful_set,
@@ -292,5 +287,4 @@ _CHECKS: dict[str, Callable[[Object, bool], Verdict]] = {
     "v1/Secret": _secret,
     "v1/ReplicationController": _replication_controller,
     "v1/ResourceQuota": _resource_quota,
-    "apiextensions.k8s.io/v1/CustomResourceDefinition": _crd,
 }

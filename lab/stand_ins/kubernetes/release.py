@@ -77,6 +77,17 @@ _REFUSED = {
     "lint": "run `helm lint` on the chart instead",
     "recreatePods": "helm's command line no longer has it; change a pod annotation instead",
 }
+# What the real plugin records of inputs that are left out (the fields of its Release).
+_DEFAULTS: Object = {
+    **dict.fromkeys({*_INSTALL_FLAGS, *_UPGRADE_FLAGS, *_REFUSED}, False),
+    **dict.fromkeys(
+        ("allowNullValues", "dependencyUpdate", "devel", "skipAwait", "verify", "waitForJobs"),
+        False,
+    ),
+    **dict.fromkeys(("description", "keyring", "postrender", "version"), ""),
+    "timeout": 0,
+}
+_REPOSITORY = ("caFile", "certFile", "keyFile", "password", "repo", "username")
 _KNOWN = {*_PLAIN, *_INSTALL_FLAGS, *_UPGRADE_FLAGS}
 
 
@@ -119,10 +130,10 @@ class Releases:
             except ProviderError as error:
                 reason = f"{error}; check the chart name and repository configuration."
                 response.failures.add(property="chart", reason=reason)
-        # Zero values mean the same as absent ones, as in the real plugin's own record.
-        response.inputs.CopyFrom(
-            encode({key: value for key, value in news.items() if plain(value) not in _ZERO})
-        )
+        given = {key: value for key, value in news.items() if plain(value) is not None}
+        if options := plain(given.get("repositoryOpts")):
+            given["repositoryOpts"] = {**dict.fromkeys(_REPOSITORY, ""), **cast(Object, options)}
+        response.inputs.CopyFrom(encode({**_DEFAULTS, **given}))
         return response
 
     def _version(self, inputs: Object) -> str:
@@ -131,7 +142,7 @@ class Releases:
         if chart.is_file():
             text = chart.read_text()
         else:
-            text = self._helm.chart(["show", "chart"], source_of(inputs), None, [], set())
+            text = self._helm.chart(["show", "chart"], source_of(inputs), None, [])
         return str(manifests.parse(text)[0]["version"])
 
     def diff(self, request: provider_pb2.DiffRequest) -> provider_pb2.DiffResponse:
@@ -226,7 +237,6 @@ class Releases:
             source_of(inputs),
             cast(Object, inputs.get("values") or {}),
             [],
-            manifests.leaves(news),
         )
 
     def _found(self, inputs: Object) -> Object:
@@ -298,32 +308,26 @@ class Releases:
     def delete(self, request: provider_pb2.DeleteRequest) -> empty_pb2.Empty:
         inputs = cast(Object, plain(decode(request.properties)))
         if not self._cluster.reachable():
-            if self._cluster.settings.delete_unreachable:
-                return empty_pb2.Empty()
+            # Whatever deleteUnreachable says (provider.go Delete): only a refresh forgets it.
             raise ProviderError(
-                f"can't delete Helm Release with unreachable cluster. {self._cluster.reason()}"
+                "can't delete Helm Release with unreachable cluster. "
+                f'Reason: "{self._cluster.reason()}"'
             )
         space, _, own = request.id.rpartition("/")
         words = ["uninstall", own, "--namespace", space]
         if inputs.get("atomic") or not inputs.get("skipAwait"):
             words += ["--wait", "--timeout", f"{int(inputs.get('timeout') or DEFAULT_SECONDS)}s"]
-        try:
-            said = self._helm.run(words)
-        except HelmError as error:
-            if "not found" in str(error):
-                return empty_pb2.Empty()  # removed outside of Pulumi
-            raise
+        said = self._helm.run(words)
         kept = said.partition("These resources were kept")[2]
         if kept:
+            # The real plugin quotes it as Go does: one line.
+            info = json.dumps(f"These resources were kept{kept.rstrip()}\n")
             self._provider.log(
-                f"Helm uninstall returned information: These resources were kept{kept.rstrip()}",
+                f"Helm uninstall returned information: {info}",
                 request.urn,
                 severity=engine_pb2.WARNING,
             )
         return empty_pb2.Empty()
-
-
-_ZERO: tuple[Any, ...] = (None, "", False, {}, [])
 
 
 def _values(news: Object) -> Any:

@@ -9,7 +9,6 @@ from lab.stand_ins import diff
 from lab.stand_ins.kubernetes import fields
 from lab.stand_ins.kubernetes.api import Api, ApiError, NoKindError
 from lab.stand_ins.kubernetes.fields import PATCH_FORCE
-from lab.stand_ins.kubernetes.immutable import refused_fields
 from lab.stand_ins.servicer import ProviderError
 from lab.stand_ins.values import Object
 
@@ -93,14 +92,6 @@ class Store:
             live = self._take_over(live, manager)
         wanted = _without_ignored(obj, live, manager, ignored)
         return self._apply(wanted, manager, live=live, dry_run=dry_run)
-
-    def immutable(self, obj: Object, manager: str) -> list[diff.Path]:
-        """Ask the API server, by dry run, which changed fields it would not change."""
-        try:
-            self._api.apply(obj, manager=manager, force=True, dry_run=True)
-        except ApiError as error:
-            return refused_fields(error)
-        return []
 
     def relinquish(self, obj: Object, manager: str) -> None:
         """Give up all fields of a manager; those without another are removed (ssa/actions.go)."""

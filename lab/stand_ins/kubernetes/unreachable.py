@@ -34,6 +34,6 @@ def read_unreachable(
             id=request.id, properties=request.properties, inputs=request.inputs
         )
     raise ProviderError(
-        f"failed to read resource state: {cluster.reason()}. If the cluster was deleted, "
+        "failed to read resource state due to unreachable cluster. If the cluster was deleted, "
         f"{DELETE_HINT}"
     )

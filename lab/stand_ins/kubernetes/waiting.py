@@ -24,8 +24,6 @@ from lab.stand_ins.servicer import ProviderError
 from lab.stand_ins.values import Object
 
 DEFAULT_SECONDS = 600
-LAST_WORDS = 20
-"""Lines of a failed container's log that go into the error."""
 
 # Kinds whose deletion is not awaited with skipAwait (metadata/overrides.go).
 _SKIPS_DELETE = {
@@ -37,6 +35,12 @@ _SKIPS_DELETE = {
     "apps/v1/StatefulSet",
     "batch/v1/Job",
 }
+
+
+# What the real plugin says of a wait that the user has described, or for an object to be gone
+# (await/internal/awaiter.go); it does not say what was waited for.
+_OVER = "timed out waiting for the condition"
+_CANCELLED = "context canceled"
 
 
 class NotReadyError(ProviderError):
@@ -57,13 +61,23 @@ class Waiter:
     status: Callable[[str], None]
     """Shows progress beside the resource."""
 
-    def ready(self, inputs: Object, obj: Object, seconds: float, *, updated: bool) -> Object:
-        """Wait until the object is ready and give its live form; raise NotReadyError."""
+    def ready(
+        self, inputs: Object, obj: Object, seconds: float, *, updated: bool, before: Object | None
+    ) -> Object:
+        """Wait until the object is ready and return its live form; raise NotReadyError.
+
+        `before`: the object before this write. The real plugin's watch can begin with that form,
+        takes it for the newest one where the generation is the same, and returns it if it is ready
+        (await/condition/observer.go Observe). Here it always does, so that a program shows whether
+        it can bear that.
+        """
         if fields.is_true(inputs, SKIP_AWAIT):
             return obj
         judge = _judge(obj, updated=updated)
         if judge is None or self._waits_for_consumer(obj):
             return obj
+        if before and fields.annotation(obj, WAIT_FOR) and _generation(before) == _generation(obj):
+            obj = before
         return self._until(obj, seconds, judge)
 
     def _waits_for_consumer(self, obj: Object) -> bool:
@@ -93,18 +107,21 @@ class Waiter:
     def _until(self, obj: Object, seconds: float, judge: Callable[[Object], Verdict]) -> Object:
         end = time.monotonic() + seconds
         live, shown, found = obj, "", judge(obj)
+        own = bool(fields.annotation(obj, WAIT_FOR))
         while not found.ready:
             left = end - time.monotonic()
             if found.failed:
                 sentence = f"Resource '{fields.name(obj)}' was created but failed to initialize"
             elif left <= 0:
-                sentence = f"'{fields.name(obj)}' timed out waiting to be Ready"
+                sentence = _OVER if own else f"'{fields.name(obj)}' timed out waiting to be Ready"
             elif self.pause(0):
-                sentence = f'Resource operation was cancelled for "{fields.name(obj)}"'
+                cancelled = f'Resource operation was cancelled for "{fields.name(obj)}"'
+                sentence = _CANCELLED if own else cancelled
             else:
                 sentence = ""
             if sentence:
-                raise NotReadyError(sentence, live, [*found.problems, *self._pod_words(live)])
+                details = [] if own else [*found.problems, *self._pod_words(live)]
+                raise NotReadyError(sentence, live, details)
             if found.progress != shown:
                 self.status(found.progress)
                 shown = found.progress
@@ -141,16 +158,10 @@ class Waiter:
                 live = event
                 if self.pause(0) or time.monotonic() > end:
                     break
-            finalizers = ", ".join(fields.metadata(live).get("finalizers") or [])
-            because = [f"finalizers might be preventing deletion ({finalizers})"]
             if self.pause(0):
-                raise NotReadyError(
-                    f'Resource operation was cancelled for "{fields.name(obj)}"', live, because
-                )
+                raise NotReadyError(_CANCELLED, live, [])
             if time.monotonic() > end:
-                raise NotReadyError(
-                    f"'{fields.name(obj)}' timed out waiting to be Ready", live, because
-                )
+                raise NotReadyError(_OVER, live, [])
 
     def _events(self, obj: Object, seconds: int) -> Iterator[Object | None]:
         """Watch the object; an API server that starts again is no reason to give up."""
@@ -166,7 +177,7 @@ class Waiter:
             self.pause(1)
 
     def _pod_words(self, obj: Object) -> list[str]:
-        """Say what the object's pods say: conditions, exit codes, messages, last log lines."""
+        """What the object's pods say: conditions, exit codes, messages."""
         selector = _selector(obj)
         if not selector:
             return []
@@ -175,25 +186,7 @@ class Waiter:
         with contextlib.suppress(ApiError, UnreachableError):
             for pod in self.api.pods(fields.namespace(obj), selector)[:5]:
                 words += readiness.pod_problems(pod)
-                words += self._log_tail(pod)
         return words
-
-    def _log_tail(self, pod: Object) -> list[str]:
-        status = cast(Object, pod.get("status") or {})
-        tails: list[str] = []
-        for container in cast(list[Object], status.get("containerStatuses") or []):
-            ended = cast(Object, (container.get("state") or {}).get("terminated") or {})
-            ended = ended or cast(
-                Object, (container.get("lastState") or {}).get("terminated") or {}
-            )
-            if ended.get("exitCode") and not ended.get("message"):
-                with contextlib.suppress(ApiError, UnreachableError):
-                    log = self.api.pod_log(pod, container["name"], LAST_WORDS).strip()
-                    if log:
-                        tails.append(
-                            f"[Pod {fields.name(pod)}]: {container['name']} said last:\n{log}"
-                        )
-        return tails
 
 
 def seconds_of(inputs: Object, custom: float) -> float:
@@ -227,6 +220,10 @@ def _judge(obj: Object, *, updated: bool) -> Callable[[Object], Verdict] | None:
     if readiness.has_check(obj):
         return lambda live: readiness.verdict(live, updated=updated)
     return None
+
+
+def _generation(obj: Object) -> int:
+    return int(fields.metadata(obj).get("generation") or 0)
 
 
 def _selector(obj: Object) -> str:

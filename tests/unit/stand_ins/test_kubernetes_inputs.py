@@ -9,7 +9,7 @@ import yaml
 from lab.stand_ins.kubernetes import fields
 from lab.stand_ins.kubernetes.identity import diff_config
 from lab.stand_ins.kubernetes.kubeconfig import Kubeconfig, UnreachableError
-from lab.stand_ins.kubernetes.manifests import hide, leaves, parse
+from lab.stand_ins.kubernetes.manifests import parse
 from lab.stand_ins.kubernetes.scope import Scopes
 from lab.stand_ins.kubernetes.settings import Settings
 from lab.stand_ins.servicer import ProviderError
@@ -61,15 +61,6 @@ def test_a_mistake_in_yaml_has_its_line() -> None:
         parse("a: 1\n b: 2\n")
     with pytest.raises(ProviderError, match="not an object"):
         parse("just text")
-
-
-def test_secrets_are_found_again_in_what_was_made_of_them() -> None:
-    found = leaves({"password": Secret({"p": "open-sesame", "short": "ab"}), "name": "tiny"})
-    assert found == {"open-sesame", "b3Blbi1zZXNhbWU="}
-    rendered = {"env": [{"value": "x open-sesame x"}, {"value": "tiny"}]}
-    assert hide(rendered, found) == {
-        "env": [{"value": Secret("x open-sesame x")}, {"value": "tiny"}]
-    }
 
 
 def test_a_kubeconfig_by_path_or_content(tmp_path: Path) -> None:

