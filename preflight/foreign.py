@@ -86,7 +86,9 @@ def external_cacerts(
         return
     found = api.metadata(f"/api/v1/namespaces/{namespace}/secrets/{names.CACERTS}")
     managers = [str(m.get("manager")) for m in (found or {}).get("managedFields") or ()]
-    if managers and external == any(m.startswith("pulumi") for m in managers):
+    # The stack's own field manager (components/ownership.py), or the provider's until 0.1.
+    ours = (f"{stack}:", "pulumi-kubernetes")
+    if managers and external == any(m.startswith(ours) for m in managers):
         yield Problem(
             "external-ca-changed",
             "isthmus:mesh.ca.external",

@@ -148,6 +148,10 @@ def check_changes(spec: MeshSpec, last: LastUpdate) -> Iterator[Problem]:
             yield from _changed_cluster(path, cluster, before)
 
 
+def _role(cluster: Cluster) -> str:
+    return f"a remote of {cluster.primary}" if cluster.primary else "a primary"
+
+
 def _changed_cluster(path: str, cluster: Cluster, before: LastCluster) -> Iterator[Problem]:
     if cluster.stack != before.stack:
         built = f"stack {before.stack} builds it" if before.stack else "this stack builds it"
@@ -164,6 +168,17 @@ def _changed_cluster(path: str, cluster: Cluster, before: LastCluster) -> Iterat
             f"{f'restore {before.stack}' if before.stack else 'remove this key'}; to change it: "
             f"{leave}, then set it and `pulumi up`",
             cluster.stack,
+        )
+    if cluster.is_remote != (before.primary is not None):
+        yield Problem(
+            "cluster-role-changed",
+            f"{path}.primary",
+            f"cannot change cluster {cluster.name} from {before.role} to {_role(cluster)} while it "
+            "is in the mesh",
+            "both roles have objects of the same names: the old one's would be deleted, at the end "
+            "of the update, over the new one's",
+            f"restore it; to change it: {_AGAIN}",
+            cluster.primary,
         )
     if (cluster.gke is None) != (before.gke is None):
         yield Problem(

@@ -761,6 +761,11 @@ _IDENTITY: Mapping[str, Refusal] = {
         "A change of the cluster's region, mode, VPC or subnet would replace the cluster.",
         "Restore the value, or remove the cluster, run `pulumi up`, and add it again.",
     ),
+    "cluster-role-changed": Refusal(
+        829,
+        "A remote cannot become a primary, or a primary a remote, while it is in the mesh.",
+        "Restore the role, or remove the cluster, run `pulumi up`, and add it again.",
+    ),
 }
 _STACKS: Mapping[str, Refusal] = {
     "stack-on-primary": Refusal(

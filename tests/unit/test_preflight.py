@@ -288,7 +288,14 @@ def test_the_root_of_the_stacks_own_mesh_is_read(look: Preflight, up: Kubernetes
     assert look.examine("up").facts["c0"].root == "PEM"
 
 
-@pytest.mark.parametrize(("manager", "external"), [("cert-manager", True), ("pulumi-1", False)])
+@pytest.mark.parametrize(
+    ("manager", "external"),
+    [
+        ("cert-manager", True),
+        (f"{_STACK}:east-cacerts", False),
+        ("pulumi-kubernetes-1a2b3c4d", False),
+    ],
+)
 def test_who_maintains_cacerts_stays_the_same(
     look: Preflight, up: Kubernetes, manager: str, external: bool
 ) -> None:
@@ -358,7 +365,10 @@ def test_charts_are_not_looked_for_where_istio_publishes_none(kubeconfig: str, c
 def test_a_page_to_log_in_at_is_no_repository(
     kubeconfig: str, monkeypatch: pytest.MonkeyPatch, page: str
 ) -> None:
-    monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: BytesIO(page.encode()))
+    def urlopen(*args: Any, **kwargs: Any) -> BytesIO:
+        return BytesIO(page.encode())
+
+    monkeypatch.setattr("urllib.request.urlopen", urlopen)
     (problem,) = Preflight(kubeconfig, "https://charts.test").refused("up")
     assert problem.name == "charts-not-found"
     assert "not with an index of charts" in problem.rule
