@@ -13,6 +13,7 @@ import pytest
 from lab import toolchain
 from lab.lab import Lab
 from lab.spec import parse
+from lab.stand_ins.install import install
 from tests.engine.cluster import Cluster
 from tests.engine.program import Program
 
@@ -40,6 +41,17 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     directory = tmp_path_factory.mktemp("engine") / "lab"
     with Lab(directory, parse("clusters: [{name: one, network: net, nodes: false}]")) as lab:
         yield lab.kubeconfig
+
+
+@pytest.fixture(autouse=True)
+def _stand_in_only(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """Skip what the real plugin, found in ~/.pulumi, cannot do."""
+    marker = request.node.get_closest_marker("stand_in_only")
+    if marker is None:
+        return
+    (plugin,) = (p for p in install(tmp_path / "probe") if p.name == marker.args[0])
+    if not plugin.stand_in:
+        pytest.skip(f"{plugin}: {marker.kwargs['reason']}")
 
 
 @pytest.fixture

@@ -107,6 +107,7 @@ def test_a_wrong_context_is_one_sentence(cluster: Cluster, program: Program) -> 
     assert 'context "other" does not exist' in shown
 
 
+@pytest.mark.stand_in_only("kubernetes", reason="it does these")
 def test_what_the_stand_in_does_not_do_is_refused(cluster: Cluster, program: Program) -> None:
     prelude = cluster.prelude.replace("cluster_id", "enable_server_side_apply=False, cluster_id")
     program.write(prelude + SOURCE)
