@@ -38,7 +38,9 @@ def written_by_name(args: pulumi.ResourceTransformArgs) -> pulumi.ResourceTransf
     that the program no longer sets. The resource's name is part of it, so that two resources
     which write the same object do conflict.
     """
-    if not (args.custom and args.type_.startswith("kubernetes:")):
+    is_object = args.custom and args.type_.startswith("kubernetes:")
+    # The annotation is part of the object: a patch cannot have another than the object's own.
+    if not is_object or args.type_.endswith("Patch"):
         return None
     manager = f"{this_stack()}:{args.name}"[:_LONGEST]
     return pulumi.ResourceTransformResult(

@@ -23,12 +23,14 @@ p = k.Provider("upserting", kubeconfig=kubeconfig, cluster_identifier="one",
 o = pulumi.ResourceOptions(provider=p, transforms=[written_by_name, leave_to_istiod])
 words = {{"a": "1", "b": "2"}}
 k.core.v1.ConfigMap("cm", metadata={{"namespace": ns, "name": "cm"}}, data=words, opts=o)
-k.admissionregistration.v1.ValidatingWebhookConfiguration("w", metadata={{"name": ns}}, opts=o,
+w = k.admissionregistration.v1.ValidatingWebhookConfiguration("w", metadata={{"name": ns}}, opts=o,
     webhooks=[{{"name": "w.example.com", "sideEffects": "None", "failurePolicy": "Ignore",
         "admissionReviewVersions": ["v1"],
         "clientConfig": {{"service": {{"name": "none", "namespace": ns}}}},
         "rules": [{{"operations": ["CREATE"], "apiGroups": ["example.com"],
             "apiVersions": ["v1"], "resources": ["toys"]}}]}}])
+k.admissionregistration.v1.ValidatingWebhookConfigurationPatch("patch", metadata={{"name": ns,
+    "annotations": {{"patched": "yes"}}}}, opts=o.merge(o, pulumi.ResourceOptions(depends_on=[w])))
 """
 
 

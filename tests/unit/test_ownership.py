@@ -64,6 +64,12 @@ def test_a_long_name_is_cut_to_what_kubernetes_accepts() -> None:
     assert len(managed("east-istiod:" + 63 * "n" + "/" + 63 * "x")[FIELD_MANAGER]) == 128
 
 
-def test_what_is_no_object_stays_as_it_is() -> None:
-    for kind in ("kubernetes:helm.sh/v3:Release", "tls:index/privateKey:PrivateKey"):
-        assert written(kind, "x", {"name": "istiod"}) == {"name": "istiod"}
+def test_what_is_no_object_of_its_own_stays_as_it_is() -> None:
+    for kind in (
+        "kubernetes:helm.sh/v3:Release",
+        "kubernetes:core/v1:ServicePatch",
+        "tls:index/privateKey:PrivateKey",
+    ):
+        assert written(kind, "x", {"metadata": {"name": "istiod"}}) == {
+            "metadata": {"name": "istiod"}
+        }

@@ -260,7 +260,7 @@ class Objects:
             live = None
         if live is None:
             return provider_pb2.ReadResponse(id="")
-        manager = naming.field_manager(live, plain_state(stored))
+        manager = naming.field_manager(known, plain_state(stored))
         version = str(plain(stored.get("__initialApiVersion")) or live["apiVersion"])
         if not known.get("kind"):
             inputs = fields.for_pulumi(_as_inputs(live))
