@@ -65,11 +65,10 @@ def test_a_long_name_is_cut_to_what_kubernetes_accepts() -> None:
 
 
 def test_what_is_no_object_of_its_own_stays_as_it_is() -> None:
-    for kind in (
-        "kubernetes:helm.sh/v3:Release",
-        "kubernetes:core/v1:ServicePatch",
-        "tls:index/privateKey:PrivateKey",
+    metadata = {"metadata": {"name": "istiod"}}
+    for kind, inputs in (
+        ("kubernetes:helm.sh/v3:Release", {"name": "istiod"}),
+        ("kubernetes:core/v1:ServicePatch", metadata),
+        ("tls:index/privateKey:PrivateKey", metadata),
     ):
-        assert written(kind, "x", {"metadata": {"name": "istiod"}}) == {
-            "metadata": {"name": "istiod"}
-        }
+        assert written(kind, "x", inputs) == inputs
