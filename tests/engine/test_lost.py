@@ -30,7 +30,8 @@ w = k.admissionregistration.v1.ValidatingWebhookConfiguration("w", metadata={{"n
         "rules": [{{"operations": ["CREATE"], "apiGroups": ["example.com"],
             "apiVersions": ["v1"], "resources": ["toys"]}}]}}])
 k.admissionregistration.v1.ValidatingWebhookConfigurationPatch("patch", metadata={{"name": ns,
-    "annotations": {{"patched": "yes"}}}}, opts=o.merge(o, pulumi.ResourceOptions(depends_on=[w])))
+    "annotations": {{"patched": "yes"}}}}, opts=pulumi.ResourceOptions.merge(
+        o, pulumi.ResourceOptions(depends_on=[w])))
 """
 
 
