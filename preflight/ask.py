@@ -167,12 +167,8 @@ def _questions(
         for question, found in _OWNERSHIP.items()
     }
     asked["what stops pods from starting"] = lambda: practice.obstacles(api, path, spec, cluster)
-    external = spec.mesh.ca.external
-    if external:
+    if spec.mesh.ca.external:
         del asked[_CACERTS]
-    asked["who maintains cacerts"] = lambda: foreign.external_cacerts(
-        api, path, namespace, owner, external=external
-    )
     control_plane = spec.control_plane(cluster)
     own_balancer = control_plane and control_plane.has_load_balancer
     if spec.has_gateway(cluster) or own_balancer:

@@ -78,30 +78,6 @@ def cacerts(api: ClusterApi, path: str, namespace: str, stack: str) -> Iterator[
         )
 
 
-def external_cacerts(
-    api: ClusterApi, path: str, namespace: str, stack: str, *, external: bool
-) -> Iterator[Problem]:
-    """A Secret `cacerts` in this stack's mesh that is maintained by another than is configured."""
-    if marks.read(api, namespace).stack != stack:
-        return
-    found = api.metadata(f"/api/v1/namespaces/{namespace}/secrets/{names.CACERTS}")
-    managers = [str(m.get("manager")) for m in (found or {}).get("managedFields") or ()]
-    # The stack's own field manager (components/ownership.py), or the provider's until 0.1.
-    ours = (f"{stack}:", "pulumi-kubernetes")
-    if managers and external == any(m.startswith(ours) for m in managers):
-        yield Problem(
-            "external-ca-changed",
-            "isthmus:mesh.ca.external",
-            f"must stay as it is while the mesh of {path} exists",
-            "the update would delete the Secret cacerts that istiod signs with"
-            if external
-            else "the update would overwrite the Secret cacerts of another tool "
-            f"({', '.join(managers)})",
-            "restore it; to change it: `pulumi destroy`, edit, `pulumi up`",
-            external,
-        )
-
-
 def _adopt(namespace: str, stack: str) -> str:
     return f"`kubectl annotate --overwrite namespace {namespace} {names.STACK}={stack}`"
 

@@ -143,6 +143,18 @@ def check_changes(spec: MeshSpec, last: LastUpdate) -> Iterator[Problem]:
             "`pulumi destroy`, then `pulumi up`",
             istio.install,
         )
+    external = spec.mesh.ca.external
+    if last.namespace and last.external_ca != external:
+        yield Problem(
+            "external-ca-changed",
+            "isthmus:mesh.ca.external",
+            "cannot change while the mesh exists",
+            "the update would delete the Secrets cacerts that istiod signs with"
+            if external
+            else "the update would overwrite the Secrets cacerts of another tool",
+            "restore it; to change it: `pulumi destroy`, edit, `pulumi up`",
+            external,
+        )
     for path, cluster in spec.numbered():
         if (before := last.clusters.get(cluster.name)) and last.namespace:
             yield from _changed_cluster(path, cluster, before)

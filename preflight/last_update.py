@@ -33,6 +33,8 @@ class LastUpdate:
     """Istio's namespace; None where nothing was built, or the stack is of a single cluster."""
     install: str | None = None
     """How charts were installed."""
+    external_ca: bool = False
+    """Whether another tool maintained the Secrets `cacerts`."""
     sample: bool = False
     """Whether the sample was installed."""
     shared: tuple[str, ...] = ()
@@ -60,6 +62,7 @@ class LastUpdate:
             },
             namespace=istio.get("namespace", "istio-system"),
             install=istio.get("install", "rendered"),
+            external_ca=cast("bool", (spec["mesh"].get("ca") or {}).get("external", False)),
             sample=cast("bool", spec.get("sample", {}).get("enabled", False)),
             shared=tuple(described.get("namespaces", ())),
         )

@@ -114,8 +114,7 @@ def test_a_cacerts_of_someone_else_is_refused_until_it_is_adopted(control_plane:
     try:
         assert examine(control_plane).facts, "a namespace alone is nobody's Istio"
         secret = {"metadata": {"name": "cacerts"}, "stringData": {"ca-key.pem": "do-not-print"}}
-        # As this stack writes it: a mark alone does not make another tool's Secret its own.
-        api.create_namespaced_secret(_SYSTEM, secret, field_manager=f"{_STACK}:one-cacerts")
+        api.create_namespaced_secret(_SYSTEM, secret)
         problem = refused(control_plane)
         assert "Secret cacerts of another owner" in problem.rule
         assert "do-not-print" not in str(problem)

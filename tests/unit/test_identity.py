@@ -1,11 +1,12 @@
 """Claims about a mesh whose names, kubeconfigs or state are not those of its last update."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from components import names
-from preflight.identity import Expected
+from preflight.identity import Expected, check_changes
 from preflight.last_update import LastUpdate
 from spec import config
 from spec.problems import Problem
@@ -121,8 +122,6 @@ def test_the_same_stack_of_another_state_is_refused(
 
 def changes(**changed: Any) -> list[Problem]:
     """What a mesh of west and its primary east is refused for, with west changed so."""
-    from preflight.identity import check_changes
-
     before = LastUpdate.read(_OUTPUTS)
     after = configuration(
         cluster("east", "e"),
@@ -160,6 +159,17 @@ def test_a_change_that_would_delete_what_it_created_is_refused(
     (problem,) = changes(**changed)
     assert problem.path == path
     assert "`pulumi " in problem.fix
+
+
+def test_who_maintains_cacerts_stays_the_same() -> None:
+    """Also where somebody else has written the Secret meanwhile: `up --refresh` repairs it."""
+    mesh = config.parse_types(_OUTPUTS["mesh"]["spec"])
+    before = LastUpdate.read(_OUTPUTS)
+    external = replace(mesh.mesh, ca=replace(mesh.mesh.ca, external=True))
+    (problem,) = check_changes(replace(mesh, mesh=external), before)
+    assert (problem.name, problem.path) == ("external-ca-changed", "isthmus:mesh.ca.external")
+    (back,) = check_changes(mesh, replace(before, external_ca=True))
+    assert back.name == problem.name
 
 
 def test_every_cluster_is_marked_with_its_identity() -> None:

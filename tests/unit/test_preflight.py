@@ -28,7 +28,7 @@ from preflight import charts as istio_charts
 from preflight.facts import PreflightResult
 from preflight.identity import Expected
 from spec import config
-from spec.mesh import BroughtRoot, MeshSpec, Ranges
+from spec.mesh import MeshSpec, Ranges
 from spec.problems import MeshRefusedError, Problem
 from spec.rules import kubeconfigs
 from tests.authorities import certificate, new_key
@@ -286,36 +286,6 @@ def test_the_root_of_the_stacks_own_mesh_is_read(look: Preflight, up: Kubernetes
     assert look.examine("up").facts["c0"].root is None, "the cluster is not marked"
     up.answers[_NAMESPACE] = {"metadata": {"annotations": {STACK: _STACK}}}
     assert look.examine("up").facts["c0"].root == "PEM"
-
-
-@pytest.mark.parametrize(
-    ("manager", "external"),
-    [
-        ("cert-manager", True),
-        (f"{_STACK}:east-cacerts", False),
-        ("pulumi-kubernetes-1a2b3c4d", False),
-    ],
-)
-def test_who_maintains_cacerts_stays_the_same(
-    look: Preflight, up: Kubernetes, manager: str, external: bool
-) -> None:
-    up.answers[_NAMESPACE] = {"metadata": {"annotations": {STACK: _STACK}}}
-    path = f"{_NAMESPACE}/secrets/cacerts"
-    up.answers[path] = {"metadata": {"managedFields": [{"manager": manager}]}}
-
-    def problems(external: bool) -> list[str]:
-        mesh = spec(look.kubeconfig, look.charts, "up")
-        ca = replace(mesh.mesh.ca, external=external, root=BroughtRoot(_ROOT))
-        try:
-            preflight.examine(replace(mesh, mesh=replace(mesh.mesh, ca=ca)), _EXPECTED)
-        except MeshRefusedError as refusal:
-            return [p.name for p in refusal.problems]
-        return []
-
-    assert "external-ca-changed" not in problems(external)
-    assert "external-ca-changed" in problems(not external)
-    asked = {form for where, form in up.asked if where == path}
-    assert all("PartialObjectMetadata" in form for form in asked)
 
 
 def test_an_api_server_that_does_not_answer_is_named_with_its_cluster(
