@@ -21,7 +21,7 @@ STACKS = (
     _PROJECT / "Pulumi.dev.yaml",
     *sorted((_PROJECT / "examples").glob("Pulumi.*.yaml")),
 )
-MEND = "run: python -m picture.gallery"
+FIX = "run: python -m picture.gallery"
 
 _ABOUT = """# Topologies
 

@@ -9,8 +9,6 @@ from typing import Any, cast
 class LastCluster:
     """One cluster of the last update."""
 
-    kubeconfig: str | None = field(default=None, repr=False)
-    """Content of a kubeconfig. None where the stack of this one cluster does not keep it."""
     uid: str | None = None
     """UID of its namespace `kube-system`; None where an older version updated it."""
     primary: str | None = None
@@ -35,10 +33,6 @@ class LastUpdate:
     """How charts were installed."""
     external_ca: bool = False
     """Whether another tool maintained the Secrets `cacerts`."""
-    sample: bool = False
-    """Whether the sample was installed."""
-    shared: tuple[str, ...] = ()
-    """Names of the namespaces that every cluster had."""
 
     @classmethod
     def read(cls, outputs: Mapping[str, Any]) -> "LastUpdate":
@@ -52,7 +46,6 @@ class LastUpdate:
         return cls(
             clusters={
                 c["name"]: LastCluster(
-                    described["kubeconfigs"].get(c["name"]),
                     told.get(c["name"], {}).get("uid"),
                     c.get("primary"),
                     c.get("stack"),
@@ -63,6 +56,4 @@ class LastUpdate:
             namespace=istio.get("namespace", "istio-system"),
             install=istio.get("install", "rendered"),
             external_ca=cast("bool", (spec["mesh"].get("ca") or {}).get("external", False)),
-            sample=cast("bool", spec.get("sample", {}).get("enabled", False)),
-            shared=tuple(described.get("namespaces", ())),
         )

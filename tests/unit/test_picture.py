@@ -432,13 +432,13 @@ def test_mermaid_reddens_the_edges_that_failed() -> None:
 
 @pytest.mark.parametrize("file", gallery.STACKS, ids=lambda path: path.name)
 def test_the_committed_picture_of_each_stack_is_the_one_that_is_drawn(file: Path) -> None:
-    assert gallery.picture_of(file).read_text() == gallery.draw(file), gallery.MEND
+    assert gallery.picture_of(file).read_text() == gallery.draw(file), gallery.FIX
 
 
 def test_the_page_of_topologies_is_the_one_that_is_made() -> None:
-    assert gallery.PAGE.read_text() == gallery.page(), gallery.MEND
+    assert gallery.PAGE.read_text() == gallery.page(), gallery.FIX
     drawn = {path.name for path in gallery.PICTURES.iterdir()}
-    assert drawn == {gallery.picture_of(file).name for file in gallery.STACKS}, gallery.MEND
+    assert drawn == {gallery.picture_of(file).name for file in gallery.STACKS}, gallery.FIX
 
 
 def test_words_count_one_as_one() -> None:
