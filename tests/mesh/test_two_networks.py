@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from lab.load import Load, Stream
 from tests.checks.edits import until
 from tests.mesh.conftest import MakeMesh
 from tests.mesh.live import LiveMesh, Snapshots
@@ -110,6 +111,24 @@ def test_a_second_update_changes_nothing(mesh: LiveMesh) -> None:
 
 def test_a_refresh_finds_nothing(mesh: LiveMesh) -> None:
     mesh.workspace.stack.refresh(expect_no_changes=True)
+
+
+def test_the_load_shows_a_gateway_that_is_gone(mesh: LiveMesh) -> None:
+    """The control of every test that claims that no request has failed."""
+    scale = ("-n", "istio-system", "scale", "deploy/istio-eastwestgateway")
+    through = [Stream("east", "v2", connections) for connections in ("new", "kept")]
+    with Load(mesh.lab.clusters, ["v1", "v2"], ["east"]) as load:
+        assert not load.report().failed
+        mesh.kubectl("west", *scale, "--replicas=0")
+        until(
+            "requests to west to fail",
+            lambda: all(load.report().streams[s].failures for s in through),
+        )
+        failed = {s for s, r in load.report().streams.items() if r.failures}
+        assert failed == set(through), "only these pass the gateway of west"
+        mesh.kubectl("west", *scale, "--replicas=1")
+        load.mark()
+        until("west to answer", lambda: all(load.report().streams[s].answers for s in through))
 
 
 def test_removing_the_remote_removes_what_it_brought(
