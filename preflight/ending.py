@@ -21,8 +21,7 @@ _SOON = dt.timedelta(days=7)
 
 def ending(index: int, cluster: str, connection: Connection) -> Iterator[Problem]:
     """A warning, where the credentials in the kubeconfig itself end within seven days."""
-    user: dict[str, Any] = yaml.safe_load(connection.kubeconfig)["users"][0]["user"]
-    ends = _end_of_token(user.get("token")) or _end_of_certificate(user)
+    ends = end_of_credentials(connection.kubeconfig)
     if ends is None or ends - dt.datetime.now(dt.UTC) > _SOON:
         return
     yield Problem(
@@ -36,6 +35,16 @@ def ending(index: int, cluster: str, connection: Connection) -> Iterator[Problem
         "(docs/troubleshooting.md)",
         refuses=False,
     )
+
+
+def end_of_credentials(kubeconfig: str) -> dt.datetime | None:
+    """When the token or certificate in a kubeconfig of one context ends; None where it does not
+    end or does not say, and for a program under `exec`."""
+    try:
+        user: dict[str, Any] = yaml.safe_load(kubeconfig)["users"][0]["user"]
+    except (yaml.YAMLError, KeyError, IndexError, TypeError):
+        return None
+    return _end_of_token(user.get("token")) or _end_of_certificate(user)
 
 
 def _end_of_token(token: str | None) -> dt.datetime | None:

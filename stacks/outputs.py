@@ -13,6 +13,7 @@ from spec import description
 from spec.mesh import Cluster
 from stacks import handover
 from stacks.built import Built
+from stacks.endings import endings
 from stacks.verification import Observed
 
 
@@ -23,6 +24,7 @@ def stack_outputs(built: Built, ca: SharedCA, observed: Observed) -> dict[str, A
     return {
         "clusters": {c.name: cluster_outputs(built, c) for c in built.spec.clusters},
         "verified": verified(built, observed),
+        "ends": endings(built, ca),
         "picture": _picture(built),
         "next": _next(built),
         "mesh": pulumi.Output.secret({**described, "kubeconfigs": kubeconfigs}),

@@ -8,11 +8,13 @@ from checks.model import Check, Finding, failed, ok, warning
 from checks.view import Json, Mesh, View
 from kube.api import UnansweredError
 from picture.state import Part
+from preflight.ending import end_of_credentials
+from spec.support import described, end_of_kubernetes
 
 _SKEW_SECONDS = 10
 
 
-def _answers(_mesh: Mesh, view: View) -> Iterator[Finding]:
+def _answers(mesh: Mesh, view: View) -> Iterator[Finding]:
     try:
         version = str(view.get("/version")["gitVersion"]).removeprefix("v")
         view.get("/api/v1/namespaces/" + view.namespace)
@@ -25,7 +27,11 @@ def _answers(_mesh: Mesh, view: View) -> Iterator[Finding]:
             Part("cluster", view.name),
         )
     else:
-        yield ok(f"Kubernetes {version}")
+        ends = end_of_credentials(mesh.description.kubeconfigs.get(view.name, ""))
+        yield ok(
+            f"Kubernetes {version}{described(end_of_kubernetes(version))}"
+            + (f"; credentials until {ends:%Y-%m-%d}" if ends else "")
+        )
 
 
 def _clock(_mesh: Mesh, view: View) -> Iterator[Finding]:

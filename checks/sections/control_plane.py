@@ -8,6 +8,7 @@ from checks.model import Check, Finding, failed, ok, primaries, remotes, skipped
 from checks.view import Mesh, View
 from components import names
 from picture.state import Part
+from spec.support import described, end_of_istio
 
 
 def _ready(_mesh: Mesh, view: View) -> Iterator[Finding]:
@@ -32,7 +33,7 @@ def _ready(_mesh: Mesh, view: View) -> Iterator[Finding]:
 def _version(mesh: Mesh, view: View) -> Iterator[Finding]:
     wanted, found = mesh.spec.mesh.istio.version, istiod.version(view)
     if found == wanted:
-        yield ok(f"Istio {found}")
+        yield ok(f"Istio {found}{described(end_of_istio(found))}")
     else:
         yield failed(
             f"istiod has version {found}, but the stack has {wanted}",

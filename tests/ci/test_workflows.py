@@ -1,5 +1,7 @@
 """The workflows and scripts of .github, which run elsewhere, as far as they can be checked here."""
 
+import datetime as dt
+import json
 import os
 import re
 import subprocess
@@ -135,7 +137,48 @@ def test_the_notes_of_a_release_are_its_section_of_the_changelog(tmp_path: Path)
     assert run(unreleased) != 0
 
 
-@pytest.mark.parametrize("name", ["preview.yaml", "drift.yaml"])
+def test_what_ends_within_sixty_days_becomes_an_issue_and_nothing_else_does(
+    tmp_path: Path,
+) -> None:
+    """The step of ends.yaml, with an output and a `gh` of the test's."""
+    (script,) = (
+        step["run"]
+        for step in read(_GITHUB / "workflows" / "ends.yaml")["jobs"]["ends"]["steps"]
+        if "run" in step
+    )
+
+    def day(days: int) -> str:
+        return (dt.datetime.now(dt.UTC) + dt.timedelta(days=days)).date().isoformat()
+
+    def run(*ends: int, is_open: bool = False) -> str:
+        listed = json.dumps([{"on": day(d), "what": f"CA {d}"} for d in ends])
+        answer = "7" if is_open else ""
+        for name, said in (
+            ("pulumi", f"echo '{listed}'"),
+            ("gh", f'[ "$2" = list ] && echo "{answer}" && exit; echo "$@" >> said'),
+        ):
+            (tmp_path / name).write_text(f"#!/bin/bash\n{said}\n")
+            (tmp_path / name).chmod(0o755)
+        (tmp_path / "said").write_text("")
+        environment = {
+            **os.environ,
+            "PATH": f"{tmp_path}:{os.environ['PATH']}",
+            "STACK": "prod",
+            "TITLE": "Ends soon in stack prod",
+        }
+        command = ["bash", "-e", "-c", script]
+        subprocess.run(command, cwd=tmp_path, env=environment, timeout=30, check=True)
+        return (tmp_path / "said").read_text()
+
+    assert run(61, 400) == ""
+    opened = run(-1, 59, 61)
+    assert opened.startswith("issue create --title Ends soon in stack prod")
+    assert f"- {day(-1)}: CA -1\n- {day(59)}: CA 59\n" in opened
+    assert "CA 61" not in opened
+    assert run(59, is_open=True).startswith("issue edit 7 --body - ")
+
+
+@pytest.mark.parametrize("name", ["preview.yaml", "drift.yaml", "ends.yaml"])
 def test_every_stack_of_the_matrix_has_a_file_and_levels(name: str) -> None:
     (job,) = read(_GITHUB / "workflows" / name)["jobs"].values()
     stacks = job["strategy"]["matrix"]["stack"]
