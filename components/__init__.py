@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from components.charts import ChartSource
     from components.cluster_aware_gateway import ClusterAwareGateway, ClusterAwareGatewayArgs
+    from components.cluster_identity import ClusterIdentity
     from components.control_plane_pod import ControlPlanePod, ControlPlanePodArgs
     from components.control_plane_service import ControlPlaneService, ControlPlaneServiceArgs
     from components.gke_cluster import GkeCluster, GkeClusterArgs, NodePool, Opening, Subnet
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "charts": ("ChartSource",),
     "cluster_aware_gateway": ("ClusterAwareGateway", "ClusterAwareGatewayArgs"),
+    "cluster_identity": ("ClusterIdentity",),
     "control_plane_pod": ("ControlPlanePod", "ControlPlanePodArgs"),
     "control_plane_service": ("ControlPlaneService", "ControlPlaneServiceArgs"),
     "service_entries": (
@@ -79,6 +81,7 @@ __all__ = [
     "ChartSource",
     "ClusterAwareGateway",
     "ClusterAwareGatewayArgs",
+    "ClusterIdentity",
     "ControlPlanePod",
     "ControlPlanePodArgs",
     "ControlPlaneService",

@@ -1,12 +1,13 @@
 """The gateway through which other clusters reach this one."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 import pulumi
 from pulumi_kubernetes import apiextensions, core
 
 from components import charts, names, values
+from components.cluster_identity import ClusterIdentity
 from components.load_balancer import WAIT, address_of
 
 GatewayKind = Literal["own", "ingress"]
@@ -17,34 +18,34 @@ _CONTROL_PORTS = {"tls-istiod": names.XDS_PORT, "tls-webhook": names.WEBHOOK_POR
 class ClusterAwareGatewayArgs(TypedDict):
     """The gateway's cluster and network, and the traffic that it accepts."""
 
-    cluster: str
-    """Cluster that the gateway is in."""
-    network: str
-    """Network whose pods are behind the gateway."""
-    namespace: str
-    """Istio's namespace."""
-    kind: GatewayKind
-    """`own`, or `ingress` to share the ingress gateway, which also serves port 80 (and 443)."""
-    port: int
-    """Port that other networks connect to."""
-    annotations: Mapping[str, str]
-    """Annotations of the Service, for the cloud's load balancer."""
-    source_ranges: Sequence[str]
-    """Source ranges that the load balancer accepts; empty for all."""
-    status_port: bool
-    """Whether the load balancer has port 15021 too."""
-    address: str | None
-    """IP address that others connect to, if it is not the load balancer's own."""
-    announced_by_label: bool
-    """Whether istiod reads the network from the Service's label; otherwise from `meshNetworks`."""
-    expose_services: bool
-    """Whether other networks can reach every service of the mesh. Set it in the primary, where the
-    control plane reads its configuration; it also applies to the gateways of its remotes."""
-    expose_control_plane: bool
-    """Whether remotes can reach istiod, on 15012 (xDS and CA) and 15017 (webhooks)."""
+    identity: ClusterIdentity
+    """Names of the cluster that the gateway is in, and of the network behind it."""
     source: charts.ChartSource
     """Istio's charts."""
-    gateway_values: Mapping[str, Any]
+    kind: NotRequired[GatewayKind]
+    """`own`, or `ingress` to share the ingress gateway, which also serves port 80 (and 443).
+    Default: `own`."""
+    port: NotRequired[int]
+    """Port that other networks connect to. Default: 15443."""
+    annotations: NotRequired[Mapping[str, str]]
+    """Annotations of the Service, for the cloud's load balancer."""
+    source_ranges: NotRequired[Sequence[str]]
+    """Source ranges that the load balancer accepts. Default: all."""
+    status_port: NotRequired[bool]
+    """Whether the load balancer has port 15021 too. Default: false."""
+    address: NotRequired[str]
+    """IP address that others connect to, if it is not the load balancer's own."""
+    announced_by_label: NotRequired[bool]
+    """Whether istiod reads the network from a label of the Service; otherwise from `meshNetworks`.
+    Default: true."""
+    expose_services: NotRequired[bool]
+    """Whether other networks can reach every service of the mesh. Set it in the primary, where the
+    control plane reads its configuration; it also applies to the gateways of its remotes. Default:
+    false."""
+    expose_control_plane: NotRequired[bool]
+    """Whether remotes can reach istiod, on 15012 (xDS and CA) and 15017 (webhooks). Default:
+    false."""
+    gateway_values: NotRequired[Mapping[str, Any]]
     """User-provided values for the chart `gateway`."""
 
 
@@ -63,30 +64,33 @@ class ClusterAwareGateway(pulumi.ComponentResource):
     ) -> None:
         super().__init__("isthmus:index:ClusterAwareGateway", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        gateway = names.GATEWAYS[args["kind"]]
+        identity = args["identity"]
+        kind = args.get("kind", "own")
+        port = args.get("port", names.GATEWAY_PORT)
+        gateway = names.GATEWAYS[kind]
         selector = {"istio": gateway.removeprefix("istio-")}
         labels: dict[str, pulumi.Input[str]] = {"app": gateway, **selector}
-        if args["announced_by_label"]:
-            labels[names.NETWORK] = args["network"]
-            if args["port"] != names.GATEWAY_PORT:
-                labels[names.LISTENER_PORT] = str(args["port"])
+        if args.get("announced_by_label", True):
+            labels[names.NETWORK] = identity.network
+            if port != names.GATEWAY_PORT:
+                labels[names.LISTENER_PORT] = str(port)
         # The chart could create the Service. It is here so that its address is the output of a
         # resource, for both methods of installation.
         service = core.v1.Service(
             f"{name}-service",
             metadata={
                 "name": gateway,
-                "namespace": args["namespace"],
+                "namespace": identity.namespace,
                 "labels": labels,
-                "annotations": {**args["annotations"], **WAIT},
+                "annotations": {**args.get("annotations", {}), **WAIT},
             },
             spec={
                 "type": "LoadBalancer",
                 "selector": {"app": gateway, **selector},
-                "load_balancer_source_ranges": list(args["source_ranges"]) or None,
+                "load_balancer_source_ranges": list(args.get("source_ranges", ())) or None,
                 "ports": [
                     {"name": n, "port": p, "target_port": p, "protocol": "TCP"}
-                    for n, p in _ports(args).items()
+                    for n, p in _ports(kind, port, args).items()
                 ],
             },
             opts=child,
@@ -96,35 +100,36 @@ class ClusterAwareGateway(pulumi.ComponentResource):
             "gateway",
             args["source"],
             release=gateway,
-            namespace=args["namespace"],
+            namespace=identity.namespace,
             values=values.merged(
-                args["gateway_values"], values.gateway(name=gateway, network=args["network"])
+                args.get("gateway_values", {}),
+                values.gateway(name=gateway, network=identity.network),
             ),
             opts=child,
         )
-        if args["expose_services"]:
-            self._expose_services(name, args, selector)
-        if args["expose_control_plane"]:
-            self._expose_control_plane(name, args["namespace"], selector)
+        if args.get("expose_services"):
+            self._expose_services(name, identity.namespace, port, selector)
+        if args.get("expose_control_plane"):
+            self._expose_control_plane(name, identity.namespace, selector)
 
-        own = address_of(service, f"Service {gateway} in cluster {args['cluster']}")
-        self.address = own.apply(lambda address: args["address"] or address)
+        own = address_of(service, f"Service {gateway} in cluster {identity.cluster}")
+        self.address = own.apply(lambda address: args.get("address", address))
         self.register_outputs({"address": self.address})
 
     def _expose_services(
-        self, name: str, args: ClusterAwareGatewayArgs, selector: Mapping[str, str]
+        self, name: str, namespace: str, port: int, selector: Mapping[str, str]
     ) -> None:
         """Forward connections by their SNI to any service under `.local`, without ending mTLS."""
         apiextensions.CustomResource(
             f"{name}-expose-services",
             api_version="networking.istio.io/v1",
             kind="Gateway",
-            metadata={"name": "cross-network-gateway", "namespace": args["namespace"]},
+            metadata={"name": "cross-network-gateway", "namespace": namespace},
             spec={
                 "selector": selector,
                 "servers": [
                     {
-                        "port": {"number": args["port"], "name": "tls", "protocol": "TLS"},
+                        "port": {"number": port, "name": "tls", "protocol": "TLS"},
                         "tls": {"mode": "AUTO_PASSTHROUGH"},
                         "hosts": ["*.local"],
                     }
@@ -188,14 +193,14 @@ class ClusterAwareGateway(pulumi.ComponentResource):
         )
 
 
-def _ports(args: ClusterAwareGatewayArgs) -> dict[str, int]:
+def _ports(kind: GatewayKind, port: int, args: ClusterAwareGatewayArgs) -> dict[str, int]:
     """Return the Service's ports: only those that the gateway serves."""
-    ports = {"status-port": names.STATUS_PORT} if args["status_port"] else {}
-    ports["tls"] = args["port"]
-    if args["kind"] == "ingress":
+    ports = {"status-port": names.STATUS_PORT} if args.get("status_port") else {}
+    ports["tls"] = port
+    if kind == "ingress":
         ports["http2"] = 80
-        if args["port"] != 443:
+        if port != 443:
             ports["https"] = 443
-    if args["expose_control_plane"]:
+    if args.get("expose_control_plane"):
         ports |= _CONTROL_PORTS
     return ports

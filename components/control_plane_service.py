@@ -1,7 +1,7 @@
 """A load balancer as the path to a control plane."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 import pulumi
 from pulumi_kubernetes import core
@@ -34,10 +34,10 @@ class ControlPlaneServiceArgs(TypedDict):
     """Cluster that istiod runs in."""
     namespace: str
     """Istio's namespace."""
-    annotations: Mapping[str, str]
+    annotations: NotRequired[Mapping[str, str]]
     """Annotations of the Service, for the cloud's load balancer."""
-    source_ranges: Sequence[str]
-    """Source ranges that the load balancer accepts; empty for all."""
+    source_ranges: NotRequired[Sequence[str]]
+    """Source ranges that the load balancer accepts. Default: all."""
 
 
 class ControlPlaneService(pulumi.ComponentResource):
@@ -59,12 +59,12 @@ class ControlPlaneService(pulumi.ComponentResource):
             metadata={
                 "name": names.REMOTE_SERVICE,
                 "namespace": args["namespace"],
-                "annotations": {**args["annotations"], **WAIT},
+                "annotations": {**args.get("annotations", {}), **WAIT},
             },
             spec={
                 "type": "LoadBalancer",
                 "selector": {"app": "istiod", "istio": "pilot"},
-                "load_balancer_source_ranges": list(args["source_ranges"]) or None,
+                "load_balancer_source_ranges": list(args.get("source_ranges", ())) or None,
                 "ports": [
                     {"name": "tls-istiod", "port": names.XDS_PORT, "protocol": "TCP"},
                     {"name": "tls-webhook", "port": names.WEBHOOK_PORT, "protocol": "TCP"},

@@ -11,6 +11,7 @@ import pulumi_kubernetes as kubernetes
 from pulumi_kubernetes.helm import v3
 
 from components import charts, names, values
+from components.cluster_identity import ClusterIdentity
 from components.ownership import mark
 from components.shared_ca import IntermediateCA
 
@@ -31,11 +32,11 @@ def _beside(chart: str) -> str:
 class MeshMemberArgs(TypedDict):
     """A cluster's identity in the mesh and its part of the common trust."""
 
-    network: NotRequired[pulumi.Input[str]]
-    """Network of the cluster's pods, for the label on the namespace. Left out if `meshNetworks` is
-    used."""
-    namespace: str
-    """Istio's namespace; the same in all clusters."""
+    identity: ClusterIdentity
+    """Names of the cluster and its mesh."""
+    announced_by_label: NotRequired[bool]
+    """Whether istiod reads the network from a label of the namespace; otherwise from
+    `meshNetworks`. Default: true."""
     marks: NotRequired[Mapping[str, pulumi.Input[str]]]
     """Further annotations of the namespace by which the stack recognizes its own mesh. They are
     inputs, so that a kubeconfig that leads to another cluster is a difference."""
@@ -48,9 +49,9 @@ class MeshMemberArgs(TypedDict):
     """Whether another cluster's istiod watches this one; creates the reader's token."""
     source: charts.ChartSource
     """Istio's charts."""
-    base_values: Mapping[str, Any]
+    base_values: NotRequired[Mapping[str, Any]]
     """User-provided values for the chart `base`."""
-    leave_nothing_values: Mapping[str, Any]
+    leave_nothing_values: NotRequired[Mapping[str, Any]]
     """User-provided values for the chart `leave-nothing`."""
 
 
@@ -72,13 +73,16 @@ class MeshMember(pulumi.ComponentResource):
     ) -> None:
         super().__init__("isthmus:index:MeshMember", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
+        identity = args["identity"]
         primary = args.get("primary")
         namespace = kubernetes.core.v1.Namespace(
             f"{name}-namespace",
             metadata={
-                "name": args["namespace"],
+                "name": identity.namespace,
                 # istiod gives endpoints of this cluster this network (istio/istio#28381).
-                "labels": {names.NETWORK: args["network"]} if "network" in args else {},
+                "labels": {names.NETWORK: identity.network}
+                if args.get("announced_by_label", True)
+                else {},
                 # Read once, when istiod meets the cluster: it has to stand before the remote
                 # secret (pilot/pkg/serviceregistry/kube/controller/multicluster.go).
                 "annotations": {
@@ -105,7 +109,7 @@ class MeshMember(pulumi.ComponentResource):
             name=names.LEAVE_NOTHING,
             namespace=self.namespace,
             chart=_beside("leave-nothing"),
-            values=values.merged(args["leave_nothing_values"], {"crdsOf": names.BASE}),
+            values=values.merged(args.get("leave_nothing_values", {}), {"crdsOf": names.BASE}),
             opts=child,
         )
         # Always as a release: its CRDs are 1 MB of state and half of an update's time as resources
@@ -117,8 +121,8 @@ class MeshMember(pulumi.ComponentResource):
             release=names.BASE,
             namespace=self.namespace,
             values=values.merged(
-                args["base_values"],
-                values.base(namespace=args["namespace"], is_remote=primary is not None),
+                args.get("base_values", {}),
+                values.base(namespace=identity.namespace, is_remote=primary is not None),
             ),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[*trust, leave_nothing]),
         )

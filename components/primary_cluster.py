@@ -1,35 +1,31 @@
 """The control plane of a primary cluster."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import pulumi
 
 from components import charts, names, values
+from components.cluster_identity import ClusterIdentity
 
 
 class PrimaryClusterArgs(TypedDict):
     """Identity of the cluster, and settings of its istiod."""
 
-    cluster: str
-    """Istio's cluster ID."""
-    network: str
-    """Network of the cluster's pods."""
-    mesh_id: str
-    """ID that all clusters of the mesh share."""
-    namespace: str
-    """Istio's namespace."""
-    has_remotes: bool
-    """Whether istiod serves other clusters too (chart value `global.externalIstiod`)."""
-    injects: bool
-    """Whether the cluster has an injection webhook."""
-    cluster_local: Sequence[str]
-    """Hosts that only the caller's own cluster answers (`meshConfig.serviceSettings`)."""
-    mesh_networks: Mapping[str, Any]
-    """Chart value `global.meshNetworks`; empty if labels name the networks."""
+    identity: ClusterIdentity
+    """Names of the cluster and its mesh."""
     source: charts.ChartSource
     """Istio's charts."""
-    istiod_values: Mapping[str, Any]
+    has_remotes: NotRequired[bool]
+    """Whether istiod serves other clusters too (chart value `global.externalIstiod`). Default:
+    false."""
+    injects: NotRequired[bool]
+    """Whether the cluster has an injection webhook. Default: true."""
+    cluster_local: NotRequired[Sequence[str]]
+    """Hosts that only the caller's own cluster answers (`meshConfig.serviceSettings`)."""
+    mesh_networks: NotRequired[Mapping[str, Any]]
+    """Chart value `global.meshNetworks`. Left out if labels name the networks."""
+    istiod_values: NotRequired[Mapping[str, Any]]
     """User-provided values for the chart `istiod`."""
 
 
@@ -40,23 +36,21 @@ class PrimaryCluster(pulumi.ComponentResource):
         self, name: str, args: PrimaryClusterArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("isthmus:index:PrimaryCluster", name, {}, opts)
+        identity = args["identity"]
         charts.install(
             f"{name}-istiod",
             "istiod",
             args["source"],
             release=names.ISTIOD,
-            namespace=args["namespace"],
+            namespace=identity.namespace,
             values=values.merged(
-                args["istiod_values"],
+                args.get("istiod_values", {}),
                 values.primary(
-                    namespace=args["namespace"],
-                    mesh_id=args["mesh_id"],
-                    cluster=args["cluster"],
-                    network=args["network"],
-                    has_remotes=args["has_remotes"],
-                    injects=args["injects"],
-                    cluster_local=args["cluster_local"],
-                    mesh_networks=args["mesh_networks"],
+                    identity,
+                    has_remotes=args.get("has_remotes", False),
+                    injects=args.get("injects", True),
+                    cluster_local=args.get("cluster_local", ()),
+                    mesh_networks=args.get("mesh_networks", {}),
                 ),
             ),
             opts=pulumi.ResourceOptions(parent=self),

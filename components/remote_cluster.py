@@ -1,31 +1,26 @@
 """A cluster that a primary in another cluster serves."""
 
 from collections.abc import Mapping
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import pulumi
 
 from components import charts, names, values
+from components.cluster_identity import ClusterIdentity
 
 
 class RemoteClusterArgs(TypedDict):
     """Identity of the cluster, and the address of its control plane."""
 
-    cluster: str
-    """Istio's cluster ID, equal to the key of its remote secret."""
-    network: str
-    """Network of the cluster's pods."""
-    mesh_id: str
-    """ID that all clusters of the mesh share."""
-    namespace: str
-    """Istio's namespace."""
+    identity: ClusterIdentity
+    """Names of the cluster and its mesh."""
     discovery_address: pulumi.Input[str]
     """IP address of the primary's control plane, ports 15012 and 15017 (`remotePilotAddress`)."""
-    injects: bool
-    """Whether the cluster has an injection webhook."""
     source: charts.ChartSource
     """Istio's charts."""
-    istiod_values: Mapping[str, Any]
+    injects: NotRequired[bool]
+    """Whether the cluster has an injection webhook. Default: true."""
+    istiod_values: NotRequired[Mapping[str, Any]]
     """User-provided values for the chart `istiod`."""
 
 
@@ -40,21 +35,19 @@ class RemoteCluster(pulumi.ComponentResource):
         self, name: str, args: RemoteClusterArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("isthmus:index:RemoteCluster", name, {}, opts)
+        identity = args["identity"]
         charts.install(
             f"{name}-istiod",
             "istiod",
             args["source"],
             release=names.ISTIOD,
-            namespace=args["namespace"],
+            namespace=identity.namespace,
             values=values.merged(
-                args["istiod_values"],
+                args.get("istiod_values", {}),
                 values.remote(
-                    namespace=args["namespace"],
-                    mesh_id=args["mesh_id"],
-                    cluster=args["cluster"],
-                    network=args["network"],
+                    identity,
                     discovery_address=args["discovery_address"],
-                    injects=args["injects"],
+                    injects=args.get("injects", True),
                 ),
             ),
             opts=pulumi.ResourceOptions(parent=self),

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pulumi
 
 from components import names
+from components.cluster_identity import ClusterIdentity
 
 
 def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -33,21 +34,18 @@ def base(*, namespace: str, is_remote: bool) -> dict[str, Any]:
     return values
 
 
-def _identity(*, namespace: str, mesh_id: str, cluster: str, network: str) -> dict[str, Any]:
+def _global(identity: ClusterIdentity) -> dict[str, Any]:
     return {
-        "meshID": mesh_id,
-        "multiCluster": {"clusterName": cluster},
-        "network": network,
-        "istioNamespace": namespace,
+        "meshID": identity.mesh_id,
+        "multiCluster": {"clusterName": identity.cluster},
+        "network": identity.network,
+        "istioNamespace": identity.namespace,
     }
 
 
 def primary(
+    identity: ClusterIdentity,
     *,
-    namespace: str,
-    mesh_id: str,
-    cluster: str,
-    network: str,
     has_remotes: bool,
     injects: bool,
     cluster_local: Sequence[str],
@@ -56,7 +54,7 @@ def primary(
     """istiod of a primary cluster."""
     values: dict[str, Any] = {
         "global": {
-            **_identity(namespace=namespace, mesh_id=mesh_id, cluster=cluster, network=network),
+            **_global(identity),
             "externalIstiod": has_remotes,
             "operatorManageWebhooks": not injects,
         },
@@ -113,11 +111,8 @@ def mesh_networks(
 
 
 def remote(
+    identity: ClusterIdentity,
     *,
-    namespace: str,
-    mesh_id: str,
-    cluster: str,
-    network: str,
     discovery_address: pulumi.Input[str],
     injects: bool,
 ) -> dict[str, Any]:
@@ -129,13 +124,17 @@ def remote(
     return {
         "profile": "remote",
         "global": {
-            **_identity(namespace=namespace, mesh_id=mesh_id, cluster=cluster, network=network),
+            **_global(identity),
             "configCluster": True,
             "remotePilotAddress": discovery_address,
             "operatorManageWebhooks": not injects,
         },
         "sidecarInjectorWebhookAnnotations": names.AKS_OPT_OUT,
-        "istiodRemote": {"injectionPath": names.injection_path(cluster=cluster, network=network)},
+        "istiodRemote": {
+            "injectionPath": names.injection_path(
+                cluster=identity.cluster, network=identity.network
+            )
+        },
     }
 
 

@@ -1,7 +1,7 @@
 """Waits until a cluster injects pods and accepts Istio's objects."""
 
 import json
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import pulumi
 from pulumi_kubernetes import admissionregistration
@@ -16,10 +16,11 @@ class WebhooksArgs(TypedDict):
 
     namespace: str
     """Istio's namespace; the names depend on it."""
-    injects: bool
-    """Whether the cluster has an injection webhook."""
-    validates: bool
-    """Whether objects of Istio's kinds will be written to this cluster, as in a primary."""
+    injects: NotRequired[bool]
+    """Whether the cluster has an injection webhook. Default: true."""
+    validates: NotRequired[bool]
+    """Whether objects of Istio's kinds will be written to this cluster. Set it to false for a
+    remote, which has no such webhook. Default: true."""
 
 
 class Webhooks(pulumi.ComponentResource):
@@ -42,13 +43,13 @@ class Webhooks(pulumi.ComponentResource):
         super().__init__("isthmus:index:Webhooks", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
         kind = admissionregistration.v1
-        if args["injects"]:
+        if args.get("injects", True):
             kind.MutatingWebhookConfigurationPatch(
                 f"{name}-injector",
                 metadata=_waiting(names.injector(args["namespace"]), "clientConfig.caBundle"),
                 opts=child,
             )
-        if args["validates"]:
+        if args.get("validates", True):
             for suffix, webhook in (
                 ("validator", f"istio-validator-{args['namespace']}"),
                 ("default-validator", "istiod-default-validator"),

@@ -10,7 +10,8 @@ import pulumi
 import pulumi_tls as tls
 
 from components import names, values
-from components.cluster_aware_gateway import ClusterAwareGateway
+from components.cluster_aware_gateway import ClusterAwareGateway, ClusterAwareGatewayArgs
+from components.cluster_identity import ClusterIdentity
 from components.control_plane_pod import ControlPlanePod
 from components.control_plane_service import INTERNAL, ControlPlaneService
 from components.mesh_member import MeshMember, MeshMemberArgs
@@ -104,6 +105,15 @@ def _options_for_charts(
     )
 
 
+def _identity(built: Built, cluster: Cluster) -> ClusterIdentity:
+    return ClusterIdentity(
+        cluster=cluster.name,
+        network=cluster.network,
+        mesh_id=built.spec.mesh.id,
+        namespace=built.istio.namespace,
+    )
+
+
 def _create_shared_ca(spec: MeshSpec, provider: tls.Provider) -> SharedCA:
     ca = spec.mesh.ca
     args: SharedCAArgs = {
@@ -134,7 +144,8 @@ def _create_member(
     built: Built, cluster: Cluster, intermediate: IntermediateCA | None
 ) -> MeshMember:
     args: MeshMemberArgs = {
-        "namespace": built.istio.namespace,
+        "identity": _identity(built, cluster),
+        "announced_by_label": built.spec.mesh.gateways.announced_by == "labels",
         "marks": marks(cluster.name, _uid(built, cluster), built.mesh_uuid),
         "is_read": bool(built.spec.readers_of(cluster)),
         "source": built.charts,
@@ -153,8 +164,6 @@ def _create_member(
             cluster.name, built.connections.kubeconfig(cluster.name)
         )
         options = pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(transforms=[wait]))
-    if built.spec.mesh.gateways.announced_by == "labels":
-        args["network"] = cluster.network
     if cluster.primary is not None:
         args["primary"] = cluster.primary
     return MeshMember(cluster.name, args, options)
@@ -172,10 +181,7 @@ def _create_control_plane(built: Built, cluster: Cluster) -> None:
         istiod = PrimaryCluster(
             cluster.name,
             {
-                "cluster": cluster.name,
-                "network": cluster.network,
-                "mesh_id": built.spec.mesh.id,
-                "namespace": built.istio.namespace,
+                "identity": _identity(built, cluster),
                 "has_remotes": bool(built.spec.remotes_of(cluster)),
                 "injects": cluster.injection == "automatic",
                 "cluster_local": built.spec.mesh.cluster_local,
@@ -190,10 +196,7 @@ def _create_control_plane(built: Built, cluster: Cluster) -> None:
         istiod = RemoteCluster(
             cluster.name,
             {
-                "cluster": cluster.name,
-                "network": cluster.network,
-                "mesh_id": built.spec.mesh.id,
-                "namespace": built.istio.namespace,
+                "identity": _identity(built, cluster),
                 "discovery_address": discovery.address,
                 "injects": cluster.injection == "automatic",
                 "source": built.charts,
@@ -268,32 +271,30 @@ def _create_remote_secret(
 
 def _create_gateway(built: Built, cluster: Cluster) -> ClusterAwareGateway:
     gateways = built.spec.mesh.gateways
-    return ClusterAwareGateway(
-        cluster.name,
-        {
-            "cluster": cluster.name,
-            "network": cluster.network,
-            "namespace": built.istio.namespace,
-            "kind": gateways.pods,
-            "port": gateways.port,
-            "annotations": {
-                **_internal_annotations(cluster, gateways.cloud),
-                **gateways.annotations,
-                **cluster.gateway.annotations,
-            },
-            "source_ranges": _source_ranges(built, cluster, gateways.source_ranges)
-            # An ingress gateway is called by more than the mesh.
-            if gateways.pods == "own" or gateways.source_ranges
-            else (),
-            "status_port": gateways.status_port,
-            "address": str(cluster.gateway.address) if cluster.gateway.address else None,
-            "announced_by_label": gateways.announced_by == "labels",
-            "expose_services": built.spec.spans_networks and not cluster.is_remote,
-            "expose_control_plane": built.spec.exposes_control_plane(cluster),
-            "source": built.charts,
-            "gateway_values": built.istio.values.gateway,
+    args: ClusterAwareGatewayArgs = {
+        "identity": _identity(built, cluster),
+        "kind": gateways.pods,
+        "port": gateways.port,
+        "annotations": {
+            **_internal_annotations(cluster, gateways.cloud),
+            **gateways.annotations,
+            **cluster.gateway.annotations,
         },
-        _options_for_charts(built, cluster, built.webhooks[cluster.name]),
+        "source_ranges": _source_ranges(built, cluster, gateways.source_ranges)
+        # An ingress gateway is called by more than the mesh.
+        if gateways.pods == "own" or gateways.source_ranges
+        else (),
+        "status_port": gateways.status_port,
+        "announced_by_label": gateways.announced_by == "labels",
+        "expose_services": built.spec.spans_networks and not cluster.is_remote,
+        "expose_control_plane": built.spec.exposes_control_plane(cluster),
+        "source": built.charts,
+        "gateway_values": built.istio.values.gateway,
+    }
+    if cluster.gateway.address:
+        args["address"] = str(cluster.gateway.address)
+    return ClusterAwareGateway(
+        cluster.name, args, _options_for_charts(built, cluster, built.webhooks[cluster.name])
     )
 
 
