@@ -17,7 +17,7 @@ IN_PAIRS := $(BIN)/python -m pytest --numprocesses=2 --dist=loadscope
 UP := pulumi up --stack $(STACK) --yes --skip-preview
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview check destroy down lab preflight toolchain unit fix lint test test-mesh test-all bench lock
+.PHONY: help up preview check destroy down lab preflight toolchain unit fix lint browser test test-mesh test-all bench lock
 
 help:                      ## this list
 	awk -F ' *## ' '/^[a-z-]+:.* ## / { sub(/:.*/, "", $$1); printf "  %-10s %s\n", $$1, $$2 }' Makefile
@@ -59,7 +59,10 @@ lint: $(VENV) policy/.venv ## style, spelling and types
 	$(BIN)/python -m pytest -q tests/unit/test_english.py
 	$(BIN)/basedpyright
 
-test: preflight lint toolchain  ## everything that CI runs: lint, and every test of one matrix cell each
+browser: $(VENV)           ## install the browser that tests of the checks' report need
+	$(BIN)/python -m lab.toolchain browser
+
+test: preflight browser lint toolchain  ## everything that CI runs: lint, and every test of one matrix cell each
 	$(IN_PAIRS) --ignore=tests/mesh
 	$(IN_PAIRS) -m "not whole_matrix" tests/mesh
 

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -13,7 +14,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.status import Status as Spinner
 
-from checks import report
+from checks import page, report
 from checks.api import PodApi, ReadingApi
 from checks.model import Result, Status
 from checks.picture import draw
@@ -52,7 +53,7 @@ def _picture_file(_context: click.Context, _option: object, path: Path | None) -
 @click.option(
     "-o",
     "--output",
-    type=click.Choice(["table", "short", "json"]),
+    type=click.Choice(["table", "short", "json", "html"]),
     default="table",
     show_default=True,
 )
@@ -80,6 +81,11 @@ def _picture_file(_context: click.Context, _option: object, path: Path | None) -
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="With --kubeconfig: a file of `pulumi stack output checks --json`; no stack is read.",
 )
+@click.option(
+    "--skip-forbidden",
+    is_flag=True,
+    help="Skip what the account is not allowed to do instead of failing; implied by --kubeconfig.",
+)
 def main(
     stack: str | None,
     cwd: Path,
@@ -88,6 +94,7 @@ def main(
     picture: Path | None,
     kubeconfig: str | None,
     description_file: Path | None,
+    skip_forbidden: bool,
 ) -> None:
     """Check every link of a mesh from both ends and say how to fix what is broken.
 
@@ -106,13 +113,15 @@ def main(
     if kubeconfig:
         description = _with_own_credentials(description, kubeconfig)
     started = time.monotonic()
-    api_type = ReadingApi if kubeconfig else PodApi
+    api_type = ReadingApi if kubeconfig or skip_forbidden else PodApi
     results = _looked(description, started + (patience or 0), api_type)
     seconds = time.monotonic() - started
     if picture:
         picture.write_text(draw(description, results, picture.suffix))
     if output == "json":
         click.echo(report.as_json(results, seconds))
+    elif output == "html":
+        click.echo(page.page(description, results, seconds, datetime.now(UTC)))
     elif output == "short":
         click.echo(report.short(results, seconds))
     else:

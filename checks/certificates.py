@@ -34,11 +34,6 @@ def days_left(certificate: Certificate) -> float:
     return (certificate.not_valid_after_utc - datetime.now(UTC)).total_seconds() / 86400
 
 
-def end(certificate: Certificate) -> str:
-    """Return the day on which a certificate expires."""
-    return certificate.not_valid_after_utc.date().isoformat()
-
-
 def name(certificate: Certificate) -> str:
     """Return the subject and the start of the fingerprint, which distinguishes equal names."""
     fingerprint = certificate.fingerprint(SHA256())

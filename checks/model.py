@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
@@ -45,6 +46,8 @@ class Finding:
     """The fix; empty if the check passed."""
     part: Part | None = None
     """The part of the picture to draw red if it failed."""
+    ends: datetime | None = None
+    """When the object that the evidence names expires; None if never."""
 
 
 Look = Callable[[Mesh, View], Iterator[Finding]]
@@ -126,16 +129,20 @@ class Result:
         return self.finding.status
 
 
-def ok(evidence: str) -> Finding:
-    return Finding(Status.OK, evidence)
+def ok(evidence: str, *, ends: datetime | None = None) -> Finding:
+    return Finding(Status.OK, evidence, ends=ends)
 
 
-def warning(evidence: str, hint: str, part: Part | None = None) -> Finding:
-    return Finding(Status.WARNING, evidence, hint, part)
+def warning(
+    evidence: str, hint: str, part: Part | None = None, *, ends: datetime | None = None
+) -> Finding:
+    return Finding(Status.WARNING, evidence, hint, part, ends)
 
 
-def failed(evidence: str, hint: str, part: Part | None = None) -> Finding:
-    return Finding(Status.FAILED, evidence, hint, part)
+def failed(
+    evidence: str, hint: str, part: Part | None = None, *, ends: datetime | None = None
+) -> Finding:
+    return Finding(Status.FAILED, evidence, hint, part, ends)
 
 
 def skipped(reason: str) -> Finding:

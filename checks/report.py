@@ -12,12 +12,14 @@ from rich.text import Text
 
 from checks.model import Result, Status
 
+MARKS = {Status.OK: "✓", Status.WARNING: "!", Status.FAILED: "✗", Status.SKIPPED: "-"}
 _STYLES = {
-    Status.OK: ("green", "✓"),
-    Status.WARNING: ("yellow", "!"),
-    Status.FAILED: ("red", "✗"),
-    Status.SKIPPED: ("dim", "-"),
+    Status.OK: "green",
+    Status.WARNING: "yellow",
+    Status.FAILED: "red",
+    Status.SKIPPED: "dim",
 }
+CONSEQUENCES = "the failures below it are probably consequences"
 _INDENT, _CLAIM, _SECONDS = 4, 50, 6  # columns of a terminal
 _WORST = (Status.FAILED, Status.WARNING, Status.SKIPPED, Status.OK)
 
@@ -52,7 +54,8 @@ def as_json(results: Sequence[Result], seconds: float) -> str:
                     "seconds": round(r.seconds, 3),
                     "evidence": r.finding.evidence,
                     "hint": r.finding.hint,
-                    "docs": _docs(r),
+                    "docs": docs(r),
+                    "ends": r.finding.ends and r.finding.ends.isoformat(),
                 }
                 for r in results
             ],
@@ -77,30 +80,24 @@ def table(results: Sequence[Result], seconds: float) -> Group:
     lines = list[RenderableType]()
     for section, of_section in groupby(results, lambda r: r.check.section):
         lines.append(Text(section, style="bold"))
-        for together in _together(list(of_section)):
-            lines += _lines(together, wide)
+        for alike in together(list(of_section)):
+            lines += _lines(alike, wide)
     failed = [r for r in results if r.status is Status.FAILED]
     lines.append(Text(summary(results, seconds), style="bold red" if failed else "bold green"))
     if len(failed) > 1:
         first = failed[0]
-        lines.append(
-            Text(
-                f"Fix {first.check.id} in {first.cluster} first; the failures below it are "
-                "probably "
-                "consequences."
-            )
-        )
+        lines.append(Text(f"Fix {first.check.id} in {first.cluster} first; {CONSEQUENCES}."))
     return Group(*lines)
 
 
 def _clusters(results: Sequence[Result]) -> Iterator[str]:
     """Yield the texts in the column of clusters."""
     for _, of_section in groupby(results, lambda r: r.check.section):
-        for together in _together(list(of_section)):
-            yield _named(together)
+        for alike in together(list(of_section)):
+            yield named(alike)
 
 
-def _together(results: Sequence[Result]) -> Iterator[Sequence[Result]]:
+def together(results: Sequence[Result]) -> Iterator[Sequence[Result]]:
     """Group results of a check: all passed ones, all skipped ones, and each other one alone."""
     for _, of_check in groupby(results, lambda r: r.check.id):
         found = list(of_check)
@@ -112,13 +109,14 @@ def _together(results: Sequence[Result]) -> Iterator[Sequence[Result]]:
                 yield [result]
 
 
-def _named(alike: Sequence[Result]) -> str:
+def named(alike: Sequence[Result]) -> str:
+    """Return the clusters of results, in one text."""
     return ", ".join(dict.fromkeys(r.cluster for r in alike))
 
 
 def _lines(alike: Sequence[Result], wide: int) -> Iterator[RenderableType]:
     first = alike[0]
-    style, mark = _STYLES[first.status]
+    style, mark = _STYLES[first.status], MARKS[first.status]
     row = Table.grid(padding=(0, 2, 0, 0))
     for width in (_INDENT - 2, _CLAIM, wide, _SECONDS):
         row.add_column(width=width, no_wrap=True)
@@ -126,19 +124,20 @@ def _lines(alike: Sequence[Result], wide: int) -> Iterator[RenderableType]:
     row.add_row(
         Text(f" {mark}", style=style),
         Text(first.check.claim, style=style if first.finding.hint else ""),
-        Text(_named(alike)),
+        Text(named(alike)),
         Text(f"{max(r.seconds for r in alike):.2f} s", style="dim", justify="right"),
-        "" if first.finding.hint else _evidence(alike),
+        "" if first.finding.hint else evidence(alike),
     )
     yield row
     if first.finding.hint:
         text = Text(first.finding.evidence, overflow="fold")
         text.append(f"\n→ {first.finding.hint}", style="bold")
-        text.append(f"\n  {first.check.code} {_docs(first)}", style="dim")
+        text.append(f"\n  {first.check.code} {docs(first)}", style="dim")
         yield Padding(text, (0, 0, 0, _INDENT))
 
 
-def _evidence(alike: Sequence[Result]) -> str:
+def evidence(alike: Sequence[Result]) -> str:
+    """Return the evidence of results, once if it is the same in all clusters."""
     by_cluster = {
         c: "; ".join(r.finding.evidence for r in rs)
         for c, rs in groupby(alike, lambda r: r.cluster)
@@ -156,5 +155,6 @@ def _counts(results: Sequence[Result]) -> Counter[Status]:
     return Counter(worst.values())
 
 
-def _docs(result: Result) -> str:
+def docs(result: Result) -> str:
+    """Return the section of the documentation about a check."""
     return f"docs/checks.md#{result.check.id}"

@@ -43,3 +43,5 @@ class State:
     """Version of Kubernetes, by name of the cluster."""
     failed: frozenset[Part] = frozenset()
     """Drawn in red."""
+    links: Mapping[Part, str] = field(default_factory=dict[Part, str])
+    """Address that a part of the SVG leads to; the Mermaid text has no links."""

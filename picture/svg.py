@@ -56,7 +56,12 @@ def svg(spec: MeshSpec, state: State | None = None) -> str:
         spec: What is drawn.
         state: Addresses and versions to write, and what to draw in red; nothing if left out.
     """
-    return ET.tostring(_Drawing(spec, state or State()).draw(), encoding="unicode")
+    return ET.tostring(element(spec, state or State()), encoding="unicode")
+
+
+def element(spec: MeshSpec, state: State) -> ET.Element:
+    """The same as `svg`, to be placed in a page."""
+    return _Drawing(spec, state).draw()
 
 
 class _Drawing:
@@ -66,13 +71,15 @@ class _Drawing:
         self.spec, self.state = spec, state
         self.layout: Layout = lay_out(spec)
         self.by_name = {c.name: c for c in spec.clusters}
-        self.root = ET.Element("svg", {"xmlns": "http://www.w3.org/2000/svg", "role": "img"})
+        # Links inside an image are hidden from screen readers.
+        role = "group" if state.links else "img"
+        self.root = ET.Element("svg", {"xmlns": "http://www.w3.org/2000/svg", "role": role})
 
     def draw(self) -> ET.Element:
         layout = self.layout
         ET.SubElement(self.root, "title").text = f"{words.title(self.spec)}: {self._summary}"
         ET.SubElement(self.root, "desc").text = words.description(self.spec, self.state)
-        ET.SubElement(self.root, "style").text = _style()
+        ET.SubElement(self.root, "style").text = STYLE
         self._arrowheads()
         page = ET.SubElement(self.root, "rect", {"class": "page"})
         self._text(self.root, words.title(self.spec), (MARGIN, 28), 17, layout.width, "strong")
@@ -122,6 +129,14 @@ class _Drawing:
     def _group(self, kind: str, name: str) -> ET.Element:
         return ET.SubElement(self.root, "g", {"class": kind, "data-name": name})
 
+    def _linked(self, parent: ET.Element, part: Part | None) -> ET.Element:
+        """The parent for what shows a part: a link, if the part leads anywhere."""
+        if part is None or part not in self.state.links:
+            return parent
+        link = ET.SubElement(parent, "a", {"href": self.state.links[part]})
+        ET.SubElement(link, "title").text = str(part)
+        return link
+
     def _text(
         self, parent: ET.Element, text: str, at: Point, size: float, width: float, style: str
     ) -> None:
@@ -142,7 +157,8 @@ class _Drawing:
         role = card.cluster.role
         badge = text_width(role, 11) + 16
         pill = Box(box.right - PAD - badge, box.y + 10, badge, 18)
-        self._text(group, name, (box.x + PAD, box.y + 24), 15, pill.x - box.x - PAD - 8, "strong")
+        heading = self._linked(group, Part("cluster", name))
+        self._text(heading, name, (box.x + PAD, box.y + 24), 15, pill.x - box.x - PAD - 8, "strong")
         _rect(group, pill, f"pill {role}", 9)
         self._text(group, role, (pill.x + 8, pill.y + 13), 11, badge, f"on-{role}")
         versions = " · ".join(words.versions(self.spec, card.cluster, self.state))
@@ -177,7 +193,8 @@ class _Drawing:
             Part("istiod", name),
         )
         for read, box in card.secrets.items():
-            secret = ET.SubElement(group, "g", {"class": "secret", "data-name": read})
+            link = self._linked(group, Part("secret", name, read))
+            secret = ET.SubElement(link, "g", {"class": "secret", "data-name": read})
             _rect(secret, box, self._style("pill", Part("secret", name, read)), 9)
             self._text(secret, read, (box.x + 7, box.y + 13), 11, box.width - 13, "plain")
         if card.load_balancer:
@@ -212,7 +229,7 @@ class _Drawing:
         lines: Iterable[str],
         part: Part | None,
     ) -> None:
-        inner = ET.SubElement(group, "g", {"class": kind})
+        inner = ET.SubElement(self._linked(group, part), "g", {"class": kind})
         _rect(inner, box, self._style(f"box {kind}", part), 5)
         x, y, width = box.x + 9, box.y + 19, box.width - 16
         self._text(inner, title, (x, y), 12, width, "strong")
@@ -289,9 +306,10 @@ class _Drawing:
             _rect(group, Box(MARGIN, y - 6, 28, 12), "pill", 6)
             self._text(group, words.SECRETS, (MARGIN + 38, y + 4), 11, width - 38, "muted")
             y += 18
-        for failure in words.failures(self.state):
+        for part in sorted(self.state.failed):
             self._line(group, [(MARGIN, y), (MARGIN + 28, y)], "failed", end=True)
-            self._text(group, f"failed: {failure}", (MARGIN + 38, y + 4), 11, width - 38, "alarm")
+            link = self._linked(group, part)
+            self._text(link, f"failed: {part}", (MARGIN + 38, y + 4), 11, width - 38, "alarm")
             y += 18
         return y - 10
 
@@ -346,3 +364,7 @@ def _rules(colours: dict[str, str]) -> str:
         **{f".head-{x}": f"fill: {c[x]}" for x in _LINES},
     }
     return "\n".join(f"{selector} {{ {rule}; }}" for selector, rule in rules.items())
+
+
+STYLE = _style()
+"""The style sheet of every picture."""

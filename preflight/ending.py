@@ -44,11 +44,11 @@ def end_of_credentials(kubeconfig: str) -> dt.datetime | None:
         user: dict[str, Any] = yaml.safe_load(kubeconfig)["users"][0]["user"]
     except (yaml.YAMLError, KeyError, IndexError, TypeError):
         return None
-    return _end_of_token(user.get("token")) or _end_of_certificate(user)
+    return end_of_token(user.get("token")) or _end_of_certificate(user)
 
 
-def _end_of_token(token: str | None) -> dt.datetime | None:
-    """`exp` of a JWT; None for a token that does not say."""
+def end_of_token(token: str | None) -> dt.datetime | None:
+    """When a JWT ends (`exp`); None for a token that does not say."""
     try:
         payload = (token or "").split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))

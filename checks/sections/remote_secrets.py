@@ -1,22 +1,22 @@
 """Remote secrets, with which each control plane watches other clusters, and their effect."""
 
 import base64
-import json
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 from checks import istiod, remote_kubeconfig
 from checks.api import PodApi
 from checks.model import Check, Finding, failed, ok, primaries, readers, skipped, warning
-from checks.view import Json, Mesh, View
+from checks.view import Mesh, View
 from kube.api import UnansweredError
 from picture.state import Part
+from preflight.ending import end_of_token
 
 _LABEL = "istio/multiCluster"
 _PREFIX = "istio-remote-secret-"
 _ANNOTATION = "networking.istio.io/cluster"
-_TOKEN_ENDS_SOON = 30 * 86400
+_TOKEN_ENDS_SOON = timedelta(days=30)
 _AGAIN = "`pulumi up --refresh` writes it again"
 # What istiod reads in other clusters (templates/reader-clusterrole.yaml of its chart).
 _NEEDED = (
@@ -205,26 +205,20 @@ def _token(mesh: Mesh, view: View) -> Iterator[Finding]:
             else:
                 yield skipped(f"this machine does not reach {server}: {error}")
             continue
-        ends = _end(entry.kubeconfig)
-        if ends is not None and ends - time.time() < _TOKEN_ENDS_SOON:
+        accepts = f"{entry.cluster} accepts {user.removeprefix('system:serviceaccount:')}"
+        ends = end_of_token(remote_kubeconfig.read(entry.kubeconfig).token)
+        if ends is None:
+            yield ok(accepts)
+        elif (left := ends - datetime.now(UTC)) > _TOKEN_ENDS_SOON:
+            yield ok(f"{accepts} until {ends:%Y-%m-%d}", ends=ends)
+        else:
             yield warning(
-                f"the token for {entry.cluster} expires in {(ends - time.time()) / 86400:.0f} days",
+                f"the token for {entry.cluster} expires in {left.days} days",
                 "istiod does not renew it. A token from a Secret of type "
                 f"kubernetes.io/service-account-token does not expire; {_AGAIN}",
                 part,
+                ends=ends,
             )
-        else:
-            yield ok(f"{entry.cluster} accepts {user.removeprefix('system:serviceaccount:')}")
-
-
-def _end(kubeconfig: str) -> float | None:
-    """Return when the token expires, in seconds of the epoch; None if never or unknown."""
-    try:
-        payload = remote_kubeconfig.read(kubeconfig).token.split(".")[1]
-        claims: Json = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (IndexError, ValueError):
-        return None
-    return claims.get("exp")
 
 
 def _rights(mesh: Mesh, view: View) -> Iterator[Finding]:

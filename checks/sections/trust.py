@@ -100,7 +100,8 @@ def _expiry(mesh: Mesh, view: View) -> Iterator[Finding]:
     named = {"the root": _root(mesh)} | ({"the intermediate": own} if own else {})
     for name, certificate in named.items():
         left = certificates.days_left(certificate)
-        end = certificates.end(certificate)
+        ends = certificate.not_valid_after_utc
+        end = f"{ends:%Y-%m-%d}"
         is_root = name == "the root"
         margin = _ROOT_AHEAD_DAYS if is_root else mesh.spec.mesh.ca.renew_before_days
         fix = (
@@ -110,11 +111,11 @@ def _expiry(mesh: Mesh, view: View) -> Iterator[Finding]:
             f"the next one as `ca` of {view.name}"
         )
         if left < 0:
-            yield failed(f"{name} expired on {end}", fix, Part("istiod", view.name))
+            yield failed(f"{name} expired on {end}", fix, Part("istiod", view.name), ends=ends)
         elif left < margin:
-            yield warning(f"{name} expires on {end}, in {left:.0f} days", fix)
+            yield warning(f"{name} expires on {end}, in {left:.0f} days", fix, ends=ends)
         else:
-            yield ok(f"{name} until {end}")
+            yield ok(f"{name} until {end}", ends=ends)
 
 
 def _config_maps(mesh: Mesh, view: View) -> Iterator[Finding]:

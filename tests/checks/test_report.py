@@ -6,15 +6,10 @@ import json
 from rich.console import Console
 
 from checks import report
-from checks.model import Finding, Result, failed, ok, skipped, warning
-from checks.run import CHECKS
+from checks.model import Result, failed, ok, skipped, warning
+from tests.checks.broken_mesh import results
 
 _HINT = "do this"
-
-
-def results(*of: tuple[str, str, Finding]) -> list[Result]:
-    checks = {c.id: c for c in CHECKS}
-    return [Result(checks[check], cluster, finding, 0.25) for check, cluster, finding in of]
 
 
 _MIXED = results(
@@ -88,4 +83,5 @@ def test_json_has_everything() -> None:
         "hint": _HINT,
         "docs": "docs/checks.md#remote-secret",
         "code": "ISM1301",
+        "ends": None,
     }

@@ -151,6 +151,7 @@ def readers(tmp_path: Path) -> Iterator[Path]:
                 "contexts": [
                     {"name": c, "context": {"cluster": c, "user": "reader"}} for c in clusters
                 ],
+                "current-context": "east",
             }
         )
     )
@@ -159,15 +160,21 @@ def readers(tmp_path: Path) -> Iterator[Path]:
     server.server_close()
 
 
-def test_with_ones_own_account_what_it_may_not_read_is_skipped_and_no_stack_is_read(
-    readers: Path, tmp_path: Path
-) -> None:
+@pytest.fixture
+def described(tmp_path: Path) -> Path:
+    """A file of the output `checks`."""
     described = fake.mesh().description
     output = {f.name: getattr(described, f.name) for f in fields(Description)}
     del output["kubeconfigs"]
     file = tmp_path / "mesh.json"
     file.write_text(json.dumps({**output, "spec": spec_for_output(described.spec)}))
-    arguments = ["--kubeconfig", str(readers), "--description", str(file), "--output", "json"]
+    return file
+
+
+def test_with_ones_own_account_what_it_may_not_read_is_skipped_and_no_stack_is_read(
+    readers: Path, described: Path
+) -> None:
+    arguments = ["--kubeconfig", str(readers), "--description", str(described), "--output", "json"]
     done = CliRunner().invoke(main, arguments, env={"PATH": ""})
     results = {r["check"]: r for r in json.loads(done.stdout)["results"]}
     assert results["cluster-answers"]["status"] == "ok"
@@ -175,6 +182,38 @@ def test_with_ones_own_account_what_it_may_not_read_is_skipped_and_no_stack_is_r
     assert "this account lacks a permission" in results["remote-secret"]["evidence"]
     # The one finding is of something that was read: the namespace here has no label.
     assert {c for c, r in results.items() if r["status"] == "failed"} == {"same-network"}
+
+
+def test_the_page_is_all_that_is_written_to_the_output(readers: Path, described: Path) -> None:
+    arguments = ["--kubeconfig", str(readers), "--description", str(described), "--output", "html"]
+    done = CliRunner().invoke(main, arguments, env={"PATH": ""})
+    assert done.exit_code == 1, "a check failed"
+    assert done.stdout.startswith("<!doctype html>")
+    assert done.stdout.endswith("</html>\n")
+
+
+@pytest.mark.parametrize(("option", "status"), [(["--skip-forbidden"], "skipped"), ([], "failed")])
+def test_the_stacks_own_account_fails_for_what_it_may_not_unless_that_is_skipped(
+    option: list[str],
+    status: str,
+    readers: Path,
+    described: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kubeconfig = readers.read_text()
+    mesh = {
+        **json.loads(described.read_text()),
+        "kubeconfigs": {c.name: kubeconfig for c in fake.mesh().spec.clusters},
+    }
+    (tmp_path / "outputs.json").write_text(json.dumps(mesh))
+    pulumi = tmp_path / "pulumi"
+    pulumi.write_text(f"#!/bin/sh\nexec /bin/cat {tmp_path}/outputs.json\n")
+    pulumi.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    done = CliRunner().invoke(main, [*option, "--output", "json"])
+    results = {(r["check"], r["cluster"]): r for r in json.loads(done.stdout)["results"]}
+    assert results["remote-secret", "east"]["status"] == status
 
 
 def test_the_account_for_reading_reads_no_secret_and_changes_nothing() -> None:

@@ -192,13 +192,31 @@ def test_previews_run_in_an_environment_and_are_judged_by_the_base_branch() -> N
     """A pull request's own code could decrypt prod's state, and relax the policies."""
     job = read(_GITHUB / "workflows" / "preview.yaml")["jobs"]["preview"]
     assert job["environment"] == "preview-${{ matrix.stack }}"
-    own, base, prepare, preview = job["steps"]
+    own, base, prepare, preview, report = job["steps"]
     assert "ref" not in own["with"]
     assert base["with"]["ref"] == "${{ github.event.pull_request.base.sha }}"
     assert base["with"]["path"] == "base"
     assert prepare["uses"] == "./base/.github/actions/stack"
     assert prepare["with"]["policy"] == preview["with"]["policyPacks"] == "base/policy"
     assert preview["with"]["policyPackConfigs"].startswith("base/policy/levels/")
+    assert report["uses"] == "./base/.github/actions/report"
+
+
+@pytest.mark.parametrize(("status", "attached"), [(0, True), (1, True), (2, False)])
+def test_a_report_is_attached_whenever_the_checks_could_run(
+    status: int, attached: bool, tmp_path: Path
+) -> None:
+    """A broken mesh (status 1) is no reason to fail a job that compares programs."""
+    checks, upload = read(_GITHUB / "actions" / "report" / "action.yaml")["runs"]["steps"]
+    assert upload["with"]["path"] == "mesh.html"
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\necho "$@"\nexit {status}\n')
+    python.chmod(0o755)
+    command = ["bash", "-e", "-o", "pipefail", "-c", checks["run"]]
+    environment = {**os.environ, "STACK": "prod"}
+    subprocess.run(command, cwd=tmp_path, env=environment, timeout=30, check=True)
+    assert (tmp_path / "mesh.html").exists() == attached
 
 
 def test_prod_comes_after_staging() -> None:

@@ -1,0 +1,1 @@
+"""Claims about pages as a browser shows them."""
