@@ -6,17 +6,16 @@ from datetime import UTC, datetime
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from spec.rules.certificates import read as read
-from spec.rules.certificates import signs as signs
+from spec.rules.certificates import signs
 
 Certificate = x509.Certificate
 
 
-def of_der(der: bytes) -> Certificate:
+def read_der(der: bytes) -> Certificate:
     return x509.load_der_x509_certificate(der)
 
 
-def chains(certificate: Certificate, between: Sequence[Certificate], root: Certificate) -> bool:
+def leads_to(certificate: Certificate, between: Sequence[Certificate], root: Certificate) -> bool:
     """Whether signatures lead from a certificate to a root, regardless of dates."""
     at = certificate
     for _ in range(len(between) + 1):

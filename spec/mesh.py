@@ -51,7 +51,7 @@ class Istio:
 
 
 @dataclass(frozen=True, config=STRICT_CAMEL)
-class BroughtRoot:
+class ProvidedRoot:
     """A user-provided root CA, as PEM text; the key as a Pulumi secret."""
 
     certificate: str
@@ -62,7 +62,7 @@ class BroughtRoot:
 
 
 @dataclass(frozen=True, config=STRICT_CAMEL)
-class BroughtIntermediate:
+class ProvidedIntermediate:
     """A user-provided intermediate CA, as PEM text; the key as a Pulumi secret."""
 
     certificate: str
@@ -84,7 +84,7 @@ class CertificateAuthority:
     fits."""
     renew_before_days: Annotated[int, Field(ge=0)] = 30
     """An `up` this many days before an intermediate ends issues a new one under the same root."""
-    root: BroughtRoot | None = None
+    root: ProvidedRoot | None = None
     external: bool = False
     """Whether another tool (cert-manager, Vault, External Secrets) maintains the Secret `cacerts`
     of every cluster, of type `Opaque` or `kubernetes.io/tls`. Isthmus waits for it, and never
@@ -227,7 +227,7 @@ class Cluster:
     """`manual`: no injection webhook; users add sidecars with `istioctl kube-inject`."""
     api_server: ApiServer = field(default_factory=ApiServer)
     ranges: Ranges = field(default_factory=Ranges)
-    ca: BroughtIntermediate | None = None
+    ca: ProvidedIntermediate | None = None
     """A user-provided intermediate CA, signed by `isthmus:mesh.ca.root`. If left out, Isthmus
     creates one."""
     stack: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,100}$")] | None = None

@@ -59,6 +59,6 @@ def endings_of(
 
 def _of_certificates(what: str, pem: str) -> list[_Ending]:
     return [
-        (c.not_valid_after_utc.date(), f"{what} {certificates.name(c)}")
-        for c in certificates.read(pem)
+        (c.not_valid_after_utc.date(), f"{what} {certificates.subject(c)}")
+        for c in certificates.read_pem(pem)
     ]

@@ -31,7 +31,7 @@ async def confirm_root(
         MeshRefusedError: with each cluster that trusts another root, or the root if it has ended.
     """
     pem = await root.future() if await root.is_known() else None
-    ours = certificates.read(pem) if pem else []
+    ours = certificates.read_pem(pem) if pem else []
     for warning in raise_if_refused([*_other_roots(spec, ours, facts), *_endings(ours)]):
         pulumi.log.warn(str(warning))
 
@@ -41,7 +41,7 @@ def _other_roots(
 ) -> Iterator[Problem]:
     is_provided = spec.mesh.ca.root is not None
     for name, known in facts.items():
-        theirs = certificates.read(known.root or "")
+        theirs = certificates.read_pem(known.root or "")
         if not theirs or set(theirs) == set(ours):
             continue
         look = f"kubectl --context {name} -n {spec.mesh.istio.namespace}"
@@ -86,5 +86,5 @@ def _names(found: "Sequence[Certificate]") -> str:
     from cryptography.hazmat.primitives.hashes import SHA256
 
     return ", ".join(
-        f"{certificates.name(c)} ({c.fingerprint(SHA256()).hex()[:12]})" for c in found
+        f"{certificates.subject(c)} ({c.fingerprint(SHA256()).hex()[:12]})" for c in found
     )

@@ -50,7 +50,7 @@ class Authority:
         return self.above.root if self.above else self
 
     @property
-    def brought(self) -> dict[str, str]:
+    def provided(self) -> dict[str, str]:
         """As a cluster's `ca`."""
         return {"certificate": self.chain, "key": text(self.key)}
 

@@ -9,6 +9,7 @@ from checks.sections.proxies import sidecar, wrong_identity
 from checks.view import Json, Mesh, View
 from components import names
 from kube.api import UnansweredError
+from spec.rules.certificates import read_pem
 
 _WEBHOOKS = "/apis/admissionregistration.k8s.io/v1"
 
@@ -68,7 +69,7 @@ def _webhook(mesh: Mesh, view: View) -> Iterator[Finding]:
 
 
 def _bundle(mesh: Mesh, view: View) -> Iterator[Finding]:
-    root = certificates.read(mesh.description.root)
+    root = read_pem(mesh.description.root)
     injector = None if view.cluster.injection == "manual" else _configuration(view)
     # A remote's validators have no use: its configuration is in its primary.
     validators = [] if view.cluster.is_remote else _validators(view)
@@ -78,7 +79,7 @@ def _bundle(mesh: Mesh, view: View) -> Iterator[Finding]:
         other = {
             _shown(w["clientConfig"].get("caBundle", ""))
             for w in configuration["webhooks"]
-            if certificates.read(_pem(w["clientConfig"].get("caBundle", ""))) != root
+            if read_pem(_pem(w["clientConfig"].get("caBundle", ""))) != root
         }
         if other:
             yield failed(
@@ -100,7 +101,7 @@ def _pem(bundle: str) -> str:
 
 
 def _shown(bundle: str) -> str:
-    found = certificates.read(_pem(bundle))
+    found = read_pem(_pem(bundle))
     return ", ".join(map(certificates.name, found)) if found else "empty"
 
 

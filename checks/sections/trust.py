@@ -17,6 +17,7 @@ from checks.model import Check, Finding, between_networks, every, failed, ok, sk
 from checks.view import Mesh, View
 from components import names
 from picture.state import Part
+from spec.rules.certificates import read_pem, signs
 
 _FILES = ("ca-cert.pem", "ca-key.pem", "root-cert.pem", "cert-chain.pem")
 _ROOT_AHEAD_DAYS = 365
@@ -28,7 +29,7 @@ _AGAIN = (
 
 
 def _root(mesh: Mesh) -> Certificate:
-    return certificates.read(mesh.description.root)[0]
+    return read_pem(mesh.description.root)[0]
 
 
 def _files(mesh: Mesh, view: View) -> dict[str, str]:
@@ -40,7 +41,7 @@ def _files(mesh: Mesh, view: View) -> dict[str, str]:
 
 
 def _intermediate(mesh: Mesh, view: View) -> Certificate | None:
-    found = certificates.read(_files(mesh, view).get("ca-cert.pem", ""))
+    found = read_pem(_files(mesh, view).get("ca-cert.pem", ""))
     return found[0] if found else None
 
 
@@ -69,14 +70,14 @@ def _cacerts(mesh: Mesh, view: View) -> Iterator[Finding]:
 
 
 def _wrong(files: dict[str, str], root: Certificate) -> str:
-    roots = certificates.read(files["root-cert.pem"])
-    own = certificates.read(files["ca-cert.pem"])
+    roots = read_pem(files["root-cert.pem"])
+    own = read_pem(files["ca-cert.pem"])
     if not own:
         return "ca-cert.pem is not a certificate"
     if root not in roots:
         shown = ", ".join(map(certificates.name, roots)) or "nothing"
         return f"root-cert.pem is {shown}, but the mesh's root is {certificates.name(root)}"
-    if not certificates.chains(own[0], certificates.read(files["cert-chain.pem"]), root):
+    if not certificates.leads_to(own[0], read_pem(files["cert-chain.pem"]), root):
         return (
             f"{certificates.name(own[0])} is signed by {own[0].issuer.rfc4514_string()}, which "
             f"does not lead to {certificates.name(root)}"
@@ -126,7 +127,7 @@ def _config_maps(mesh: Mesh, view: View) -> Iterator[Finding]:
             "/api/v1/configmaps", fieldSelector=f"metadata.name={names.ROOT_CONFIG_MAP}"
         )
     }
-    other = sorted(n for n, pem in found.items() if certificates.read(pem) != [root])
+    other = sorted(n for n, pem in found.items() if read_pem(pem) != [root])
     if other:
         yield failed(
             f"{names.ROOT_CONFIG_MAP} contains another root in: {', '.join(other)}",
@@ -165,7 +166,7 @@ def _istiod(mesh: Mesh, view: View) -> Iterator[Finding]:
             part,
         )
         return
-    leaf = certificates.of_der(served.leaf)
+    leaf = certificates.read_der(served.leaf)
     issuer = leaf.issuer.rfc4514_string()
     today = _intermediate(mesh, serving)
     if served.distrusted:
@@ -176,7 +177,7 @@ def _istiod(mesh: Mesh, view: View) -> Iterator[Finding]:
             "rollout restart deploy/istiod, and then restart the workloads",
             part,
         )
-    elif today and not certificates.signs(today, leaf):
+    elif today and not signs(today, leaf):
         yield failed(
             f"istiod of {serving.name} signs with another intermediate than the one in cacerts "
             f"({certificates.name(today)})",
@@ -200,7 +201,7 @@ def _gateways(mesh: Mesh, view: View) -> Iterator[Finding]:
         except UnreachedError:
             yield skipped(f"the gateway of {there.name} does not answer: see gateway-port")
             continue
-        issuer = certificates.of_der(served.leaf).issuer.rfc4514_string()
+        issuer = certificates.read_der(served.leaf).issuer.rfc4514_string()
         if served.distrusted:
             yield failed(
                 f"a workload behind the gateway of {there.name} presents a certificate of "

@@ -43,7 +43,7 @@ class Place:
         return f"{self.path}.key"
 
 
-def read(pem: str) -> "Sequence[Certificate]":
+def read_pem(pem: str) -> "Sequence[Certificate]":
     """Every certificate in a PEM text; none if the text is not PEM."""
     from cryptography import x509
 
@@ -53,7 +53,7 @@ def read(pem: str) -> "Sequence[Certificate]":
         return []
 
 
-def name(certificate: "Certificate") -> str:
+def subject(certificate: "Certificate") -> str:
     return certificate.subject.rfc4514_string()
 
 
@@ -68,7 +68,7 @@ def signs(issuer: "Certificate", certificate: "Certificate") -> bool:
     return True
 
 
-def of_a_ca(certificate: "Certificate", place: Place, below: int) -> Iterator[Problem]:
+def check_ca(certificate: "Certificate", place: Place, below: int) -> Iterator[Problem]:
     """Check that a CA can sign certificates, with `below` CAs under it in the longest chain."""
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric import rsa
@@ -76,7 +76,9 @@ def of_a_ca(certificate: "Certificate", place: Place, below: int) -> Iterator[Pr
 
     extensions = certificate.extensions
 
-    def problem(refusal: str, rule: str, reason: str, value: object = name(certificate)) -> Problem:
+    def problem(
+        refusal: str, rule: str, reason: str, value: object = subject(certificate)
+    ) -> Problem:
         return Problem(refusal, place.certificate, rule, reason, place.fix, value)
 
     try:
@@ -96,7 +98,7 @@ def of_a_ca(certificate: "Certificate", place: Place, below: int) -> Iterator[Pr
             "more, or none)",
             "every cluster has an intermediate CA under the root, and no proxy would accept its "
             "certificates",
-            f"{name(certificate)}, pathlen:{constraints.path_length}",
+            f"{subject(certificate)}, pathlen:{constraints.path_length}",
         )
     try:
         usage = extensions.get_extension_for_class(x509.KeyUsage).value
@@ -133,7 +135,7 @@ def of_a_ca(certificate: "Certificate", place: Place, below: int) -> Iterator[Pr
         )
 
 
-def of_today(certificate: "Certificate", place: Place) -> Iterator[Problem]:
+def check_validity(certificate: "Certificate", place: Place) -> Iterator[Problem]:
     """Check that a certificate is valid now."""
     now = dt.datetime.now(dt.UTC)
     begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
@@ -144,7 +146,7 @@ def of_today(certificate: "Certificate", place: Place) -> Iterator[Problem]:
             "must be valid already",
             "until then every certificate under it is refused",
             "correct the clock of this machine, or provide a certificate that is valid now",
-            f"{name(certificate)}, not before {begin:%Y-%m-%d %H:%M} UTC",
+            f"{subject(certificate)}, not before {begin:%Y-%m-%d %H:%M} UTC",
         )
     if end <= now:
         yield Problem(
@@ -153,11 +155,11 @@ def of_today(certificate: "Certificate", place: Place) -> Iterator[Problem]:
             "must not have expired",
             "istiod ends with `cannot verify the cert with the provided root chain`",
             place.fix,
-            f"{name(certificate)}, expired {end:%Y-%m-%d %H:%M} UTC",
+            f"{subject(certificate)}, expired {end:%Y-%m-%d %H:%M} UTC",
         )
 
 
-def of_a_secret_key(certificate: "Certificate", place: Place) -> Iterator[Problem]:
+def check_key_is_private(certificate: "Certificate", place: Place) -> Iterator[Problem]:
     """Check that a CA is not one whose private key is public."""
     import hashlib
 
@@ -172,11 +174,11 @@ def of_a_secret_key(certificate: "Certificate", place: Place) -> Iterator[Proble
             "must not be one of the sample CAs in Istio's samples/certs",
             "their private keys are published, so anyone could sign identities of this mesh",
             place.fix,
-            name(certificate),
+            subject(certificate),
         )
 
 
-def of_its_key(certificate: "Certificate | None", pem: str, place: Place) -> Iterator[Problem]:
+def check_key(certificate: "Certificate | None", pem: str, place: Place) -> Iterator[Problem]:
     """Check that a key can be read and belongs to the certificate."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_private_key

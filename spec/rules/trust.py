@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from spec.mesh import BroughtIntermediate, BroughtRoot, MeshSpec
+from spec.mesh import MeshSpec, ProvidedIntermediate, ProvidedRoot
 from spec.problems import MISSING, Problem
 from spec.rules import certificates
 from spec.rules.certificates import Place
@@ -44,7 +44,7 @@ def _a_user_provided_root_can_sign(spec: MeshSpec) -> Iterator[Problem]:
     root = spec.mesh.ca.root
     if root is None:
         return
-    found = certificates.read(root.certificate)
+    found = certificates.read_pem(root.certificate)
     certificate = found[0] if len(found) == 1 else None
     if certificate is None:
         yield Problem(
@@ -57,9 +57,9 @@ def _a_user_provided_root_can_sign(spec: MeshSpec) -> Iterator[Problem]:
     else:
         chains = [_chain(c.ca, found) for c in spec.clusters if c.ca]
         longest = max([1, *map(len, chains)])
-        yield from certificates.of_a_ca(certificate, _ROOT, longest)
-        yield from certificates.of_today(certificate, _ROOT)
-        yield from certificates.of_a_secret_key(certificate, _ROOT)
+        yield from certificates.check_ca(certificate, _ROOT, longest)
+        yield from certificates.check_validity(certificate, _ROOT)
+        yield from certificates.check_key_is_private(certificate, _ROOT)
         if not certificates.signs(certificate, certificate):
             yield Problem(
                 "root-not-self-signed",
@@ -68,10 +68,10 @@ def _a_user_provided_root_can_sign(spec: MeshSpec) -> Iterator[Problem]:
                 "a chain of trust ends at the root, and no proxy would know the CA above this one",
                 "provide the root itself, with its key or with intermediates that lead to it "
                 "(`ca` of each cluster), or remove ca.root to have one created",
-                certificates.name(certificate),
+                certificates.subject(certificate),
             )
     if root.key is not None:
-        yield from certificates.of_its_key(certificate, root.key, _ROOT)
+        yield from certificates.check_key(certificate, root.key, _ROOT)
 
 
 def _every_cluster_has_an_intermediate(spec: MeshSpec) -> Iterator[Problem]:
@@ -103,16 +103,16 @@ def _every_cluster_has_an_intermediate(spec: MeshSpec) -> Iterator[Problem]:
             yield from _leads_to_the_root(cluster.ca, root, Place(path, _new_intermediate(root)))
 
 
-def _new_intermediate(root: BroughtRoot) -> str:
+def _new_intermediate(root: ProvidedRoot) -> str:
     fix = "provide a CA that is valid now and leads to the root"
     return f"{fix}, or remove `ca` to have one created" if root.key else fix
 
 
 def _leads_to_the_root(
-    brought: BroughtIntermediate, root: BroughtRoot, place: Place
+    provided: ProvidedIntermediate, root: ProvidedRoot, place: Place
 ) -> Iterator[Problem]:
-    roots = certificates.read(root.certificate)
-    chain = _chain(brought, roots)
+    roots = certificates.read_pem(root.certificate)
+    chain = _chain(provided, roots)
     if not chain:
         yield Problem(
             "intermediate-not-certificates",
@@ -123,17 +123,19 @@ def _leads_to_the_root(
             "give the text of the certificates, with their BEGIN and END lines",
         )
     for below, certificate in enumerate(chain):
-        yield from certificates.of_a_ca(certificate, place, below)
-        yield from certificates.of_today(certificate, place)
-        yield from certificates.of_a_secret_key(certificate, place)
+        yield from certificates.check_ca(certificate, place, below)
+        yield from certificates.check_validity(certificate, place)
+        yield from certificates.check_key_is_private(certificate, place)
     if len(roots) == 1:
         yield from _is_unbroken([*chain, *roots], place)
-    yield from certificates.of_its_key(chain[0] if chain else None, brought.key, place)
+    yield from certificates.check_key(chain[0] if chain else None, provided.key, place)
 
 
-def _chain(brought: BroughtIntermediate, roots: "Sequence[Certificate]") -> "Sequence[Certificate]":
+def _chain(
+    provided: ProvidedIntermediate, roots: "Sequence[Certificate]"
+) -> "Sequence[Certificate]":
     """The intermediate and the CAs between it and the root; the root itself can follow them."""
-    return [c for c in certificates.read(brought.certificate) if c not in roots]
+    return [c for c in certificates.read_pem(provided.certificate) if c not in roots]
 
 
 def _is_unbroken(chain: "Sequence[Certificate]", place: Place) -> Iterator[Problem]:
@@ -147,8 +149,9 @@ def _is_unbroken(chain: "Sequence[Certificate]", place: Place) -> Iterator[Probl
                 "lead to it",
                 f"write {certificate.issuer.rfc4514_string()} after it, or provide the root that "
                 "it leads to",
-                f"{certificates.name(certificate)}, signed by "
-                f"{certificate.issuer.rfc4514_string()}, followed by {certificates.name(issuer)}",
+                f"{certificates.subject(certificate)}, signed by "
+                f"{certificate.issuer.rfc4514_string()}, followed by "
+                f"{certificates.subject(issuer)}",
             )
 
 
@@ -157,7 +160,7 @@ def _authorities_of_api_servers_are_certificates(spec: MeshSpec) -> Iterator[Pro
         pem = cluster.api_server.certificate_authority
         if pem is None:
             continue
-        if not certificates.read(pem):
+        if not certificates.read_pem(pem):
             yield Problem(
                 "api-server-ca-invalid",
                 f"{path}.apiServer.certificateAuthority",

@@ -35,7 +35,7 @@ def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Patient]:
     ca = {"certificate": root.certificate, "key": text(root.key)}
     configuration["mesh"]["ca"] = {"root": ca}
     configuration["mesh"]["gateways"] = {"statusPort": True}
-    configuration["clusters"][0]["ca"] = root.below("Issuing CA").below("East's own CA").brought
+    configuration["clusters"][0]["ca"] = root.below("Issuing CA").below("East's own CA").provided
     folder, tools = tmp_path_factory.mktemp("broken"), toolchain.ensure()
     with Lab(folder / "lab", parse(json.dumps({"clusters": clusters}))) as lab:
         live = LiveMesh(lab, Workspace(folder / "stack", tools.bin), tools.charts)

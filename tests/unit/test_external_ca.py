@@ -43,8 +43,8 @@ def test_the_root_must_be_known() -> None:
 
 
 def test_nothing_that_isthmus_would_sign_with_or_write_is_accepted() -> None:
-    mesh = configured(root={"certificate": ROOT.certificate, "key": ROOT.brought["key"]})
-    mesh["clusters"][0]["ca"] = ROOT.below("east").brought
+    mesh = configured(root={"certificate": ROOT.certificate, "key": ROOT.provided["key"]})
+    mesh["clusters"][0]["ca"] = ROOT.below("east").provided
     assert [p.path for p in refused(mesh)] == [
         "isthmus:mesh.ca.root.key",
         "isthmus:clusters[0].ca",

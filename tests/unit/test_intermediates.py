@@ -43,13 +43,13 @@ KEYLESS = {"certificate": ROOT.certificate}
 
 def problems(east: Mapping[str, str]) -> list[Problem]:
     """What is said of east's CA in a mesh in which west's is good."""
-    return refused(configured(KEYLESS, east=east, west=WEST.brought))
+    return refused(configured(KEYLESS, east=east, west=WEST.provided))
 
 
 @pytest.fixture(scope="module")
 def mesh() -> Recording:
     """East's intermediate hangs under another below the root, west's under the root itself."""
-    return recorded(configured(KEYLESS, east=EAST.brought, west=WEST.brought))
+    return recorded(configured(KEYLESS, east=EAST.provided, west=WEST.provided))
 
 
 def test_a_mesh_needs_no_key_of_the_root_if_every_intermediate_is_brought(mesh: Recording) -> None:
@@ -68,27 +68,27 @@ def test_cacerts_hold_the_intermediate_and_the_chain_up_to_the_root(mesh: Record
 
 
 def test_a_chain_may_be_written_with_its_root_and_without_a_last_newline() -> None:
-    whole = {**EAST.brought, "certificate": (EAST.chain + ROOT.certificate).strip()}
+    whole = {**EAST.provided, "certificate": (EAST.chain + ROOT.certificate).strip()}
     assert not problems(whole)
-    mesh = recorded(configured(KEYLESS, east=whole, west=WEST.brought))
+    mesh = recorded(configured(KEYLESS, east=whole, west=WEST.provided))
     chain = mesh.one("Secret", "east-cacerts").inputs["stringData"]["cert-chain.pem"]
     assert chain == EAST.chain + ROOT.certificate
 
 
 def test_an_intermediate_is_made_where_none_is_brought() -> None:
     root = {**KEYLESS, "key": text(ROOT.key)}
-    mesh = recorded(configured(root, east=EAST.brought))
+    mesh = recorded(configured(root, east=EAST.provided))
     assert {r.name for r in mesh.of_type("PrivateKey")} == {"ca/west", "mesh-uuid"}
 
 
 def test_no_output_tells_the_key_of_a_brought_intermediate() -> None:
-    spec = config.parse(configured(KEYLESS, east=EAST.brought, west=WEST.brought))
+    spec = config.parse(configured(KEYLESS, east=EAST.provided, west=WEST.provided))
     assert "PRIVATE KEY" not in str(description.spec_for_output(spec))
     assert "PRIVATE KEY" not in repr(spec)
 
 
 def test_a_root_without_a_key_makes_no_intermediate() -> None:
-    (problem,) = refused(configured(KEYLESS, west=WEST.brought))
+    (problem,) = refused(configured(KEYLESS, west=WEST.provided))
     assert problem.path == "isthmus:clusters[0].ca"
     assert "isthmus:mesh.ca.root has no key" in problem.rule
 
@@ -109,7 +109,7 @@ def test_the_component_says_so_too() -> None:
 
 
 def test_an_intermediate_without_its_root_is_refused() -> None:
-    (problem,) = refused(configured(None, east=EAST.brought))
+    (problem,) = refused(configured(None, east=EAST.provided))
     assert problem.path == "isthmus:clusters[0].ca"
     assert "isthmus:mesh.ca.root.certificate" in problem.rule
 
@@ -127,7 +127,7 @@ def test_an_intermediate_without_its_root_is_refused() -> None:
     ],
 )
 def test_an_intermediate_that_is_of_no_use_is_refused(different: dict[str, Any], rule: str) -> None:
-    (problem,) = problems(ISSUING.below("east", **different).brought)
+    (problem,) = problems(ISSUING.below("east", **different).provided)
     assert problem.path == CERTIFICATE
     assert rule in problem.rule
 
@@ -142,7 +142,7 @@ def test_an_intermediate_that_is_of_no_use_is_refused(different: dict[str, Any],
 def test_what_is_between_it_and_the_root_is_looked_at_too(
     different: dict[str, Any], rule: str
 ) -> None:
-    (problem,) = problems(ROOT.below("Issuing CA", **different).below("east").brought)
+    (problem,) = problems(ROOT.below("Issuing CA", **different).below("east").provided)
     assert problem.path == CERTIFICATE
     assert rule in problem.rule
     assert "CN=Issuing CA" in str(problem.value)
@@ -150,21 +150,21 @@ def test_what_is_between_it_and_the_root_is_looked_at_too(
 
 def test_a_root_must_allow_as_many_cas_as_there_are() -> None:
     root = Authority("Root of the test", None, {"constraints": ONE_BELOW})
-    east = root.below("Issuing CA").below("east").brought
-    west = root.below("west").brought
+    east = root.below("Issuing CA").below("east").provided
+    west = root.below("west").provided
     (problem,) = refused(configured({"certificate": root.certificate}, east=east, west=west))
     assert problem.path == "isthmus:mesh.ca.root.certificate"
     assert "must allow 2 CAs below it" in problem.rule
 
 
 def test_a_gap_in_the_chain_is_named() -> None:
-    (problem,) = problems({**EAST.brought, "certificate": EAST.certificate})
+    (problem,) = problems({**EAST.provided, "certificate": EAST.certificate})
     assert problem.path == CERTIFICATE
     assert "write CN=Issuing CA after it" in problem.fix
 
 
 def test_the_key_of_another_intermediate_is_refused() -> None:
-    (problem,) = problems({**EAST.brought, "key": text(WEST.key)})
+    (problem,) = problems({**EAST.provided, "key": text(WEST.key)})
     assert problem.path == "isthmus:clusters[0].ca.key"
     assert f"must be the key of {CERTIFICATE}" in problem.rule
 

@@ -79,7 +79,7 @@ def test_a_cluster_called_root_has_keys_of_its_own() -> None:
 
 def test_the_root_that_the_clusters_trust_is_accepted() -> None:
     built(two_networks(), east=CREATED, west=f"{CREATED}\n")
-    built(with_ca(root={"certificate": ROOT.certificate, "key": ROOT.brought["key"]}))
+    built(with_ca(root={"certificate": ROOT.certificate, "key": ROOT.provided["key"]}))
 
 
 def test_another_state_for_the_same_clusters_is_refused() -> None:
@@ -92,7 +92,7 @@ def test_another_state_for_the_same_clusters_is_refused() -> None:
 
 def test_another_root_is_refused_with_the_key_that_names_it() -> None:
     (problem,) = refused(
-        with_ca(root={"certificate": ROOT.certificate, "key": ROOT.brought["key"]}), east=CREATED
+        with_ca(root={"certificate": ROOT.certificate, "key": ROOT.provided["key"]}), east=CREATED
     )
     assert problem.path == "isthmus:mesh.ca.root.certificate"
     assert "CN=Root of the mesh" in str(problem.value)
@@ -132,10 +132,10 @@ def test_the_end_of_the_root_is_reported_a_year_ahead(
     said = list[str]()
     monkeypatch.setattr(pulumi.log, "warn", said.append)
     old = Authority("Old root", None, {"lasts": 300 * DAY + timedelta(hours=1)})
-    built(with_ca(root={"certificate": old.certificate, "key": old.brought["key"]}))
+    built(with_ca(root={"certificate": old.certificate, "key": old.provided["key"]}))
     (warning,) = said
     assert "in 300 days" in warning
-    built(with_ca(root={"certificate": ROOT.certificate, "key": ROOT.brought["key"]}))
+    built(with_ca(root={"certificate": ROOT.certificate, "key": ROOT.provided["key"]}))
     assert len(said) == 1
 
 
@@ -149,7 +149,7 @@ def test_an_intermediate_ends_before_its_root(wanted: int, left: int, days: int)
 
 def test_an_intermediate_under_an_old_root_is_shorter() -> None:
     old = Authority("Old root", None, {"lasts": 100 * DAY})
-    mesh = built(with_ca(root={"certificate": old.certificate, "key": old.brought["key"]}))
+    mesh = built(with_ca(root={"certificate": old.certificate, "key": old.provided["key"]}))
     intermediate = mesh.one("LocallySignedCert", "ca/east")
     assert intermediate.inputs["validityPeriodHours"] == 91 * 24
     assert intermediate.inputs["earlyRenewalHours"] == 30 * 24
