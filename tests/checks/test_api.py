@@ -69,7 +69,7 @@ def test_a_command_ends_with_its_own_status(monkeypatch: pytest.MonkeyPatch) -> 
         (None, "exec in sleep-1: the connection closed before the command ended"),
     ],
 )
-def test_a_command_that_could_not_be_started_is_told_with_the_reason(
+def test_a_command_that_cannot_be_started_is_reported_with_the_reason(
     monkeypatch: pytest.MonkeyPatch, told: object, why: str
 ) -> None:
     with pytest.raises(UnansweredError, match=why):

@@ -79,7 +79,7 @@ def test_a_healthy_mesh_has_no_complaints(description: Description) -> None:
     assert not found, told(found)
 
 
-def test_an_intermediate_that_was_brought_signs_for_its_cluster_and_its_remotes(
+def test_a_provided_intermediate_signs_for_its_cluster_and_its_remotes(
     description: Description,
 ) -> None:
     signers = {
@@ -89,7 +89,7 @@ def test_an_intermediate_that_was_brought_signs_for_its_cluster_and_its_remotes(
 
 
 @pytest.mark.parametrize("breakage", BREAKAGES, ids=lambda b: b.name)
-def test_a_breakage_is_named_with_its_cure_and_nothing_else_is(
+def test_only_the_breakage_is_reported_with_its_fix(
     patient: Patient, description: Description, breakage: Breakage
 ) -> None:
     """That a breakage is mended is seen by the next, which must not hear of it."""
@@ -110,6 +110,6 @@ def test_a_breakage_is_named_with_its_cure_and_nothing_else_is(
     assert not noise(found), told(noise(found))
 
 
-def test_everything_is_mended(description: Description) -> None:
+def test_every_breakage_is_undone(description: Description) -> None:
     found = complaints(description, none)
     assert not found, told(found)

@@ -9,7 +9,7 @@ from checks.run import CHECKS
 _TEXT = (Path(__file__).parents[2] / "docs/checks.md").read_text()
 
 
-def test_every_check_has_its_section_and_no_section_is_about_nothing() -> None:
+def test_every_check_has_its_section_and_every_section_its_check() -> None:
     documented = re.findall(r"^(##|###) (.+)$", _TEXT, re.MULTILINE)
     wanted = list[tuple[str, str]]()
     for section, checks in groupby(CHECKS, lambda c: c.section):

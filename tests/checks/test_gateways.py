@@ -54,7 +54,7 @@ def test_a_gateway_without_an_image_blames_the_label_that_keeps_the_injector_awa
         (service({"hostname": "localhost"}), "127.0.0.1"),
     ],
 )
-def test_a_gateway_at_the_address_that_was_told_is_well(gateway: dict[str, Any], told: str) -> None:
+def test_a_gateway_at_the_recorded_address_passes(gateway: dict[str, Any], told: str) -> None:
     [finding] = fake.found("gateway-service", "west", west(gateway, told))
     assert finding.status is Status.OK
 
@@ -69,7 +69,9 @@ def test_a_gateway_at_the_address_that_was_told_is_well(gateway: dict[str, Any],
         (service({"ip": "192.0.2.2"}, network="east-net"), "is 'east-net', not 'west-net'"),
     ],
 )
-def test_a_gateway_that_others_cannot_find_is_told(gateway: dict[str, Any], evidence: str) -> None:
+def test_a_gateway_that_others_cannot_find_is_reported(
+    gateway: dict[str, Any], evidence: str
+) -> None:
     failed = [
         f for f in fake.found("gateway-service", "west", west(gateway)) if f.status is Status.FAILED
     ]
@@ -79,7 +81,7 @@ def test_a_gateway_that_others_cannot_find_is_told(gateway: dict[str, Any], evid
     assert str(failed[0].part) == "east-west gateway of west"
 
 
-def test_a_gateways_pod_on_its_way_out_is_not_counted() -> None:
+def test_a_terminating_pod_of_a_gateway_is_not_counted() -> None:
     def pod(name: str, ready: str, **metadata: str) -> dict[str, Any]:
         return {
             "metadata": {"name": name, "labels": {"app": "istio-eastwestgateway"}, **metadata},

@@ -49,7 +49,7 @@ def east(*secrets: dict[str, Any]) -> fake.Objects:
     return {f"{fake.SYSTEM}/secrets/{s['metadata']['name']}": s for s in secrets}
 
 
-def test_a_right_secret_is_well() -> None:
+def test_a_correct_secret_passes() -> None:
     [finding] = fake.found("remote-secret", "east", fake.mesh(east=east(secret())))
     assert finding.status is Status.OK
 
@@ -68,7 +68,7 @@ def test_a_right_secret_is_well() -> None:
         (secret(kubeconfig=kubeconfig(exec={"command": "aws"})), "its credentials are exec"),
     ],
 )
-def test_a_secret_that_istiod_cannot_use_is_told(
+def test_a_secret_that_istiod_cannot_use_is_reported(
     made: dict[str, Any] | None, evidence: str
 ) -> None:
     mesh = fake.mesh(east=east(made) if made else {})
@@ -87,7 +87,7 @@ def test_a_secret_under_another_key_is_both_missing_and_unknown() -> None:
     assert "'gke-west', which is not a cluster of this mesh" in findings[1].evidence
 
 
-def test_two_secrets_of_one_cluster_are_told_by_name() -> None:
+def test_two_secrets_of_one_cluster_are_reported_by_name() -> None:
     mesh = fake.mesh(east=east(secret(), secret("istio-remote-secret-other")))
     [finding] = fake.found("remote-secret", "east", mesh)
     assert finding.status is Status.FAILED

@@ -34,24 +34,24 @@ def test_warnings_leave_a_mesh_green_and_failures_do_not() -> None:
     assert not report.is_green(_MIXED)
 
 
-def test_a_check_counts_once_a_cluster_by_its_worst() -> None:
+def test_a_check_counts_once_per_cluster_by_its_worst_result() -> None:
     told = report.summary(_MIXED, 1.25)
     assert told == "5 checks in 1.2 s: 2 ok, 1 skipped, 1 warning, 1 failed"
 
 
-def test_clusters_in_which_all_is_well_share_a_line() -> None:
+def test_clusters_without_failures_share_a_line() -> None:
     [line] = [x for x in _printed(_MIXED).splitlines() if "API server answers" in x]
     assert "east, west" in line
     assert line.count("Kubernetes 1.34.4") == 1
 
 
-def test_what_is_not_well_has_evidence_hint_and_page() -> None:
+def test_a_failure_has_evidence_hint_and_page() -> None:
     printed = _printed(_MIXED)
     for told in ("the one for north is not there", f"→ {_HINT}", "docs/checks.md#remote-secret"):
         assert told in printed
 
 
-def test_several_failures_are_begun_with_the_first() -> None:
+def test_a_report_names_the_first_of_several_failures_to_fix() -> None:
     more = results(
         ("remote-secret", "east", failed("gone", _HINT)),
         ("traffic", "west", failed("nothing", _HINT)),
@@ -60,7 +60,7 @@ def test_several_failures_are_begun_with_the_first() -> None:
     assert "Start with" not in _printed(_MIXED)
 
 
-def test_short_has_a_line_for_each_thing_that_is_not_well() -> None:
+def test_short_has_a_line_for_each_failure_and_warning() -> None:
     lines = report.short(_MIXED, 1).splitlines()
     assert lines[:-1] == [
         "warning: istiod-ready in east: 1 of 2 pods are ready",

@@ -46,7 +46,7 @@ _PLAIN = {"tls": {"mode": "DISABLE"}}
         ("hello", "sample", False),
     ],
 )
-def test_a_rule_without_mtls_is_told_where_it_is_for_a_shared_service(
+def test_a_rule_without_mtls_is_reported_for_a_shared_service(
     host: str, namespace: str, concerned: bool
 ) -> None:
     mesh = fake.mesh(east=rule(host, _PLAIN, namespace))
@@ -86,7 +86,7 @@ def test_outlier_detection_alone_keeps_requests_in_the_region(region: str, statu
     assert finding.status is status
 
 
-def test_what_is_local_against_the_stack_is_told() -> None:
+def test_a_service_that_is_local_against_the_stack_is_reported() -> None:
     local = {"settings": {"clusterLocal": True}, "hosts": ["*.sample.svc.cluster.local"]}
     [finding] = fake.found(
         "same-rules", "east", fake.mesh(east=mesh_config(serviceSettings=[local]))
@@ -110,7 +110,7 @@ def test_a_remote_has_the_trust_domain_of_its_primary(west: fake.Objects, status
     assert finding.status is status
 
 
-def test_a_namespace_on_its_way_out_says_what_holds_it() -> None:
+def test_a_terminating_namespace_reports_what_blocks_it() -> None:
     held = {"type": "NamespaceFinalizersRemaining", "status": "True", "message": "held by one"}
     sample = {
         "metadata": {"name": "sample", "labels": {"istio-injection": "enabled"}},
@@ -138,14 +138,14 @@ def peer_authentication(mode: str, namespace: str = "sample") -> fake.Objects:
         (peer_authentication("DISABLE", "of-others"), Status.OK),
     ],
 )
-def test_endpoints_without_mtls_are_told(policy: fake.Objects, status: Status) -> None:
+def test_endpoints_without_mtls_are_reported(policy: fake.Objects, status: Status) -> None:
     """istiod leaves them out for callers of other networks (istio/istio#28798)."""
     [finding] = fake.found("same-rules", "east", fake.mesh(east=policy))
     assert finding.status is status
 
 
 @pytest.mark.parametrize("by_annotation", [True, False])
-def test_a_service_that_prefers_near_pods_is_warned_of(by_annotation: bool) -> None:
+def test_a_service_that_prefers_near_pods_causes_a_warning(by_annotation: bool) -> None:
     annotation = {"networking.istio.io/traffic-distribution": "PreferClose"}
     service = {
         "metadata": {"name": "helloworld", "annotations": annotation if by_annotation else {}},

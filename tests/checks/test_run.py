@@ -56,7 +56,7 @@ def test_a_cluster_that_does_not_answer_fails_once(nobody: Description) -> None:
     assert not any("s3cret" in r.finding.evidence for r in results)
 
 
-def test_a_flaw_in_one_check_is_told_as_such_and_the_others_go_on(
+def test_a_flaw_in_one_check_is_reported_as_such_and_the_others_continue(
     nobody: Description, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def look(_mesh: Mesh, _view: View) -> Iterator[Finding]:
@@ -94,7 +94,7 @@ def test_a_stack_that_cannot_be_read_is_status_2(
         ('echo \'{"spec": {"kubeconfig": "s3cret"}}\'', "written by another version"),
     ],
 )
-def test_a_stack_without_a_description_is_told(
+def test_a_stack_without_a_description_is_reported(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, writes: str, told: str
 ) -> None:
     pulumi = tmp_path / "pulumi"
@@ -107,7 +107,7 @@ def test_a_stack_without_a_description_is_told(
     assert "s3cret" not in result.output
 
 
-def test_a_picture_of_another_kind_is_refused_before_anything_is_asked() -> None:
+def test_a_picture_of_another_kind_is_refused_before_any_cluster_is_queried() -> None:
     result = CliRunner().invoke(main, ["--picture", "mesh.png"])
     assert result.exit_code == 2
     assert "must end in .svg or .mmd" in result.output
@@ -171,7 +171,7 @@ def described(tmp_path: Path) -> Path:
     return file
 
 
-def test_with_ones_own_account_what_it_may_not_read_is_skipped_and_no_stack_is_read(
+def test_an_account_of_the_user_skips_what_it_cannot_read_and_reads_no_stack(
     readers: Path, described: Path
 ) -> None:
     arguments = ["--kubeconfig", str(readers), "--description", str(described), "--output", "json"]
@@ -193,7 +193,7 @@ def test_the_page_is_all_that_is_written_to_the_output(readers: Path, described:
 
 
 @pytest.mark.parametrize(("option", "status"), [(["--skip-forbidden"], "skipped"), ([], "failed")])
-def test_the_stacks_own_account_fails_for_what_it_may_not_unless_that_is_skipped(
+def test_the_stacks_account_fails_for_what_it_cannot_read_unless_that_is_skipped(
     option: list[str],
     status: str,
     readers: Path,
@@ -216,7 +216,7 @@ def test_the_stacks_own_account_fails_for_what_it_may_not_unless_that_is_skipped
     assert results["remote-secret", "east"]["status"] == status
 
 
-def test_the_account_for_reading_reads_no_secret_and_changes_nothing() -> None:
+def test_the_readers_account_reads_no_secret_and_changes_nothing() -> None:
     role, _ = yaml.safe_load_all(Path("docs/checks-reader.yaml").read_text())
     assert {v for rule in role["rules"] for v in rule["verbs"]} == {"get", "list"}
     assert not {"secrets", "*"} & {r for rule in role["rules"][:-1] for r in rule["resources"]}

@@ -17,7 +17,7 @@ def cacerts(files: Mapping[str, str]) -> fake.Objects:
     return {f"{fake.SYSTEM}/secrets/cacerts": {"metadata": {"name": "cacerts"}, "data": data}}
 
 
-def test_an_intermediate_of_the_common_root_is_well() -> None:
+def test_an_intermediate_of_the_common_root_passes() -> None:
     mesh = fake.mesh(east=cacerts(fake.ROOT.cacerts()))
     for check in ("trust-cacerts", "trust-expiry"):
         assert {f.status for f in fake.found(check, "east", mesh)} == {Status.OK}, check
@@ -38,7 +38,9 @@ _OWN, _OTHER = fake.ROOT.cacerts(), Authority("Root CA").cacerts()
         ({**_OWN, "ca-cert.pem": ""}, "ca-cert.pem is not a certificate"),
     ],
 )
-def test_what_istiod_should_not_sign_with_is_told(files: Mapping[str, str], evidence: str) -> None:
+def test_a_certificate_that_istiod_should_not_sign_with_is_reported(
+    files: Mapping[str, str], evidence: str
+) -> None:
     """Roots of one name are told apart by their fingerprints."""
     mesh = fake.mesh(east=cacerts(files) if files else {})
     [finding] = fake.found("trust-cacerts", "east", mesh)
@@ -50,7 +52,7 @@ def test_what_istiod_should_not_sign_with_is_told(files: Mapping[str, str], evid
 @pytest.mark.parametrize(
     ("days", "status"), [(-1, Status.FAILED), (20, Status.WARNING), (40, Status.OK)]
 )
-def test_an_end_is_told_before_it_comes(days: int, status: Status) -> None:
+def test_an_expiry_is_reported_before_it_comes(days: int, status: Status) -> None:
     """The margin is mesh.ca.renewBeforeDays, 30 if nothing is said."""
     files = fake.ROOT.cacerts(lasts=timedelta(days=days, hours=1))
     findings = fake.found("trust-expiry", "east", fake.mesh(east=cacerts(files)))

@@ -77,7 +77,7 @@ def test_actions_are_pinned_to_a_commit_and_say_its_version(file: Path) -> None:
             assert version, action
 
 
-def test_one_commit_an_action() -> None:
+def test_one_commit_per_action() -> None:
     found = dict[str, set[str]]()
     for file in _GITHUB.rglob("*.yaml"):
         for action, version in _USES.findall(file.read_text()):

@@ -93,7 +93,7 @@ def test_every_bad_input_is_refused_with_its_path(program: Program) -> None:
         assert sentence in told
 
 
-def test_whatever_needs_google_cloud_is_refused_with_the_cure(program: Program) -> None:
+def test_whatever_needs_google_cloud_is_refused_with_the_fix(program: Program) -> None:
     refused = "the stand-in for the gcp plugin previews new resources and no more; to create it"
     assert refused in program.pulumi("up", "--yes", "--skip-preview", fails=True)
     assert not [name for name in program.resources() if name == "mesh"]

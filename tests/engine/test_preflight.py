@@ -65,7 +65,7 @@ def webhooks(kind: str, name: str) -> dict[str, Any]:
     }
 
 
-def test_a_healthy_cluster_is_asked_everything(control_plane: Path) -> None:
+def test_every_question_to_a_healthy_cluster_is_answered(control_plane: Path) -> None:
     found = examine(control_plane)
     assert (found.warnings, found.unchecked) == ((), ())
     assert found.facts["one"].kubernetes == "1.34.4"
@@ -186,7 +186,7 @@ def test_a_kill_has_no_file_to_leave_empty_that_the_state_cannot_be_read_without
     assert list(state.rglob("*.attrs")) == [], "empty, it is `failed to load checkpoint: EOF`"
 
 
-def test_a_mesh_that_was_half_made_by_this_stack_is_not_foreign(half_made: LiveMesh) -> None:
+def test_an_unfinished_mesh_of_this_stack_is_not_foreign(half_made: LiveMesh) -> None:
     kubectl = ("get", "deployments,validatingwebhookconfigurations", "--all-namespaces", "--output")
     there = half_made.kubectl("one", *kubectl, "name")
     assert "deployment.apps/istiod" in there

@@ -120,7 +120,7 @@ def test_charts_come_from_a_repository_too(
     assert ("helm.sh/v3:Release east-istiod" in shown) == (method == "release")
 
 
-def test_a_version_that_a_repository_has_not_is_one_error(
+def test_a_version_missing_from_a_repository_is_one_error(
     mesh: LiveMesh, dev: dict[str, Any], repository: str
 ) -> None:
     dev["mesh"]["istio"] |= {"charts": repository, "version": "1.99.0"}

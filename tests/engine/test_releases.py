@@ -61,11 +61,11 @@ def test_a_preview_leaves_the_release_as_it_is(killed: LiveMesh) -> None:
     assert pending(killed) == before
 
 
-def test_a_release_at_which_an_update_was_killed_is_installed_anew(killed: LiveMesh) -> None:
+def test_a_release_at_which_an_update_was_killed_is_installed_again(killed: LiveMesh) -> None:
     up_to_istiod(killed)
 
 
-def test_a_release_that_helm_has_ended_and_the_state_does_not_know_is_taken_up(
+def test_a_release_that_helm_finished_and_the_state_lacks_is_adopted(
     killed: LiveMesh,
 ) -> None:
     """As where the kill comes when Helm is done and the state is not yet written."""
@@ -144,12 +144,12 @@ def left(cluster: Cluster) -> set[str]:
     return {secret["metadata"]["name"] for secret in cluster.list("v1", "Secret")}
 
 
-def test_of_what_is_changed_only_the_unfinished_step_is_forgotten(recorded: Cluster) -> None:
+def test_a_change_deletes_only_the_record_of_the_unfinished_step(recorded: Cluster) -> None:
     assert delete_stale_records(recorded, releases.UNFINISHED) == ["pending-upgrade"]
     assert left(recorded) == {"istiod.v0", "other.v2"}
 
 
-def test_of_what_is_created_all_is_forgotten_but_no_other_release(recorded: Cluster) -> None:
+def test_a_creation_deletes_every_record_of_its_own_release_only(recorded: Cluster) -> None:
     assert sorted(delete_stale_records(recorded, releases.ANY)) == ["pending-upgrade", "superseded"]
     assert left(recorded) == {"other.v2"}
 

@@ -79,7 +79,7 @@ def test_a_chain_verifies_is_created_once_and_forgotten_by_destroy(program: Prog
     assert program.resources() == {}
 
 
-def test_private_keys_are_never_in_clear(program: Program) -> None:
+def test_private_keys_are_never_in_plain_text(program: Program) -> None:
     shown = program.pulumi("preview", "--diff") + program.up()
     program.write(CHAIN.replace('algorithm="RSA"', 'algorithm="ED25519"'))
     shown += program.pulumi("preview", "--diff") + program.pulumi("preview", "--json")
@@ -209,7 +209,7 @@ def test_data_sources_answer(program: Program) -> None:
 
 
 @pytest.mark.stand_in_only("tls", reason="it does this")
-def test_what_the_stand_in_does_not_answer_is_said(program: Program) -> None:
+def test_a_question_that_the_stand_in_does_not_answer_is_reported(program: Program) -> None:
     program.write('import pulumi_tls as tls\ntls.get_certificate(url="https://istiod.mesh")')
     text = program.pulumi("preview", fails=True)
     assert "stand-in for the tls plugin does not answer tls:index/getCertificate" in text

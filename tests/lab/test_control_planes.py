@@ -121,14 +121,14 @@ def test_another_description_is_refused_while_the_lab_is_there(lab: Lab) -> None
         Lab(lab.directory, parse(ONE)).up()
 
 
-def test_status_tells_what_runs(lab: Lab) -> None:
+def test_status_reports_what_runs(lab: Lab) -> None:
     a, b = lab.status()
     assert (a.cluster, a.node, a.healthy, b.healthy) == ("a", "none", True, True)
     assert set(a.programs.values()) == {"RUNNING"}
     assert 200 * 1024**2 < a.memory < 700 * 1024**2
 
 
-def test_a_program_that_is_killed_comes_back(lab: Lab) -> None:
+def test_a_killed_program_is_restarted(lab: Lab) -> None:
     first = supervisor(lab, "b")
     etcd = next(p for p in first.children(recursive=True) if p.name() == "etcd")
     etcd.kill()
@@ -293,7 +293,7 @@ def test_down_never_removes_a_directory_that_is_not_a_labs(tmp_path: Path) -> No
     assert (tmp_path / "letter.txt").exists()
 
 
-def test_a_lab_of_a_test_goes_with_it_even_when_it_is_killed(directory: Path) -> None:
+def test_a_lab_of_a_test_ends_with_it_even_when_it_is_killed(directory: Path) -> None:
     before = traces(Lab(directory).footprint)
     program = f"""
 import time

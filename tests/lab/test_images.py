@@ -91,7 +91,7 @@ def test_every_entry_point_is_in_its_image_and_runs(contents: dict[str, Content]
         assert content.members[program].mode & 0o111, content.reference
 
 
-def test_everybody_may_write_where_programs_must(contents: dict[str, Content]) -> None:
+def test_every_user_can_write_where_programs_must(contents: dict[str, Content]) -> None:
     for content in contents.values():
         assert content.members["/tmp"].mode == 0o1777  # noqa: S108
     assert contents["proxyv2"].members["/etc/istio"].mode == 0o1777
@@ -134,7 +134,7 @@ def test_the_two_versions_of_the_sample_say_which_they_are(contents: dict[str, C
         assert config["Env"] == [f"SERVICE_VERSION={version}"]
 
 
-def test_an_image_is_the_same_every_time_and_tells_nothing_of_who_made_it(
+def test_an_image_is_the_same_every_time_and_says_nothing_about_its_builder(
     recipes: tuple[Image, ...], tmp_path: Path
 ) -> None:
     (pause,) = (i for i in recipes if i.name == "pause")
@@ -146,7 +146,7 @@ def test_an_image_is_the_same_every_time_and_tells_nothing_of_who_made_it(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["one.tar", "two.tar"]
 
 
-def test_a_change_of_the_source_does_not_rename_what_the_old_code_makes(
+def test_a_change_of_the_source_does_not_rename_what_the_old_code_builds(
     recipes: tuple[Image, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     before = images.key(recipes[0], {})

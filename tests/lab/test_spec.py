@@ -16,7 +16,7 @@ def errors_of(text: str) -> str:
     return "\n".join(caught.value.errors)
 
 
-def test_planned_ranges_are_apart_for_as_many_clusters_as_there_may_be() -> None:
+def test_planned_ranges_are_apart_for_the_largest_number_of_clusters() -> None:
     names = ", ".join(f"{{name: c{i}, network: n}}" for i in range(MAX_CLUSTERS))
     planned = plan(parse(f"clusters: [{names}]"), FREE)
     ranges = [planned.nodes]
@@ -49,7 +49,7 @@ def test_ranges_that_are_set_are_taken_as_they_are() -> None:
     assert str(c.dns) == "10.2.0.10"
 
 
-def test_clusters_of_different_networks_may_use_the_same_pod_and_service_ranges() -> None:
+def test_clusters_of_different_networks_can_use_the_same_pod_and_service_ranges() -> None:
     same = "pods: 10.1.0.0/16, services: 10.2.0.0/16"
     planned = plan(
         parse(f"clusters: [{{name: a, network: n, {same}}}, {{name: b, network: m, {same}}}]"), FREE

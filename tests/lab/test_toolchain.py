@@ -236,7 +236,7 @@ def test_a_second_builder_waits_for_the_first(fakes: Fakes) -> None:
     assert fakes.builds == 2
 
 
-def test_whoever_waited_takes_what_the_other_has_made(fakes: Fakes) -> None:
+def test_a_builder_that_waited_uses_what_the_other_built(fakes: Fakes) -> None:
     with fakes.store.alone("tool"):
         waiting = threading.Thread(target=fakes.build, args=(TOOL,))
         waiting.start()
@@ -341,7 +341,7 @@ def versions(group: str) -> dict[str, str]:
     return required | dict(re.findall(r"^replace (\S+) => \S+ (v\S+)", text, re.MULTILINE))
 
 
-def test_what_was_not_used_for_a_month_goes(fakes: Fakes) -> None:
+def test_a_build_that_was_not_used_for_a_month_is_deleted(fakes: Fakes) -> None:
     old, used = fakes.build(TOOL), fakes.build(replace(TOOL, tags=("used",)))
     month = time.time() - 31 * 86400
     for path in (old, used):
@@ -441,7 +441,9 @@ def test_pulumi_is_used_only_with_its_language_host(fakes: Fakes, path: Path) ->
     assert len(machine.find(fakes.store)) == 3
 
 
-def test_a_tool_is_asked_once_and_again_when_it_has_changed(fakes: Fakes, path: Path) -> None:
+def test_a_tools_version_is_queried_once_and_again_when_it_changes(
+    fakes: Fakes, path: Path
+) -> None:
     for _ in range(2):
         tool(path, "helm", HELM) if not (path / "helm").exists() else None
         assert machine.find(fakes.store)
@@ -574,7 +576,7 @@ def test_a_failed_installation_says_why_and_leaves_no_policy(
     assert not policy.exists()
 
 
-def test_a_policy_left_by_a_killed_run_goes(fakes: Fakes, bare: Path, policy: Path) -> None:
+def test_a_policy_left_by_a_killed_run_is_removed(fakes: Fakes, bare: Path, policy: Path) -> None:
     dpkg(bare, *installed("runc"))
     apt(bare, f"cp {policy} {bare}/left; exit 100")
     with pytest.raises(ToolchainError):
@@ -651,7 +653,7 @@ def test_archives_are_a_repository_and_the_same_every_time(tmp_path: Path) -> No
 # Everything
 
 
-def test_everything_is_made_once_and_in_one_place(
+def test_everything_is_built_once_and_in_one_place(
     fakes: Fakes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = fakes.root / "module"

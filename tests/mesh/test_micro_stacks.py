@@ -52,7 +52,7 @@ def west(fleet: LiveMesh, primary_alone: Snapshots) -> LiveMesh:
     return made
 
 
-def test_the_meshs_stack_makes_nothing_in_the_other_cluster(
+def test_the_meshs_stack_creates_nothing_in_the_other_cluster(
     primary_alone: Snapshots, before: Snapshots
 ) -> None:
     assert primary_alone["west"] == before["west"]
@@ -67,24 +67,26 @@ def test_the_primary_watches_both_clusters(west: LiveMesh) -> None:
     assert west.remote_clusters("east") == {"east": "synced", "west": "synced"}
 
 
-def test_both_stacks_say_the_same_of_the_control_plane(fleet: LiveMesh, west: LiveMesh) -> None:
+def test_both_stacks_say_the_same_about_the_control_plane(fleet: LiveMesh, west: LiveMesh) -> None:
     east = fleet.workspace.stack.outputs()["clusters"].value["east"]
     assert west.workspace.stack.outputs()["cluster"].value["controlPlane"] == east["gateway"]
 
 
-def test_a_second_look_finds_nothing_to_do_in_either(fleet: LiveMesh, west: LiveMesh) -> None:
+def test_a_second_preview_finds_nothing_to_do_in_either(fleet: LiveMesh, west: LiveMesh) -> None:
     fleet.workspace.stack.preview(expect_no_changes=True)
     west.workspace.stack.preview(expect_no_changes=True)
 
 
-def test_what_goes_from_stack_to_stack_is_in_clear_nowhere(west: LiveMesh) -> None:
+def test_what_goes_from_stack_to_stack_is_nowhere_in_plain_text(west: LiveMesh) -> None:
     state = "".join(p.read_text() for p in (west.workspace.folder / "state").rglob("*.json"))
     assert "StackReference" in state
     for clear in ("PRIVATE KEY", "client-key-data", "token:", "eyJhbGciOi"):
         assert clear not in state
 
 
-def test_the_meshs_stack_does_not_go_before_the_clusters(fleet: LiveMesh, west: LiveMesh) -> None:
+def test_the_meshs_stack_is_not_destroyed_before_the_clusters(
+    fleet: LiveMesh, west: LiveMesh
+) -> None:
     with pytest.raises(automation.CommandError, match="protected"):
         fleet.workspace.stack.preview_destroy()
     assert set(west.ask("west")) == {"v1", "v2"}
@@ -109,6 +111,6 @@ def test_a_cluster_that_left_the_mesh_is_refused(fleet: LiveMesh, west: LiveMesh
     )
 
 
-def test_then_the_mesh_can_go(fleet: LiveMesh, before: Snapshots) -> None:
+def test_then_the_mesh_can_be_destroyed(fleet: LiveMesh, before: Snapshots) -> None:
     fleet.workspace.stack.destroy()
     assert fleet.snapshot() == before

@@ -45,7 +45,7 @@ def outputs(mesh: LiveMesh) -> Mapping[str, Any]:
     return mesh.workspace.stack.outputs()["clusters"].value
 
 
-def test_the_outputs_tell_roles_and_addresses(mesh: LiveMesh) -> None:
+def test_the_outputs_show_roles_and_addresses(mesh: LiveMesh) -> None:
     clusters = outputs(mesh)
     assert clusters["east"]["role"] == "primary"
     assert clusters["west"]["role"] == "remote of east"
@@ -90,14 +90,14 @@ def test_plain_text_is_refused_by_the_sample(mesh: LiveMesh) -> None:
     assert said.strip() in ("exit 52", "exit 56"), "neither an empty answer nor a reset"
 
 
-def test_no_private_key_or_token_is_in_clear(mesh: LiveMesh) -> None:
+def test_no_private_key_or_token_is_in_plain_text(mesh: LiveMesh) -> None:
     state = "".join(path.read_text() for path in (mesh.workspace.folder / "state").rglob("*.json"))
     assert "verify-mesh" in state
     for clear in ("PRIVATE KEY", "client-key-data", "token:", "eyJhbGciOi"):
         assert clear not in state
 
 
-def test_the_checks_find_all_well_and_leave_nothing(mesh: LiveMesh) -> None:
+def test_the_checks_pass_and_leave_nothing(mesh: LiveMesh) -> None:
     before = mesh.snapshot()
     counts = mesh.checked().splitlines()[-1].partition(": ")[2]
     assert re.fullmatch(r"\d+ ok", counts)
@@ -131,7 +131,7 @@ def test_the_load_shows_a_gateway_that_is_gone(mesh: LiveMesh) -> None:
         until("west to answer", lambda: all(load.report().streams[s].answers for s in through))
 
 
-def test_removing_the_remote_removes_what_it_brought(
+def test_removing_the_remote_removes_what_it_added(
     mesh: LiveMesh, before: Snapshots, both: dict[str, Any]
 ) -> None:
     mesh.up({**both, "clusters": both["clusters"][:1]})
@@ -141,7 +141,7 @@ def test_removing_the_remote_removes_what_it_brought(
     assert set(mesh.ask("east")) == {"v1"}
 
 
-def test_adding_the_remote_again_brings_it_back(mesh: LiveMesh, both: dict[str, Any]) -> None:
+def test_adding_the_remote_again_restores_it(mesh: LiveMesh, both: dict[str, Any]) -> None:
     mesh.up(both)
     assert set(mesh.ask("west")) == {"v1", "v2"}
     assert mesh.remote_clusters("east") == {"east": "synced", "west": "synced"}

@@ -67,7 +67,7 @@ def test_what_kubectl_trims_of_a_tokens_file_is_not_sent(server: str, tmp_path: 
         assert api.get("/version")["Authorization"] == "Bearer abc"
 
 
-def test_a_user_that_acts_as_another_is_asked_as_the_other(server: str) -> None:
+def test_a_user_that_impersonates_another_queries_as_the_other(server: str) -> None:
     user = {"token": "abc", "as": "deployer", "as-groups": ["ops", "mesh"]}
     with ClusterApi.connect(kubeconfig({"server": server}, user)) as api:
         sent = api.get("/version")
@@ -103,7 +103,7 @@ def test_a_plugin_that_waits_for_a_login_is_ended(
         api.get("/version")
 
 
-def test_a_plugin_that_fails_is_named_without_what_it_said(server: str) -> None:
+def test_a_plugin_that_fails_is_named_without_its_output(server: str) -> None:
     failing = {"exec": {"command": "sh", "args": ["-c", "echo do-not-print >&2; exit 3"]}}
     with (
         ClusterApi.connect(kubeconfig({"server": server}, failing)) as api,
@@ -123,7 +123,7 @@ def test_a_proxys_password_goes_into_its_header_and_into_no_message() -> None:
 
 
 @pytest.mark.parametrize("scheme", ["http", "https", "socks5"])
-def test_every_scheme_of_proxies_that_kubectl_takes_is_taken(scheme: str) -> None:
+def test_every_proxy_scheme_that_kubectl_accepts_is_accepted(scheme: str) -> None:
     cluster = {"server": "https://api.test", "proxy-url": f"{scheme}://127.0.0.1:9"}
     with ClusterApi.connect(kubeconfig(cluster)) as api, pytest.raises(UnansweredError) as error:
         api.get("/version")

@@ -62,7 +62,7 @@ def test_a_remote_has_no_control_plane_of_its_own() -> None:
     assert problem.path == "isthmus:clusters[1].controlPlane"
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     found = problems(
         {
             "mesh": {"istio": {"version": "latest"}, "idd": "x"},

@@ -11,7 +11,7 @@ from tests.unit.meshes import two_networks
 _KEY = "-----BEGIN PRIVATE KEY-----"
 
 
-def test_what_is_told_is_read_as_the_same_mesh() -> None:
+def test_the_description_is_read_as_the_same_mesh() -> None:
     spec = config.parse(two_networks())
     output: dict[str, Any] = {f.name: {} for f in fields(Description)}
     output |= {"spec": json.loads(json.dumps(spec_for_output(spec))), "root": ""}
@@ -20,7 +20,7 @@ def test_what_is_told_is_read_as_the_same_mesh() -> None:
     assert spec_for_output(read) == spec_for_output(spec)
 
 
-def test_what_is_told_has_no_key_no_values_and_no_path() -> None:
+def test_the_description_has_no_key_no_values_and_no_path() -> None:
     configuration = two_networks(values={"istiod": {"env": {"PASSWORD": "hidden"}}})
     configuration["mesh"]["ca"] = {"root": {"certificate": "", "key": _KEY}}
     configuration["clusters"][0]["kubeconfig"] = "/home/somebody/kubeconfig"

@@ -34,7 +34,7 @@ def test_an_internal_load_balancer_has_its_clouds_annotations(cloud: str, annota
     assert [int(p["port"]) for p in service.inputs["spec"]["ports"]] == [15012, 15017]
 
 
-def test_a_control_plane_with_a_service_of_its_own_needs_no_gateway_on_one_network() -> None:
+def test_a_control_plane_with_its_own_service_needs_no_gateway_on_one_network() -> None:
     mesh = meshes.recorded(one_network(exposure="load-balancer"))
     assert not mesh.of_type("isthmus:index:ClusterAwareGateway")
     service = mesh.one("Service", "a-istiod-remotes")
@@ -126,7 +126,7 @@ def test_entries_lead_to_addresses_where_gateways_have_host_names(
     assert [e["address"] for e in entry.inputs["spec"]["endpoints"]] == ["203.0.113.9"]
 
 
-def test_a_host_name_that_does_not_resolve_is_told_with_its_service(
+def test_a_host_name_that_does_not_resolve_is_reported_with_its_service(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", resolver())
@@ -194,7 +194,7 @@ def test_a_cloud_makes_the_gateways_internal() -> None:
     }
 
 
-def test_a_load_balancer_that_may_be_public_is_warned_of() -> None:
+def test_a_load_balancer_that_might_be_public_causes_a_warning() -> None:
     (warning,) = warnings(dev())
     assert warning.path == "isthmus:mesh.gateways.sourceRanges"
     assert "east, west" in warning.rule
@@ -220,7 +220,7 @@ def test_an_annotation_that_says_no_is_not_enough() -> None:
     assert warnings(dev(annotations=public))
 
 
-def test_the_gateway_lets_nobody_but_istiods_clients_through_to_istiod() -> None:
+def test_the_gateway_lets_only_istiods_clients_through_to_istiod() -> None:
     mesh = meshes.recorded(meshes.two_networks())
     own = ["istiod.istio-system.svc", "istiod.istio-system.svc.cluster.local"]
     gateway = mesh.one("Gateway", "east-expose-istiod").inputs["spec"]

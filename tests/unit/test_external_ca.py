@@ -27,7 +27,7 @@ def test_no_key_is_created_and_no_cacerts_written() -> None:
     assert {k.name for k in mesh.of_type("PrivateKey")} <= {"mesh-uuid"}
 
 
-def test_the_rest_of_the_mesh_is_built_as_ever() -> None:
+def test_the_rest_of_the_mesh_is_built_as_usual() -> None:
     mesh = recorded(configured())
     namespace = mesh.one("Namespace", "east-namespace")
     assert mesh.waits_for(mesh.one("helm.sh/v3:Release", "east-base"), namespace)

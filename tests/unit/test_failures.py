@@ -64,7 +64,7 @@ def test_every_failure_is_there_once() -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda r: str(r.number))
-def test_a_row_tells_what_is_done_and_where_it_is_tested(row: Row) -> None:
+def test_a_row_says_what_is_done_and_where_it_is_tested(row: Row) -> None:
     assert row.answers, "nothing in bold"
     assert set(row.answers) <= {*_ANSWERS, _NOT_COVERED}
     assert "github.com/" in row.issues or row.issues == "a review of Isthmus"
@@ -86,7 +86,7 @@ def test_what_is_explained_names_a_check_and_a_mesh_that_was_broken(row: Row) ->
     )
 
 
-def test_every_breakage_stands_in_its_row() -> None:
+def test_every_breakage_is_in_its_row() -> None:
     assert {(r.number, name) for r in ROWS for name in r.breakages} == {
         (b.row, b.name) for b in BREAKAGES
     }

@@ -119,7 +119,7 @@ def test_a_namespace_that_pods_moved_into_stays_when_the_service_goes() -> None:
     assert "west" in places(mesh, "Namespace", "shop")
 
 
-def test_a_service_of_the_users_own_is_made_nowhere_it_stands() -> None:
+def test_a_users_service_is_not_created_where_it_exists() -> None:
     unlabelled = Inventory({"shop": SHOP}, {CART: replace(OWN, labelled=False)})
     mesh = built({"east": EAST, "west": unlabelled})
     assert places(mesh, "Service", "cart") == set()
@@ -127,14 +127,14 @@ def test_a_service_of_the_users_own_is_made_nowhere_it_stands() -> None:
     assert entries(mesh) == {"west": ["east-net"]}
 
 
-def test_a_declared_namespace_that_stands_is_left_to_the_user() -> None:
+def test_a_declared_namespace_that_exists_is_left_to_the_user() -> None:
     given = configured()
     given["namespaces"] = [{"name": "shop"}]
     mesh = built({"east": Inventory({"shop": SHOP}), "west": WEST}, given)
     assert places(mesh, "Namespace", "shop") == {"west"}
 
 
-def test_where_istiod_watches_copies_are_made_and_no_entries() -> None:
+def test_where_istiod_watches_copies_are_created_and_no_entries() -> None:
     mesh = built({"east": EAST, "west": WEST}, configured("endpoints"))
     assert places(mesh, "Service", "cart") == {"west"}
     assert entries(mesh) == {}
@@ -193,7 +193,7 @@ def test_a_service_that_a_callers_cluster_lacks_is_refused() -> None:
     assert "isthmus:services" in problem.fix
 
 
-def test_a_service_that_is_local_may_be_missing() -> None:
+def test_a_local_service_can_be_missing() -> None:
     east = replace(EAST, services={CART: replace(OWN, labelled=False)})
     local = ["*.shop.svc.cluster.local"]
     assert not refused({"east": east, "west": WEST}, clusterLocal=local)

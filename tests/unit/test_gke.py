@@ -227,7 +227,7 @@ def test_standard_and_autopilot_have_what_a_mesh_needs(prod: Recording) -> None:
     }
 
 
-def test_only_standard_clusters_have_node_pools_of_their_own(prod: Recording) -> None:
+def test_only_standard_clusters_have_their_own_node_pools(prod: Recording) -> None:
     pools = {r.name: r.inputs for r in prod.of_type("gcp:container/nodePool:NodePool")}
     assert set(pools) == {"eu-mesh", "eu-apps"}
     assert pools["eu-apps"]["autoscaling"] == {"minNodeCount": 2, "maxNodeCount": 40}
@@ -401,7 +401,7 @@ def test_one_more_cluster_leaves_the_others_as_they_are(prod: Recording) -> None
     assert replaced(prod, after) == set()
 
 
-def test_a_given_subnet_is_used_and_not_made(given: Recording) -> None:
+def test_a_given_subnet_is_used_and_not_created(given: Recording) -> None:
     for kind in ("network:Network", "subnetwork:Subnetwork", "router:Router"):
         assert not given.of_type(f"gcp:compute/{kind}")
     made = clusters(given)["made"].inputs
@@ -413,7 +413,7 @@ def test_a_given_subnet_is_used_and_not_made(given: Recording) -> None:
     }
 
 
-def test_clusters_with_a_kubeconfig_come_from_the_ranges_that_are_told(given: Recording) -> None:
+def test_clusters_with_a_kubeconfig_call_from_the_configured_ranges(given: Recording) -> None:
     other = ["192.168.0.0/16"]
     assert openings(given, "made")["gateway"] == (other, ["15443"])
     assert openings(given, "made")["discovery"] == (other, ["15012"])
@@ -424,7 +424,7 @@ def test_clusters_with_a_kubeconfig_come_from_the_ranges_that_are_told(given: Re
     assert not own["spec"].get("loadBalancerSourceRanges")
 
 
-def test_no_stack_names_a_project_of_anyones() -> None:
+def test_no_stack_names_a_real_project() -> None:
     for stack in ("staging", "prod"):
         assert configured(stack)["gcp"]["project"] == f"example-{stack}"
         assert config.parse(configured(stack)).clusters

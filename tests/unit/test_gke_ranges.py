@@ -30,7 +30,7 @@ def test_every_cluster_has_every_range_and_no_two_overlap() -> None:
     assert all(b.subnet_of(IPv4Network(CLOUD.ranges)) for b in blocks)
 
 
-def test_sizes_are_those_wished_for() -> None:
+def test_sizes_are_those_requested() -> None:
     found = planned({"nodes": "/20", "pods": "/14", "services": "/24"})["c0"].found
     assert {k: b.prefixlen for k, b in found.items()} == {
         "nodes": 20,
@@ -66,7 +66,7 @@ def test_a_cluster_in_the_middle_can_go_when_the_others_are_fixed() -> None:
     assert after["c2"].found == before["c1"].found
 
 
-def test_a_range_that_two_fix_is_told_of_the_later() -> None:
+def test_a_range_that_two_clusters_fix_is_reported_at_the_later_one() -> None:
     found = planned({"pods": "10.65.0.0/16"}, {"pods": "10.65.128.0/17"})
     assert list(overlaps(found)) == [(("c1", "pods"), ("c0", "pods"))]
 

@@ -58,7 +58,7 @@ def test_what_is_right_is_not_refused() -> None:
     )
 
 
-def test_a_cluster_has_a_kubeconfig_or_is_made() -> None:
+def test_a_cluster_has_a_kubeconfig_or_is_created() -> None:
     neither = one(
         configuration({"name": "a", "network": "n"}, EU, gcp=GCP | {"otherRanges": ["10.0.0.0/16"]})
     )
@@ -69,7 +69,7 @@ def test_a_cluster_has_a_kubeconfig_or_is_made() -> None:
     assert one(configuration({**EU, "context": "eu"})).path == "isthmus:clusters[0].context"
 
 
-def test_google_cloud_is_told_where_clusters_are_made_and_nowhere_else() -> None:
+def test_google_cloud_is_configured_where_clusters_are_created_and_nowhere_else() -> None:
     assert one(configuration(EU, gcp=None)).path == "isthmus:gcp"
     given = {"name": "a", "network": "n", "kubeconfig": "kubeconfig"}
     assert "there is none" in one(configuration(given)).rule
@@ -80,7 +80,7 @@ def test_charts_are_not_rendered_for_clusters_that_do_not_exist_yet() -> None:
     assert (problem.path, problem.fix) == ("isthmus:mesh.istio.install", "set it to release")
 
 
-def test_a_made_cluster_is_built_by_the_stack_that_makes_it() -> None:
+def test_a_created_cluster_is_built_by_the_stack_that_creates_it() -> None:
     problem = one(configuration(EU, {**US, "stack": "us"}))
     assert problem.path == "isthmus:clusters[1].stack"
 
@@ -90,7 +90,7 @@ def test_a_name_becomes_names_on_google_cloud(name: str) -> None:
     assert one(configuration({**EU, "name": name})).path == "isthmus:clusters[0].name"
 
 
-def test_node_pools_are_told_apart_and_have_short_names() -> None:
+def test_node_pools_have_distinct_short_names() -> None:
     twice = one(configuration(made(nodePools=[{"name": "a"}, {"name": "a"}])))
     assert twice.path == "isthmus:clusters[0].gke.nodePools[1].name"
     assert "unique" in twice.rule
@@ -100,7 +100,7 @@ def test_node_pools_are_told_apart_and_have_short_names() -> None:
 @pytest.mark.parametrize(
     ("key", "value"), [("nodePools", [{"name": "a"}]), ("zones", ["europe-west1-b"])]
 )
-def test_autopilot_makes_its_nodes_by_itself(key: str, value: Any) -> None:
+def test_autopilot_creates_its_own_nodes(key: str, value: Any) -> None:
     problem = one(configuration(made(EU, mode="autopilot", **{key: value})))
     assert problem.path == f"isthmus:clusters[0].gke.{key}"
     assert "Autopilot" in problem.rule
@@ -128,7 +128,7 @@ def test_load_balancers_are_google_clouds() -> None:
     assert problem.path == "isthmus:clusters[0].controlPlane.cloud"
 
 
-def test_ranges_of_clusters_with_a_kubeconfig_are_told() -> None:
+def test_ranges_of_clusters_with_a_kubeconfig_are_configured() -> None:
     given = {"name": "own", "network": "m", "kubeconfig": "kubeconfig"}
     assert one(configuration(EU, given)).path == "isthmus:gcp.otherRanges"
     assert config.parse(configuration(EU, given, gcp=GCP | {"otherRanges": ["10.0.0.0/16"]}))
@@ -244,7 +244,7 @@ def test_one_subnet_is_one_clusters() -> None:
     assert config.parse(configuration(made(subnet="there"), chosen, gcp=gcp))
 
 
-def test_ranges_of_a_given_subnet_are_looked_at_too() -> None:
+def test_ranges_of_a_given_subnet_are_checked_too() -> None:
     small = SUBNET | {"pods": {"name": "p", "range": "10.1.0.0/22"}}
     gcp = GCP | {"vpcs": [{"name": "n", "subnets": [small]}]}
     problem = one(configuration(EU, gcp=gcp))

@@ -78,7 +78,7 @@ def test_the_spec_arrives_whole() -> None:
     ]
 
 
-def test_a_root_that_is_brought_keeps_its_key() -> None:
+def test_a_provided_root_keeps_its_key() -> None:
     configured = fleet()
     configured["mesh"]["ca"] = {"root": {"certificate": "ROOT", "key": "KEY of the root"}}
     spec = config.parse_types(configured)
@@ -88,7 +88,7 @@ def test_a_root_that_is_brought_keeps_its_key() -> None:
     )
 
 
-def test_the_meshs_stack_makes_nothing_for_a_cluster_with_a_stack() -> None:
+def test_the_meshs_stack_creates_nothing_for_a_cluster_with_a_stack() -> None:
     spec = config.parse(fleet())
     mesh = record(lambda: build_mesh(spec, meshes.facts(spec), MeshIdentity.create()))
     assert {r.name for r in mesh.of_type("kubernetes")} == {"east", "north"}
@@ -96,7 +96,7 @@ def test_the_meshs_stack_makes_nothing_for_a_cluster_with_a_stack() -> None:
     assert about_west == {"PrivateKey", "CertRequest", "LocallySignedCert"}
 
 
-def test_the_clusters_stack_makes_the_cluster_and_its_remote_secret(west: Recording) -> None:
+def test_the_clusters_stack_creates_the_cluster_and_its_remote_secret(west: Recording) -> None:
     made = {r.type for r in west if r.type.startswith("isthmus:") and r.name == "west"}
     assert made == {
         f"isthmus:index:{name}"
@@ -118,7 +118,7 @@ def test_the_clusters_stack_issues_no_certificates(west: Recording) -> None:
     assert not [r.key for r in west if r.type.startswith("tls:")]
 
 
-def test_the_way_to_the_control_plane_and_the_ca_come_from_the_meshs_stack(
+def test_the_path_to_the_control_plane_and_the_ca_come_from_the_meshs_stack(
     west: Recording,
 ) -> None:
     chart = west.one("helm.sh/v4:Chart", "west-istiod")
@@ -128,7 +128,7 @@ def test_the_way_to_the_control_plane_and_the_ca_come_from_the_meshs_stack(
     assert "stringData" in west.one("Secret", "west-cacerts").secret_paths
 
 
-def test_no_cluster_is_waited_for_that_may_not_be_up(west: Recording) -> None:
+def test_no_cluster_is_waited_for_that_might_not_be_up(west: Recording) -> None:
     """Nor does a third stack make this one ask anew."""
     script = west.one("Job", "west-job").inputs["spec"]["template"]["spec"]["containers"][0]
     assert "for v in v1 v2 v3" in script["command"][2], "north is in the mesh's stack"
@@ -194,7 +194,7 @@ def problems(configured: Mapping[str, Any]) -> list[str]:
     return [f"{p.path}: {p.rule}" for p in refused.value.problems]
 
 
-def test_a_primary_with_a_stack_of_its_own_is_refused() -> None:
+def test_a_primary_with_its_own_stack_is_refused() -> None:
     configured = meshes.two_networks()
     configured["clusters"][0]["stack"] = "other"
     assert problems(configured) == [

@@ -22,7 +22,7 @@ def pods(mesh: Recording) -> Iterator[dict[str, Any]]:
             yield resource.inputs["spec"]["template"]["spec"]
 
 
-def test_every_image_can_come_from_a_registry_of_the_users_own() -> None:
+def test_every_image_can_come_from_the_users_registry() -> None:
     """Docker Hub's limit stopped samples (istio/istio#55473), and clusters without internet could
     neither be verified nor checked."""
     configured = {**two_networks(), "images": _OWN}
@@ -40,7 +40,7 @@ def test_every_image_can_come_from_a_registry_of_the_users_own() -> None:
     assert checked["imagePullSecrets"] == [{"name": "regcred"}]
 
 
-def test_pods_of_the_sample_and_the_verification_may_do_nothing() -> None:
+def test_pods_of_the_sample_and_the_verification_have_no_privileges() -> None:
     """As Pod Security `restricted` demands; what their sidecars need is another matter."""
     found = list(pods(recorded(two_networks())))
     assert len(found) == 6

@@ -52,7 +52,7 @@ def mesh() -> Recording:
     return recorded(configured(KEYLESS, east=EAST.provided, west=WEST.provided))
 
 
-def test_a_mesh_needs_no_key_of_the_root_if_every_intermediate_is_brought(mesh: Recording) -> None:
+def test_a_mesh_needs_no_key_of_the_root_if_every_intermediate_is_provided(mesh: Recording) -> None:
     assert [r.key for r in mesh if r.type.startswith("tls:")] == [_UUID]
 
 
@@ -67,7 +67,7 @@ def test_cacerts_hold_the_intermediate_and_the_chain_up_to_the_root(mesh: Record
     assert "stringData" in secret.secret_paths
 
 
-def test_a_chain_may_be_written_with_its_root_and_without_a_last_newline() -> None:
+def test_a_chain_can_be_written_with_its_root_and_without_a_last_newline() -> None:
     whole = {**EAST.provided, "certificate": (EAST.chain + ROOT.certificate).strip()}
     assert not problems(whole)
     mesh = recorded(configured(KEYLESS, east=whole, west=WEST.provided))
@@ -75,19 +75,19 @@ def test_a_chain_may_be_written_with_its_root_and_without_a_last_newline() -> No
     assert chain == EAST.chain + ROOT.certificate
 
 
-def test_an_intermediate_is_made_where_none_is_brought() -> None:
+def test_an_intermediate_is_created_where_none_is_provided() -> None:
     root = {**KEYLESS, "key": text(ROOT.key)}
     mesh = recorded(configured(root, east=EAST.provided))
     assert {r.name for r in mesh.of_type("PrivateKey")} == {"ca/west", "mesh-uuid"}
 
 
-def test_no_output_tells_the_key_of_a_brought_intermediate() -> None:
+def test_no_output_has_the_key_of_a_provided_intermediate() -> None:
     spec = config.parse(configured(KEYLESS, east=EAST.provided, west=WEST.provided))
     assert "PRIVATE KEY" not in str(description.spec_for_output(spec))
     assert "PRIVATE KEY" not in repr(spec)
 
 
-def test_a_root_without_a_key_makes_no_intermediate() -> None:
+def test_a_root_without_a_key_signs_no_intermediate() -> None:
     (problem,) = refused(configured(KEYLESS, west=WEST.provided))
     assert problem.path == "isthmus:clusters[0].ca"
     assert "isthmus:mesh.ca.root has no key" in problem.rule
@@ -126,7 +126,7 @@ def test_an_intermediate_without_its_root_is_refused() -> None:
         ({"signer": new_key()}, "each signed by the next"),
     ],
 )
-def test_an_intermediate_that_is_of_no_use_is_refused(different: dict[str, Any], rule: str) -> None:
+def test_an_unusable_intermediate_is_refused(different: dict[str, Any], rule: str) -> None:
     (problem,) = problems(ISSUING.below("east", **different).provided)
     assert problem.path == CERTIFICATE
     assert rule in problem.rule
@@ -139,9 +139,7 @@ def test_an_intermediate_that_is_of_no_use_is_refused(different: dict[str, Any],
         ({"lasts": -DAY}, "must not have expired"),
     ],
 )
-def test_what_is_between_it_and_the_root_is_looked_at_too(
-    different: dict[str, Any], rule: str
-) -> None:
+def test_cas_between_it_and_the_root_are_checked_too(different: dict[str, Any], rule: str) -> None:
     (problem,) = problems(ROOT.below("Issuing CA", **different).below("east").provided)
     assert problem.path == CERTIFICATE
     assert rule in problem.rule

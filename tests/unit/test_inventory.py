@@ -96,7 +96,7 @@ def test_pods_count_before_their_cluster_has_the_service(asked: dict[str, Answer
 
 
 @pytest.mark.parametrize("pod", [ready(False), ready(True, deletionTimestamp="now")])
-def test_pods_that_are_not_ready_or_on_their_way_out_do_not_count(
+def test_pods_that_are_not_ready_or_terminating_do_not_count(
     asked: dict[str, Answers], pod: dict[str, Any]
 ) -> None:
     asked |= {"east": {**EAST, "/api/v1/namespaces/shop/pods app=cart": [pod]}, "west": {}}
@@ -131,7 +131,9 @@ def test_a_copied_namespace_says_whether_pods_are_in_it(asked: dict[str, Answers
     assert inventories()["west"].namespaces["old"].occupied
 
 
-def test_a_cluster_that_does_not_tell_is_refused_with_its_path(asked: dict[str, Answers]) -> None:
+def test_a_cluster_that_does_not_list_its_objects_is_refused_with_its_path(
+    asked: dict[str, Answers],
+) -> None:
     refusal = UnansweredError(403, "Forbidden")
     asked |= {"east": EAST, "west": {"/api/v1/services mesh=shared": refusal}}
     with pytest.raises(MeshRefusedError) as refused:
@@ -141,6 +143,6 @@ def test_a_cluster_that_does_not_tell_is_refused_with_its_path(asked: dict[str, 
     assert "403 Forbidden" in problem.rule
 
 
-def test_nothing_is_asked_where_nothing_is_shared(asked: dict[str, Answers]) -> None:
+def test_nothing_is_queried_where_nothing_is_shared(asked: dict[str, Answers]) -> None:
     assert not asked
     assert inventories(sample={"enabled": True}) == {"east": Inventory(), "west": Inventory()}

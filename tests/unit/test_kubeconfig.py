@@ -55,7 +55,7 @@ def test_one_context_is_taken_and_no_other_clusters_credentials(path: str) -> No
     assert yaml.safe_load(access.kubeconfig)["current-context"] == "two"
 
 
-def test_how_this_machine_gets_there_is_told() -> None:
+def test_the_connection_of_this_machine_is_read() -> None:
     given = document()
     given["clusters"][1]["cluster"] |= {"tls-server-name": "api", "proxy-url": "http://proxy.test"}
     access = kubeconfig.read(yaml.safe_dump(given), "two")
@@ -196,7 +196,7 @@ def test_numbers_are_names_too() -> None:
     assert kubeconfig.read(yaml.safe_dump(given), None).server == "https://c1.test"
 
 
-def test_data_stand_above_a_file_that_is_missing() -> None:
+def test_inline_data_wins_over_a_missing_file() -> None:
     data = base64.b64encode(_CA.encode()).decode()
     both = {"certificate-authority": "gone", "certificate-authority-data": data}
     assert kubeconfig.read(changed("cluster", **both), "one").certificate_authority == _CA
@@ -276,7 +276,7 @@ def test_this_machine_by_any_name_is_refused_where_others_watch(server: str) -> 
     assert problem.path == "isthmus:clusters[1].apiServer.server"
 
 
-def test_an_unverified_api_server_is_warned_of() -> None:
+def test_an_unverified_api_server_causes_a_warning() -> None:
     access = kubeconfig.read(changed("cluster", **{"insecure-skip-tls-verify": True}), "one")
     spec = config.parse_types(meshes.configuration(meshes.cluster("east", "n")))
     [problem] = kubeconfigs.check_kubeconfigs(spec, {0: access})

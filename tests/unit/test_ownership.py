@@ -17,7 +17,7 @@ def mesh() -> Recording:
 
 
 @pytest.mark.parametrize("cluster", ["east", "west"])
-def test_the_namespace_is_made_with_the_mark(mesh: Recording, cluster: str) -> None:
+def test_the_namespace_is_created_with_the_mark(mesh: Recording, cluster: str) -> None:
     namespace = mesh.one("Namespace", f"{cluster}-namespace")
     assert namespace.inputs["metadata"]["annotations"][STACK] == "isthmus/test"
 

@@ -123,7 +123,7 @@ def _lines(root: ET.Element) -> list[tuple[Point, Point]]:
 
 
 @every_mesh
-def test_each_cluster_stands_once_and_in_its_own_network(spec: MeshSpec) -> None:
+def test_each_cluster_is_drawn_once_and_in_its_own_network(spec: MeshSpec) -> None:
     layout = lay_out(spec)
     assert _names(_of(_drawn(spec), "cluster")) == sorted(c.name for c in spec.clusters)
     assert set(layout.areas) == set(spec.networks)
@@ -248,7 +248,7 @@ def test_what_failed_is_red_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("source", "target", "kind"), [("us2", "asia2", "data"), ("us2", "us1", "direct")]
 )
-def test_failed_traffic_is_red_all_the_way(source: str, target: str, kind: str) -> None:
+def test_failed_traffic_is_red_along_the_whole_path(source: str, target: str, kind: str) -> None:
     spec = _mesh("eight on three")
     (bus,) = (
         b
@@ -261,7 +261,7 @@ def test_failed_traffic_is_red_all_the_way(source: str, target: str, kind: str) 
     assert points == [pytest.approx(p, abs=0.06) for p in bus.route(source, target)]
 
 
-def test_every_failure_is_told_in_words_too_even_of_what_the_spec_does_not_have() -> None:
+def test_every_failure_is_written_in_words_too_even_about_what_the_spec_lacks() -> None:
     spec = _mesh("one cluster")
     state = _known(spec, Part("traffic", "only", "gone"), Part("control-plane", "nowhere"))
     for text in (svg(spec, state), mermaid(spec, state)):
@@ -291,7 +291,7 @@ def test_no_text_meets_another_text_a_line_or_the_edge(spec: MeshSpec, known: bo
 
 
 @every_mesh
-def test_boxes_of_a_card_stand_inside_it_and_apart(spec: MeshSpec) -> None:
+def test_boxes_of_a_card_are_inside_it_and_apart(spec: MeshSpec) -> None:
     layout = lay_out(spec)
     for card in layout.cards.values():
         boxes = [b for b in (card.istiod, card.load_balancer, card.pods, card.gateway) if b]
@@ -338,7 +338,7 @@ def test_text_has_contrast_in_both_themes(colours: dict[str, str]) -> None:
     assert contrast("page", "control") >= 4.5, "the badge of a primary"
 
 
-def test_who_does_not_see_it_is_told_the_same() -> None:
+def test_a_screen_reader_gets_the_same_information() -> None:
     spec = _mesh("dev")
     root = _drawn(spec, State(gateways={"east": "192.0.2.7"}))
     assert root.get("role") == "img"
@@ -435,7 +435,7 @@ def test_the_committed_picture_of_each_stack_is_the_one_that_is_drawn(file: Path
     assert gallery.picture_of(file).read_text() == gallery.draw(file), gallery.FIX
 
 
-def test_the_page_of_topologies_is_the_one_that_is_made() -> None:
+def test_the_page_of_topologies_is_the_one_that_is_generated() -> None:
     assert gallery.PAGE.read_text() == gallery.page(), gallery.FIX
     drawn = {path.name for path in gallery.PICTURES.iterdir()}
     assert drawn == {gallery.picture_of(file).name for file in gallery.STACKS}, gallery.FIX

@@ -274,7 +274,7 @@ def test_an_api_server_that_the_kubeconfigs_ca_has_not_signed_is_refused(
     assert "must answer (SSLError: [SSL: CERTIFICATE_VERIFY_FAILED]" in problem.rule
 
 
-def test_a_healthy_cluster_gives_facts_and_nothing_to_say(look: Preflight, up: Kubernetes) -> None:
+def test_a_healthy_cluster_gives_facts_and_no_problems(look: Preflight, up: Kubernetes) -> None:
     found = look.examine("up", "other")
     assert found.facts["c0"].kubernetes == "1.34.4"
     assert (found.warnings, found.unchecked) == ((), ())
@@ -372,7 +372,7 @@ def test_a_loopback_api_server_is_refused_where_another_cluster_watches(look: Pr
     assert look.examine("up", apiServer={}).facts, "nobody watches the only cluster"
 
 
-def test_a_way_through_a_proxy_is_warned_of_where_another_cluster_watches(
+def test_a_path_through_a_proxy_causes_a_warning_where_another_cluster_watches(
     look: Preflight,
 ) -> None:
     mesh = spec(look.kubeconfig, look.charts, "up", "other", apiServer={})
@@ -413,7 +413,7 @@ def node(*ranges: str) -> dict[str, Any]:
     return {"metadata": {"name": "n"}, "spec": {"podCIDRs": list(ranges)}}
 
 
-def test_nodes_of_one_network_have_ranges_of_their_own(
+def test_nodes_of_one_network_have_separate_ranges(
     look: Preflight, up: Kubernetes, other: Kubernetes
 ) -> None:
     up.has("/api/v1/nodes", node("10.4.0.0/24"), node("10.4.1.0/24", "fd00::/64"))
@@ -425,7 +425,7 @@ def test_nodes_of_one_network_have_ranges_of_their_own(
     assert str(look.examine("up", "other").facts["c0"].pods[0]) == "10.4.0.0/23"
 
 
-def test_ranges_that_are_configured_stand_above_those_of_nodes(
+def test_configured_ranges_win_over_those_of_nodes(
     look: Preflight, up: Kubernetes, other: Kubernetes
 ) -> None:
     up.has("/api/v1/nodes", node("10.4.0.0/24"))
@@ -434,7 +434,7 @@ def test_ranges_that_are_configured_stand_above_those_of_nodes(
     assert "10.8.0.0/16" in problem.rule, "the one that is told, and once"
 
 
-def test_nodes_that_tell_no_ranges_are_unchecked_until_ranges_are_configured(
+def test_nodes_that_report_no_ranges_are_unchecked_until_ranges_are_configured(
     look: Preflight, up: Kubernetes
 ) -> None:
     up.has("/api/v1/nodes", node())
@@ -446,7 +446,7 @@ def test_nodes_that_tell_no_ranges_are_unchecked_until_ranges_are_configured(
     assert not preflight.examine(mesh, _EXPECTED).unchecked
 
 
-def test_nodes_are_asked_only_where_a_network_is_shared(look: Preflight, up: Kubernetes) -> None:
+def test_nodes_are_queried_only_where_a_network_is_shared(look: Preflight, up: Kubernetes) -> None:
     look.examine("up")
     assert "/api/v1/nodes" not in {path for path, _ in up.asked}
 
@@ -496,7 +496,7 @@ def test_webhooks_that_an_old_istio_left_are_refused(
     assert f"kubectl delete {kind.rsplit('/', 1)[1]} {name}" in problem.fix
 
 
-def test_what_this_stack_has_made_is_not_foreign(look: Preflight, up: Kubernetes) -> None:
+def test_what_this_stack_created_is_not_foreign(look: Preflight, up: Kubernetes) -> None:
     up.answers[_NAMESPACE] = _OURS
     up.answers[f"{_NAMESPACE}/secrets/cacerts"] = named("cacerts")
     up.has("/apis/apps/v1/deployments", named("istiod", "istio-system"))
@@ -560,7 +560,7 @@ def test_permissions_that_the_update_will_need_are_named(look: Preflight, up: Ku
     assert "in namespace istio-system: create secrets, patch secrets" in problem.rule
 
 
-def test_who_may_not_grant_rights_is_warned(look: Preflight, up: Kubernetes) -> None:
+def test_a_user_that_cannot_grant_permissions_is_warned(look: Preflight, up: Kubernetes) -> None:
     up.denied = {"escalate"}
     (warning,) = look.examine("up").warnings
     assert "allowed to grant permissions in cluster c0: escalate clusterroles" in warning.rule
@@ -574,7 +574,7 @@ def balancer(minutes: int, **status: Any) -> dict[str, Any]:
     return {**found, "status": {"loadBalancer": status}}
 
 
-def test_load_balancers_that_never_come_are_warned_of(look: Preflight, up: Kubernetes) -> None:
+def test_load_balancers_that_never_come_cause_a_warning(look: Preflight, up: Kubernetes) -> None:
     up.has("/api/v1/services", balancer(60), balancer(5))
 
     def warned() -> list[str]:
@@ -592,7 +592,9 @@ def test_load_balancers_that_never_come_are_warned_of(look: Preflight, up: Kuber
     assert not warned(), "it may still come"
 
 
-def test_what_may_not_be_asked_is_unchecked_and_said(look: Preflight, up: Kubernetes) -> None:
+def test_a_query_without_permission_is_reported_as_unchecked(
+    look: Preflight, up: Kubernetes
+) -> None:
     for path in (*_LISTS, _NAMESPACE, _REVIEWS, "/api/v1/namespaces/kube-system"):
         up.refusals[path] = 403
     found = look.examine("up", "other")
@@ -622,7 +624,7 @@ def with_plugin(kubeconfig: str, plugin: Path) -> None:
     plugin.write_text(f"#!/bin/sh\necho '{json.dumps(credential)}'\n")
 
 
-def test_a_cluster_is_asked_with_what_the_kubeconfigs_plugin_gives(
+def test_a_cluster_is_queried_with_the_credentials_of_the_kubeconfigs_plugin(
     look: Preflight, up: Kubernetes, tmp_path: Path
 ) -> None:
     plugin = tmp_path / "auth-plugin"
@@ -632,7 +634,7 @@ def test_a_cluster_is_asked_with_what_the_kubeconfigs_plugin_gives(
     assert up.users == {"Bearer made"}
 
 
-def test_a_plugin_that_is_not_there_leaves_a_cluster_unchecked_and_that_is_said(
+def test_a_plugin_that_is_missing_leaves_a_cluster_reported_as_unchecked(
     look: Preflight, up: Kubernetes, tmp_path: Path
 ) -> None:
     with_plugin(look.kubeconfig, tmp_path / "auth-plugin")

@@ -43,7 +43,7 @@ def _named(mesh: Recording, name: str) -> list[Recorded]:
     return [s for s in mesh.of_type("Secret") if s.inputs["metadata"]["name"] == name]
 
 
-def test_the_readers_token_is_made_and_waited_for(mesh: Recording) -> None:
+def test_the_readers_token_is_created_and_waited_for(mesh: Recording) -> None:
     token = mesh.one("Secret", "west-reader-token")
     assert token.inputs["type"] == "kubernetes.io/service-account-token"
     annotations = token.inputs["metadata"]["annotations"]
@@ -86,7 +86,7 @@ def test_objects_of_istio_wait_for_the_validator(mesh: Recording) -> None:
                 assert mesh.waits_for(made, validator), made.key
 
 
-def test_hosts_that_stay_at_home_are_told_to_istiod() -> None:
+def test_cluster_local_hosts_are_configured_in_istiod() -> None:
     configured = meshes.two_networks()
     configured["mesh"]["clusterLocal"] = ["*.monitoring.svc.cluster.local"]
     values = meshes.recorded(configured).one("helm.sh/v4:Chart", "east-istiod").inputs["values"]

@@ -76,7 +76,7 @@ def test_what_istiod_reads_is_changed_in_place(mesh: Recording) -> None:
         assert provider.inputs["enableConfigMapMutable"] == "true"
 
 
-def test_cacerts_stand_before_istiod_starts(mesh: Recording) -> None:
+def test_cacerts_exist_before_istiod_starts(mesh: Recording) -> None:
     cacerts = mesh.one("Secret", "east-cacerts")
     assert set(cacerts.inputs["stringData"]) == {
         "ca-cert.pem",
@@ -143,7 +143,7 @@ def test_nothing_is_injected_before_the_webhook_has_its_ca_bundle(mesh: Recordin
             assert mesh.waits_for(injected, patch)
 
 
-def test_the_primary_reads_the_remote_and_nobody_reads_the_primary(mesh: Recording) -> None:
+def test_the_primary_reads_the_remote_and_no_cluster_reads_the_primary(mesh: Recording) -> None:
     secrets = [
         s.inputs["metadata"]["name"]
         for s in mesh.of_type("Secret")
@@ -262,7 +262,7 @@ def test_plain_text_to_the_sample_is_refused(mesh: Recording) -> None:
     ]
 
 
-def test_each_request_to_the_sample_takes_a_connection_of_its_own(mesh: Recording) -> None:
+def test_each_request_to_the_sample_opens_a_new_connection(mesh: Recording) -> None:
     """A gateway chooses among its network's clusters for each connection, not each request."""
     rules = mesh.of_type("networking.istio.io/v1:DestinationRule")
     assert [(r.provider, r.inputs["spec"]["host"]) for r in rules] == [
@@ -287,7 +287,7 @@ def test_crds_are_no_resources_of_the_stack(mesh: Recording) -> None:
     assert mesh.one("helm.sh/v3:Release", "east-base").inputs["chart"] == "charts/base"
 
 
-def test_every_helm_release_is_taken_up_where_a_killed_update_left_it() -> None:
+def test_every_helm_release_is_adopted_where_a_killed_update_left_it() -> None:
     mesh = meshes.recorded(meshes.two_networks(install="release"))
     components = {r.key: r for r in mesh if r.type.startswith("isthmus:")}
     releases = mesh.of_type("helm.sh/v3:Release")
@@ -309,7 +309,7 @@ def test_what_istiod_closes_itself_is_no_drift() -> None:
     assert transformed(f"{group}:MutatingWebhookConfiguration") is None
 
 
-def test_the_hook_that_removes_last_can_come_from_a_registry_of_the_users_own() -> None:
+def test_the_cleanup_hook_can_come_from_the_users_registry() -> None:
     image = {"image": "registry.test/kubectl:1"}
     mesh = meshes.recorded(meshes.two_networks(values={"leaveNothing": image}))
     for cluster in ("east", "west"):

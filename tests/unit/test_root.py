@@ -68,7 +68,7 @@ def test_a_root_that_was_named_after_the_mesh_is_kept() -> None:
     assert built(two_networks()).one("SharedCA", "ca").aliases == {"mesh1"}
 
 
-def test_a_cluster_called_root_has_keys_of_its_own() -> None:
+def test_a_cluster_called_root_has_its_own_keys() -> None:
     configured = meshes.configuration(
         meshes.cluster("root", "a"), meshes.cluster("east", "b", primary="root")
     )
@@ -174,7 +174,7 @@ def test_values_that_stop_this_are_refused(values: dict[str, Any]) -> None:
     assert "is derived" in problem.rule
 
 
-def test_proxy_metadata_of_the_users_own_is_kept() -> None:
+def test_user_provided_proxy_metadata_is_kept() -> None:
     own = {"meshConfig": {"defaultConfig": {"proxyMetadata": {"MINE": "1"}}}}
     mesh = built(two_networks(values={"istiod": own}))
     values = mesh.one("helm.sh/v4:Chart", "east-istiod").inputs["values"]
@@ -182,7 +182,7 @@ def test_proxy_metadata_of_the_users_own_is_kept() -> None:
     assert metadata == {"MINE": "1", "PROXY_CONFIG_XDS_AGENT": "true"}
 
 
-def test_lists_of_the_users_own_are_joined() -> None:
+def test_user_provided_lists_are_joined() -> None:
     theirs = {"settings": {"clusterLocal": True}, "hosts": ["x.shop.svc.cluster.local"]}
     configured = two_networks(values={"istiod": {"meshConfig": {"serviceSettings": [theirs]}}})
     configured["mesh"]["clusterLocal"] = ["*.kube-system.svc.cluster.local"]

@@ -73,7 +73,7 @@ def test_primaries_in_a_circle_are_refused() -> None:
         ({"pods": ["fd00::/48"]}, {"pods": ["fd00:0:0:1::/64"]}, "fd00::/48"),
     ],
 )
-def test_clusters_of_one_network_have_addresses_of_their_own(
+def test_clusters_of_one_network_have_separate_addresses(
     first: dict[str, Any], second: dict[str, Any], rule: str
 ) -> None:
     problem = only(one_network(first, second))
@@ -119,7 +119,7 @@ def test_an_istio_without_remotes_in_its_charts_is_refused() -> None:
     assert not found(two_networks(version="1.24.0"))
 
 
-def test_an_istio_that_forgets_endpoints_is_warned_of() -> None:
+def test_an_istio_that_forgets_endpoints_causes_a_warning() -> None:
     problem = only(two_networks(version="1.30.3"))
     assert "1.30.4 or later" in problem.fix
     assert not problem.refuses
@@ -127,7 +127,7 @@ def test_an_istio_that_forgets_endpoints_is_warned_of() -> None:
     assert not found(configuration(cluster("alone", "n"), version="1.30.3"))
 
 
-def test_images_of_another_version_are_warned_of() -> None:
+def test_images_of_another_version_cause_a_warning() -> None:
     assert not only(values(**{"global": {"tag": "1.30.0"}})).refuses
     assert not found(values(**{"global": {"tag": "1.31.0-distroless"}}))
 

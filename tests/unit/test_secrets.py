@@ -51,7 +51,7 @@ def test_no_url_is_printed_with_its_password() -> None:
     assert _SECRET not in str(problem)
 
 
-def test_charts_that_come_unencrypted_are_warned_of() -> None:
+def test_charts_that_come_unencrypted_cause_a_warning() -> None:
     configured = two_networks(charts="http://charts.test/istio")
     assert not refused(configured)
     [problem] = rules.check(config.parse_types(configured))
@@ -174,7 +174,9 @@ def client_certificate(days: float) -> dict[str, str]:
         ({"exec": {"command": "login"}}, False),
     ],
 )
-def test_credentials_that_end_within_a_week_are_warned_of(user: dict[str, Any], ends: bool) -> None:
+def test_credentials_that_end_within_a_week_cause_a_warning(
+    user: dict[str, Any], ends: bool
+) -> None:
     """The state keeps them, and `pulumi destroy` finds a healthy cluster unreachable."""
     document = {
         "clusters": [{"name": "a", "cluster": {"server": "https://api.test"}}],

@@ -38,7 +38,7 @@ def test_each_primary_reads_every_cluster_but_itself() -> None:
     assert pairs == {("a", "b"), ("a", "c"), ("a", "d"), ("c", "a"), ("c", "b"), ("c", "d")}
 
 
-def test_two_primaries_make_a_secret_in_each() -> None:
+def test_two_primaries_create_a_secret_in_each() -> None:
     mesh = meshes.recorded(configuration(cluster("a", "n1"), cluster("b", "n2")))
     secrets = {
         (s.provider, s.inputs["metadata"]["name"])

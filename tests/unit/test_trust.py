@@ -33,7 +33,7 @@ def problems(pem: str, key: str, **ca: Any) -> list[Problem]:
     return refused(configured)
 
 
-def test_a_root_that_can_sign_is_taken(key: Key) -> None:
+def test_a_root_that_can_sign_is_accepted(key: Key) -> None:
     assert not problems(root(key), text(key))
     allowing = x509.BasicConstraints(ca=True, path_length=1)
     both = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
@@ -47,7 +47,7 @@ def test_a_root_that_can_sign_is_taken(key: Key) -> None:
         (serialization.PrivateFormat.PKCS8, "PRIVATE KEY"),
     ],
 )
-def test_a_key_may_be_of_any_form_that_istiod_reads(
+def test_a_key_can_have_any_form_that_istiod_reads(
     key: Key, form: serialization.PrivateFormat, encoding: str
 ) -> None:
     pem = key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
@@ -92,7 +92,7 @@ def test_the_key_of_another_root_is_refused(key: Key) -> None:
     assert "it belongs to another certificate" in problem.rule
 
 
-def test_a_key_with_a_password_is_refused_with_the_cure(key: Key) -> None:
+def test_a_key_with_a_password_is_refused_with_the_fix(key: Key) -> None:
     (problem,) = problems(root(key), text(key, b"secret"))
     assert "must not be encrypted" in problem.rule
     assert "openssl pkey" in problem.fix

@@ -57,7 +57,7 @@ echo "$1"
     )
 
 
-def test_it_ends_well_when_every_version_has_answered(tmp_path: Path) -> None:
+def test_it_succeeds_when_every_version_has_answered(tmp_path: Path) -> None:
     done = run(tmp_path, "v1", "v1", "v2")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "cluster east: v1 v2  answered within 3 requests\n"

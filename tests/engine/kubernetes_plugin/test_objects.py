@@ -89,7 +89,7 @@ k.apps.v1.Deployment("d2", opts=o,
     program.pulumi("preview", "--expect-no-changes")
 
 
-def test_refresh_sees_drift_and_up_takes_it_back(cluster: Cluster, program: Program) -> None:
+def test_refresh_sees_drift_and_up_reverts_it(cluster: Cluster, program: Program) -> None:
     program.write(cluster.prelude + APPLICATION)
     program.up()
     edit = {"spec": {"replicas": 7}}
@@ -123,7 +123,7 @@ k.admissionregistration.v1.ValidatingWebhookConfiguration("w", metadata={"name":
     program.pulumi("destroy", "--yes", "--skip-preview")
 
 
-def test_an_object_that_is_gone_is_made_again(cluster: Cluster, program: Program) -> None:
+def test_a_deleted_object_is_created_again(cluster: Cluster, program: Program) -> None:
     program.write(cluster.prelude + APPLICATION)
     program.up()
     cluster.delete("v1", "Service", "svc")
@@ -131,7 +131,7 @@ def test_an_object_that_is_gone_is_made_again(cluster: Cluster, program: Program
     assert program.planned()["svc"] == "create"
 
 
-def test_an_object_that_exists_is_not_taken_over(cluster: Cluster, program: Program) -> None:
+def test_an_existing_object_is_not_adopted(cluster: Cluster, program: Program) -> None:
     source = """
 k.core.v1.ConfigMap("cm", metadata={"namespace": ns, "name": "cm"}, opts=o)
 k.batch.v1.Job("j", opts=o,
@@ -248,7 +248,7 @@ def test_a_namespace_is_gone_when_destroy_ends(cluster: Cluster, program: Progra
     assert cluster.get("v1", "Namespace", name) is None
 
 
-def test_a_mistake_is_told_in_the_servers_words_before_anything_changes(
+def test_a_mistake_is_reported_in_the_servers_words_before_anything_changes(
     cluster: Cluster, program: Program
 ) -> None:
     program.write(

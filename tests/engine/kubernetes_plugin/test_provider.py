@@ -80,7 +80,7 @@ def test_a_cluster_that_was_deleted_can_be_forgotten(
     assert not {"cm", "r"} & set(program.resources())
 
 
-def test_a_cluster_that_the_same_update_makes(cluster: Cluster, program: Program) -> None:
+def test_a_cluster_that_the_same_update_creates(cluster: Cluster, program: Program) -> None:
     chart = Path(__file__).parent / "chart"
     program.write(
         f"""

@@ -3,7 +3,7 @@
 from lab.stand_ins import diff
 
 
-def test_a_star_stands_for_any_item() -> None:
+def test_a_star_matches_any_item() -> None:
     ignored = [diff.parse("webhooks[*].failurePolicy")]
     assert diff.within(("webhooks", 1, "failurePolicy"), ignored)
     assert not diff.within(("webhooks", 1, "name"), ignored)

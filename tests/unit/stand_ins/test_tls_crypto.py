@@ -96,7 +96,7 @@ def test_openssl_verifies_a_leaf_through_an_intermediate(
     assert "leaf: OK" in _openssl("verify", *checks, *files)
 
 
-def test_an_authority_says_what_it_may_do() -> None:
+def test_an_authority_says_what_it_is_allowed_to_do() -> None:
     root = _root(_key("P384"), setAuthorityKeyId=True, maxPathLength=1)
     extensions = root.extensions
     usage = extensions.get_extension_for_class(x509.KeyUsage)

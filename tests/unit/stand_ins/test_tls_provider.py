@@ -53,7 +53,7 @@ def test_what_the_program_calls_secret_stays_secret() -> None:
     assert _create("SelfSignedCert", given)["subject"] == subject
 
 
-def test_a_preview_makes_no_key_and_leaves_what_it_would_be_out() -> None:
+def test_a_preview_generates_no_key_and_leaves_its_outputs_out() -> None:
     planned = _create("PrivateKey", {"algorithm": "RSA"}, preview=True)
     assert planned == {"algorithm": "RSA", "rsaBits": 2048, "ecdsaCurve": "P224"}
 
