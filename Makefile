@@ -69,7 +69,7 @@ test: preflight browser lint toolchain  ## everything that CI runs: lint, and ev
 test-mesh: toolchain       ## the tests on real meshes
 	$(IN_PAIRS) -m "not whole_matrix" tests/mesh
 
-test-all: test             ## `make test`, and every example by both ways to install charts
+test-all: test             ## `make test`, and every example by the other way to install charts
 	$(IN_PAIRS) -m whole_matrix tests/mesh
 
 bench: toolchain           ## measure the figures of the README

@@ -115,6 +115,9 @@ class Cluster:
                 env={
                     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
                     "PYTHONPATH": str(_SOURCE),
+                    # Kubernetes is most of a lab's CPU time, and a sixth of that was garbage
+                    # collection; this gives an API server 150 MiB more instead.
+                    "GOGC": "200",
                     MARK: str(self.footprint.directory),
                     CLUSTER: self.name,
                 },

@@ -31,7 +31,7 @@ def inject(mesh: LiveMesh, spec: MeshSpec, cluster: Cluster, version: str) -> No
     for name, text in options.items():
         (folder / name).write_text(text)
     pods = folder / "pods"
-    pods.write_text(json.dumps(_pods(version)))
+    pods.write_text(json.dumps(sample_workloads(version)))
     given = [f"--{name}={folder / name}" for name in options]
     pods.write_text(mesh.run("istioctl", "kube-inject", "-f", str(pods), *given))
     mesh.kubectl(cluster.name, "apply", "-f", str(pods))
@@ -40,7 +40,7 @@ def inject(mesh: LiveMesh, spec: MeshSpec, cluster: Cluster, version: str) -> No
         mesh.kubectl(cluster.name, "-n", "sample", *done)
 
 
-def _pods(version: str) -> dict[str, Any]:
+def sample_workloads(version: str) -> dict[str, Any]:
     """The sample's two Deployments, without sidecars."""
     server = {
         "name": "helloworld",
