@@ -15,7 +15,7 @@ from preflight.last_update import LastUpdate
 from spec import config
 from spec.mesh import Cluster, MeshSpec
 from spec.problems import MeshRefusedError
-from stacks import last_outputs, read_config
+from stacks import last_outputs, read_config, summary
 
 
 async def main() -> dict[str, Any]:
@@ -53,6 +53,8 @@ async def _examine(
 ) -> PreflightResult:
     last = LastUpdate.read(await last_outputs.fetch())
     found = preflight.examine(spec, Expected(this_stack(), mesh, last), builds)
+    if pulumi.runtime.is_dry_run():
+        pulumi.log.info("\n".join(summary.summary(spec, found.facts, last)))
     for warning in (*found.warnings, *found.unchecked):
         pulumi.log.warn(str(warning))
     return found

@@ -18,6 +18,7 @@ from kube.credentials import UnansweredError as UnansweredError
 
 _SECONDS = 5
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+_METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,14 @@ class ClusterApi:
             if error.status == 404:
                 return None
             raise
+
+    def count(self, path: str, **query: str) -> int:
+        """Return the number of objects of a list, without reading their content.
+
+        Raises:
+            UnansweredError: the server is not there, or refuses.
+        """
+        return len(self._ask("GET", path, query, None, _METADATA_LIST)["items"])
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """The answer to an object that is sent, e.g. a SelfSubjectAccessReview.

@@ -83,10 +83,11 @@ def failures(state: State) -> tuple[str, ...]:
 
 def description(spec: MeshSpec, state: State) -> str:
     """The whole picture for those who do not see it."""
-    return " ".join(_sentences(spec, state))
+    return " ".join(sentences(spec, state))
 
 
-def _sentences(spec: MeshSpec, state: State) -> Iterator[str]:
+def sentences(spec: MeshSpec, state: State) -> Iterator[str]:
+    """Yield what the picture shows: networks, roles, gateways and failures."""
     by_name = {c.name: c for c in spec.clusters}
     for network in spec.networks:
         names = [c.name for c in spec.clusters if c.network == network]

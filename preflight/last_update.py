@@ -29,6 +29,8 @@ class LastUpdate:
     """By name."""
     namespace: str | None = None
     """Istio's namespace; None where nothing was built, or the stack is of a single cluster."""
+    istio: str | None = None
+    """Istio's version."""
     install: str | None = None
     """How charts were installed."""
     external_ca: bool = False
@@ -54,6 +56,7 @@ class LastUpdate:
                 for c in spec["clusters"]
             },
             namespace=istio.get("namespace", "istio-system"),
+            istio=istio.get("version"),
             install=istio.get("install", "rendered"),
             external_ca=cast("bool", (spec["mesh"].get("ca") or {}).get("external", False)),
         )

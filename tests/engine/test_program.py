@@ -41,6 +41,11 @@ def test_a_preview_shows_the_whole_mesh_and_changes_nothing(
     shown = mesh.workspace.stack.preview()
     for component in ("SharedCA", "PrimaryCluster", "RemoteCluster", "ClusterAwareGateway"):
         assert f"isthmus:index:{component}" in shown.stdout
+    assert "Mesh mesh1: 2 clusters on 2 networks, Istio 1.31.0." in shown.stdout
+    assert "west is a remote of east, whose istiod it reaches by the east-west gateway." in (
+        shown.stdout
+    )
+    assert "This stack creates the root CA." in shown.stdout
     assert "istio-system/istiod" in shown.stdout, "objects of charts are shown one by one"
     assert "PRIVATE KEY" not in shown.stdout
     assert mesh.snapshot() == before
