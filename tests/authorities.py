@@ -1,4 +1,4 @@
-"""CAs as a user may bring them, good ones and others."""
+"""User-provided CAs for tests, valid and invalid ones."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence

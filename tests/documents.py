@@ -48,7 +48,7 @@ def prose(page: Path) -> str:
 
 
 def spans(page: Path) -> list[str]:
-    """What stands between backticks in the prose of a page."""
+    """Code between backticks in the prose of a page."""
     return _SPAN.findall(prose(page))
 
 

@@ -38,7 +38,7 @@ class Edits:
         return self._ask("PATCH", path, change, "application/merge-patch+json")
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """The answer to a question, or the object that was made."""
+        """The answer to a query, or the object that was created."""
         return self._ask("POST", path, body)
 
     def create(self, path: str, made: Mapping[str, Any]) -> None:
@@ -48,7 +48,7 @@ class Edits:
         self.post(collection, made)
 
     def delete(self, path: str, grace: int | None = None) -> None:
-        """Remove the object, if it is there, and wait until it is gone.
+        """Delete the object, if it exists, and wait until it is deleted.
 
         Args:
             grace: seconds that a pod is given to end; its own setting if left out.
@@ -57,7 +57,7 @@ class Edits:
         until(f"{path} gone", lambda: self.find(path) is None)
 
     def remove(self, path: str) -> None:
-        """Ask for the removal of the object, if it is there, and do not wait."""
+        """Request the deletion of the object, if it exists, and do not wait."""
         self._if_there("DELETE", path)
 
     @contextmanager
@@ -72,7 +72,7 @@ class Edits:
 
     @contextmanager
     def without(self, path: str) -> Generator[None]:
-        """Have the object gone, and then there again, as another object of the same content."""
+        """Delete the object, and create another one of the same content."""
         before = self.get(path)
         self.delete(path)
         try:

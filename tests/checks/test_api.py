@@ -15,8 +15,8 @@ SLEEP = Container("sample", "sleep-1", "sleep")
 class Ended:
     """The socket of a command that has ended so."""
 
-    def __init__(self, told: object) -> None:
-        self.told = told
+    def __init__(self, status: object) -> None:
+        self.status = status
 
     def run_forever(self, timeout: int) -> None:
         assert timeout > 0
@@ -34,15 +34,15 @@ class Ended:
 
     def read_channel(self, channel: int) -> bytes:
         assert channel == ERROR_CHANNEL
-        return json.dumps(self.told).encode() if self.told else b""
+        return json.dumps(self.status).encode() if self.status else b""
 
     def close(self) -> None:
         """Nothing is open."""
 
 
-def run(monkeypatch: pytest.MonkeyPatch, told: object) -> Ran:
+def run(monkeypatch: pytest.MonkeyPatch, status: object) -> Ran:
     def execute(*_arguments: Any, **_settings: Any) -> Ended:
-        return Ended(told)
+        return Ended(status)
 
     monkeypatch.setattr(PodApi, "_execute", execute)
     return PodApi(None).run(SLEEP, "true")  # pyright: ignore[reportArgumentType]
@@ -55,7 +55,7 @@ def test_a_command_ends_with_its_own_status(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(
-    ("told", "why"),
+    ("status", "why"),
     [
         (
             {
@@ -70,7 +70,7 @@ def test_a_command_ends_with_its_own_status(monkeypatch: pytest.MonkeyPatch) -> 
     ],
 )
 def test_a_command_that_cannot_be_started_is_reported_with_the_reason(
-    monkeypatch: pytest.MonkeyPatch, told: object, why: str
+    monkeypatch: pytest.MonkeyPatch, status: object, why: str
 ) -> None:
     with pytest.raises(UnansweredError, match=why):
-        run(monkeypatch, told)
+        run(monkeypatch, status)

@@ -1,4 +1,4 @@
-"""Claims about what the checks say of a mesh that was broken, one way after the other."""
+"""Claims about what the checks say of a broken mesh, one breakage after the other."""
 
 import json
 import os
@@ -27,7 +27,7 @@ DEV = Path(__file__).parents[2] / "Pulumi.dev.yaml"
 def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Patient]:
     """Stack dev under a root whose key the test has, to sign wrong intermediates with.
 
-    East brings its intermediate, with another CA between it and the root; west's is made.
+    East's intermediate is user-provided, with a CA between it and the root; west's is created.
     """
     configuration = LiveMesh.read(DEV)
     clusters = [{key: c[key] for key in ("name", "network")} for c in configuration["clusters"]]
@@ -51,7 +51,7 @@ def description(patient: Patient) -> Description:
 def complaints(
     description: Description, wanted: Callable[[Sequence[Result]], bool]
 ) -> Sequence[Result]:
-    """What is not well. A busy machine is asked again, three times in all."""
+    """Failures and warnings. A busy machine is checked again, three times in all."""
     found = _look(description)
     for _ in range(2):
         if wanted(found):
@@ -68,7 +68,7 @@ def none(found: Sequence[Result]) -> bool:
     return not found
 
 
-def told(results: Sequence[Result]) -> str:
+def described(results: Sequence[Result]) -> str:
     return "\n".join(
         f"{r.check.id} in {r.cluster}: {r.finding.evidence}\n    {r.finding.hint}" for r in results
     )
@@ -76,7 +76,7 @@ def told(results: Sequence[Result]) -> str:
 
 def test_a_healthy_mesh_has_no_complaints(description: Description) -> None:
     found = complaints(description, none)
-    assert not found, told(found)
+    assert not found, described(found)
 
 
 def test_a_provided_intermediate_signs_for_its_cluster_and_its_remotes(
@@ -92,7 +92,7 @@ def test_a_provided_intermediate_signs_for_its_cluster_and_its_remotes(
 def test_only_the_breakage_is_reported_with_its_fix(
     patient: Patient, description: Description, breakage: Breakage
 ) -> None:
-    """That a breakage is mended is seen by the next, which must not hear of it."""
+    """A breakage that was not undone would appear in the results of the next one."""
 
     def own(found: Sequence[Result]) -> list[Result]:
         return [r for r in found if (r.check.id, r.cluster) == (breakage.check, breakage.cluster)]
@@ -103,13 +103,13 @@ def test_only_the_breakage_is_reported_with_its_fix(
     with breakage.broken(patient):
         found = complaints(description, lambda found: bool(own(found)) and not noise(found))
     assert own(found), (
-        f"{breakage.check} in {breakage.cluster} says nothing; said is:\n{told(found)}"
+        f"{breakage.check} in {breakage.cluster} says nothing; said is:\n{described(found)}"
     )
-    missing = [w for w in breakage.says if w not in told(own(found))]
-    assert not missing, f"{missing} not in:\n{told(own(found))}"
-    assert not noise(found), told(noise(found))
+    missing = [w for w in breakage.says if w not in described(own(found))]
+    assert not missing, f"{missing} not in:\n{described(own(found))}"
+    assert not noise(found), described(noise(found))
 
 
 def test_every_breakage_is_undone(description: Description) -> None:
     found = complaints(description, none)
-    assert not found, told(found)
+    assert not found, described(found)

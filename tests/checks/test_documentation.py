@@ -28,7 +28,7 @@ def test_links_within_lead_somewhere() -> None:
 
 
 def test_checks_need_only_what_comes_before() -> None:
-    """Looks wait for each other in threads: one that waited for a later one might wait for ever."""
+    """Checks wait for each other in threads: one that waited for a later one might never end."""
     seen = set[str]()
     for check in CHECKS:
         assert set(check.needs) <= seen, check.id

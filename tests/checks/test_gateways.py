@@ -24,14 +24,14 @@ def service(*ingress: dict[str, str], network: str | None = "west-net") -> dict[
     }
 
 
-def west(gateway: dict[str, Any], told: str = "192.0.2.2") -> Mesh:
-    """A mesh whose stack has told this address of the gateway in `west`."""
+def west(gateway: dict[str, Any], recorded: str = "192.0.2.2") -> Mesh:
+    """A mesh whose stack has recorded this address of the gateway in `west`."""
     mesh = fake.mesh(west={_GATEWAY: gateway})
-    return replace(mesh, description=replace(mesh.description, gateways={"west": told}))
+    return replace(mesh, description=replace(mesh.description, gateways={"west": recorded}))
 
 
 def test_a_gateway_without_an_image_blames_the_label_that_keeps_the_injector_away() -> None:
-    """Deleting the pod, as was advised, made the same pod again."""
+    """Deleting the pod, as was advised, created the same pod again."""
     pod = {
         "metadata": {"name": "g", "labels": {"app": "istio-eastwestgateway"}},
         "spec": {"containers": [{"image": "auto"}]},
@@ -47,15 +47,15 @@ def test_a_gateway_without_an_image_blames_the_label_that_keeps_the_injector_awa
 
 
 @pytest.mark.parametrize(
-    ("gateway", "told"),
+    ("gateway", "recorded"),
     [
         (service({"ip": "192.0.2.2"}), "192.0.2.2"),
-        # The stack tells one of the addresses to which a name leads.
+        # The stack records one of the addresses to which a name resolves.
         (service({"hostname": "localhost"}), "127.0.0.1"),
     ],
 )
-def test_a_gateway_at_the_recorded_address_passes(gateway: dict[str, Any], told: str) -> None:
-    [finding] = fake.found("gateway-service", "west", west(gateway, told))
+def test_a_gateway_at_the_recorded_address_passes(gateway: dict[str, Any], recorded: str) -> None:
+    [finding] = fake.found("gateway-service", "west", west(gateway, recorded))
     assert finding.status is Status.OK
 
 

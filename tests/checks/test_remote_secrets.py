@@ -1,4 +1,4 @@
-"""Claims about remote secrets that istiod would ignore without a word."""
+"""Claims about remote secrets that istiod would ignore silently."""
 
 import base64
 from pathlib import Path
@@ -17,7 +17,7 @@ _NAME = "istio-remote-secret-west"
 
 
 def document(server: str = "https://west.test:6443", **user: object) -> dict[str, Any]:
-    """What Isthmus writes, or another way to sign in."""
+    """The credentials that Isthmus writes, or others."""
     return {
         "apiVersion": "v1",
         "kind": "Config",
@@ -95,7 +95,7 @@ def test_two_secrets_of_one_cluster_are_reported_by_name() -> None:
 
 
 def test_a_secret_for_the_cluster_itself_is_a_warning() -> None:
-    """istiod ignores it without a word (istio/istio#35674)."""
+    """istiod ignores it silently (istio/istio#35674)."""
     own = secret("istio-remote-secret-east", key="east", annotated="east")
     findings = fake.found("remote-secret", "east", fake.mesh(east=east(secret(), own)))
     assert [f.status for f in findings] == [Status.OK, Status.WARNING]
@@ -151,7 +151,7 @@ def planted(mark: Path) -> list[tuple[str, dict[str, Any]]]:
 def test_a_kubeconfig_of_another_shape_is_a_finding_and_is_never_loaded(
     case: int, tmp_path: Path
 ) -> None:
-    """Whoever could write one Secret of a primary ran programs where the checks ran."""
+    """A user who could write one Secret of a primary could run programs where the checks ran."""
     mark = tmp_path / "ran"
     evidence, made = planted(mark)[case]
     mesh = fake.mesh(east=east(secret(kubeconfig=yaml.safe_dump(made))))

@@ -1,4 +1,4 @@
-"""Claims about how results are told."""
+"""Claims about how results are reported."""
 
 import io
 import json
@@ -35,8 +35,8 @@ def test_warnings_leave_a_mesh_green_and_failures_do_not() -> None:
 
 
 def test_a_check_counts_once_per_cluster_by_its_worst_result() -> None:
-    told = report.summary(_MIXED, 1.25)
-    assert told == "5 checks in 1.2 s: 2 ok, 1 skipped, 1 warning, 1 failed"
+    text = report.summary(_MIXED, 1.25)
+    assert text == "5 checks in 1.2 s: 2 ok, 1 skipped, 1 warning, 1 failed"
 
 
 def test_clusters_without_failures_share_a_line() -> None:
@@ -47,8 +47,8 @@ def test_clusters_without_failures_share_a_line() -> None:
 
 def test_a_failure_has_evidence_hint_and_page() -> None:
     printed = _printed(_MIXED)
-    for told in ("the one for north is not there", f"→ {_HINT}", "docs/checks.md#remote-secret"):
-        assert told in printed
+    for text in ("the one for north is not there", f"→ {_HINT}", "docs/checks.md#remote-secret"):
+        assert text in printed
 
 
 def test_a_report_names_the_first_of_several_failures_to_fix() -> None:
@@ -69,10 +69,10 @@ def test_short_has_a_line_for_each_failure_and_warning() -> None:
 
 
 def test_json_has_everything() -> None:
-    told = json.loads(report.as_json(_MIXED, 1))
-    assert told["green"] is False
-    assert told["counts"] == {"ok": 2, "warning": 1, "failed": 1, "skipped": 1}
-    assert told["results"][4] == {
+    text = json.loads(report.as_json(_MIXED, 1))
+    assert text["green"] is False
+    assert text["counts"] == {"ok": 2, "warning": 1, "failed": 1, "skipped": 1}
+    assert text["results"][4] == {
         "section": "remote secrets",
         "check": "remote-secret",
         "claim": "there is one for each watched cluster",

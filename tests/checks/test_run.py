@@ -24,7 +24,7 @@ from tests.checks import fake
 
 @pytest.fixture
 def nobody() -> Description:
-    """A mesh at whose API servers nobody listens."""
+    """A mesh whose API servers do not listen."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         server = f"http://127.0.0.1:{free.getsockname()[1]}"
@@ -88,14 +88,14 @@ def test_a_stack_that_cannot_be_read_is_status_2(
 
 
 @pytest.mark.parametrize(
-    ("writes", "told"),
+    ("writes", "expected"),
     [
         ("echo 'error: no stack named dev' >&2; exit 255", "no stack named dev; is it the right"),
         ('echo \'{"spec": {"kubeconfig": "s3cret"}}\'', "written by another version"),
     ],
 )
 def test_a_stack_without_a_description_is_reported(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, writes: str, told: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, writes: str, expected: str
 ) -> None:
     pulumi = tmp_path / "pulumi"
     pulumi.write_text(f"#!/bin/sh\n{writes}\n")
@@ -103,7 +103,7 @@ def test_a_stack_without_a_description_is_reported(
     monkeypatch.setenv("PATH", str(tmp_path))
     result = CliRunner().invoke(main, ["--stack", "dev"])
     assert result.exit_code == 2
-    assert told in result.output
+    assert expected in result.output
     assert "s3cret" not in result.output
 
 

@@ -41,7 +41,7 @@ _OWN, _OTHER = fake.ROOT.cacerts(), Authority("Root CA").cacerts()
 def test_a_certificate_that_istiod_should_not_sign_with_is_reported(
     files: Mapping[str, str], evidence: str
 ) -> None:
-    """Roots of one name are told apart by their fingerprints."""
+    """Roots of one name are distinguished by their fingerprints."""
     mesh = fake.mesh(east=cacerts(files) if files else {})
     [finding] = fake.found("trust-cacerts", "east", mesh)
     assert finding.status is Status.FAILED

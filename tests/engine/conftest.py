@@ -1,4 +1,4 @@
-"""One API server for all engine tests; every test has a namespace of its own.
+"""One API server for all engine tests; every test has its own namespace.
 
 ISTHMUS_ENGINE_KUBECONFIG names the kubeconfig of a cluster that is there already, to run them with
 the tools on PATH and the plugins in ~/.pulumi: `.github/kind/test.sh stand-ins` does.
@@ -56,7 +56,7 @@ def _stand_in_only(request: pytest.FixtureRequest, tmp_path: Path) -> None:
 
 @pytest.fixture
 def cluster(control_plane: Path, request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    """Give the cluster with a new namespace; what a test leaves in it goes with it."""
+    """Return the cluster with a new namespace, which is deleted with all its content."""
     made = Cluster(control_plane, request.node.name)
     yield made
     made.close()

@@ -17,7 +17,7 @@ _LIMIT = 300  # seconds for one command, of which none takes 30
 
 @dataclass
 class Program:
-    """A stack named `test` in a folder, a Pulumi home and a backend of its own.
+    """A stack named `test` with its own folder, Pulumi home and backend.
 
     `pulumi` and its language host are taken from PATH.
     """
@@ -35,7 +35,7 @@ class Program:
         (self.folder / "__main__.py").write_text(textwrap.dedent(source))
 
     def pulumi(self, *arguments: str, fails: bool = False) -> str:
-        """Run the command line; give all it printed. It must succeed, or fail if told so."""
+        """Run the command line and return its output. With `fails`, it must fail."""
         done = subprocess.run(
             ["pulumi", "--non-interactive", *arguments],
             cwd=self.folder,

@@ -16,7 +16,7 @@ _PAGE = Path(__file__).parents[2] / "docs/components.md"
 
 @pytest.fixture
 def example(program: Program, control_plane: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
-    """The program on the page, in a project of its own; one API server plays both clusters."""
+    """The program on the page, in its own project; one API server plays both clusters."""
     (source,) = re.findall(r"```python\n(.*?)```", _PAGE.read_text(), re.DOTALL)
     program.write(source)
     environment = package.install(package.wheel(program.folder), program.folder / "venv")

@@ -64,7 +64,7 @@ def test_a_preview_records_inputs_and_leaves_outputs_unknown(program: Program) -
     assert len(inputs) == 12, "the stack and its eleven resources"
     assert inputs["webhooks"]["allows"] == [{"protocol": "tcp", "ports": ["15017"]}]
     assert inputs["pool"]["cluster"] == "east", "a given name is known"
-    assert inputs["mesh"]["name"].startswith("mesh-"), "and one not given is made up"
+    assert inputs["mesh"]["name"].startswith("mesh-"), "and a name that is not given is generated"
     assert "name" not in inputs["gke"], "but only for what has a name"
     shown = program.pulumi("preview", "--diff")
     assert 'project : "acme"' in shown
@@ -82,7 +82,7 @@ def test_every_bad_input_is_refused_with_its_path(program: Program) -> None:
             node_config={"machine_typ": "e2-standard-4", "disk_size_gb": "100"})
         """
     )
-    told = program.pulumi("preview", fails=True)
+    printed = program.pulumi("preview", fails=True)
     for sentence in (
         "initialNodeCount: expected a whole number, got a boolean",
         "resourceLabels.mesh: expected a string, got a number",
@@ -90,7 +90,7 @@ def test_every_bad_input_is_refused_with_its_path(program: Program) -> None:
         "nodeConfig.machine_typ: there is no such property; did you mean machineType?",
         "nodeConfig.diskSizeGb: expected a whole number, got a string",
     ):
-        assert sentence in told
+        assert sentence in printed
 
 
 def test_whatever_needs_google_cloud_is_refused_with_the_fix(program: Program) -> None:
@@ -99,10 +99,10 @@ def test_whatever_needs_google_cloud_is_refused_with_the_fix(program: Program) -
     assert not [name for name in program.resources() if name == "mesh"]
 
     program.write('from pulumi_gcp import compute\ncompute.Network.get("given", "acme/given")')
-    told = program.pulumi("preview", fails=True)
-    assert "to read the existing acme/given, install the real plugin" in told
+    printed = program.pulumi("preview", fails=True)
+    assert "to read the existing acme/given, install the real plugin" in printed
 
     program.write("from pulumi_gcp import container\ncontainer.get_engine_versions()")
-    told = program.pulumi("preview", fails=True)
-    assert "getEngineVersions asks Google Cloud" in told
-    assert "pulumi plugin install resource gcp v10.2.0" in told
+    printed = program.pulumi("preview", fails=True)
+    assert "getEngineVersions asks Google Cloud" in printed
+    assert "pulumi plugin install resource gcp v10.2.0" in printed

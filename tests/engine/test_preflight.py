@@ -48,7 +48,7 @@ def having(cluster: Cluster, *bodies: dict[str, Any]) -> Generator[None]:
 
 
 def webhooks(kind: str, name: str) -> dict[str, Any]:
-    """Webhooks of an istiod that is gone; they are asked about nothing."""
+    """Webhooks of a deleted istiod; no request matches them."""
     return {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": kind,
@@ -112,7 +112,7 @@ def test_a_cacerts_of_someone_else_is_refused_until_it_is_adopted(control_plane:
     api: Any = client.CoreV1Api(config.new_client_from_config(str(control_plane)))
     api.create_namespace({"metadata": {"name": _SYSTEM}})
     try:
-        assert examine(control_plane).facts, "a namespace alone is nobody's Istio"
+        assert examine(control_plane).facts, "a namespace alone is not an Istio"
         secret = {"metadata": {"name": "cacerts"}, "stringData": {"ca-key.pem": "do-not-print"}}
         api.create_namespaced_secret(_SYSTEM, secret)
         problem = refused(control_plane)

@@ -99,7 +99,7 @@ def test_a_release_whose_change_was_killed_can_be_changed(killed: LiveMesh) -> N
 
 
 def second_revision(record: dict[str, Any], status: str) -> dict[str, Any]:
-    """What Helm would have written of a second revision on its way."""
+    """The record that Helm writes for an unfinished second revision."""
     release = json.loads(gzip.decompress(_twice_decoded(record["data"]["release"])))
     release["version"], release["info"]["status"] = 2, status
     blob = base64.b64encode(gzip.compress(json.dumps(release).encode()))

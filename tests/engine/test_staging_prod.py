@@ -107,8 +107,8 @@ def test_clusters_change_in_place_are_protected_and_go_before_their_networks(
 
     clusters.configure({"deletionProtection": True})
     clusters.up()
-    told = clusters.pulumi("destroy", "--yes", "--skip-preview", fails=True)
-    assert "deletion_protection is set to true" in told
+    printed = clusters.pulumi("destroy", "--yes", "--skip-preview", fails=True)
+    assert "deletion_protection is set to true" in printed
     assert "us-cluster" in clusters.resources()
 
     clusters.configure({})

@@ -86,9 +86,9 @@ def test_private_keys_are_never_in_plain_text(program: Program) -> None:
     shown += program.up() + program.pulumi("stack", "output") + program.pulumi("stack", "export")
     lines = _first_lines(program)
     assert len(lines) >= 6, "the state should hold three keys, most in more than one form"
-    told = shown + program.stored
-    assert [line for line in lines if line in told] == []
-    assert "PRIVATE KEY" not in told
+    output = shown + program.stored
+    assert [line for line in lines if line in output] == []
+    assert "PRIVATE KEY" not in output
     for name, resource in program.resources().items():
         for output in SECRET_OUTPUTS:
             if output in resource["outputs"]:
@@ -165,7 +165,7 @@ def test_every_bad_input_is_refused_with_its_path(program: Program) -> None:
             early_renewal_hours="2")
         """
     )
-    told = program.pulumi("preview", fails=True)
+    output = program.pulumi("preview", fails=True)
     for sentence in (
         "subject.CN: there is no such property",
         "dnsNames[1]: expected a string, got a number",
@@ -174,7 +174,7 @@ def test_every_bad_input_is_refused_with_its_path(program: Program) -> None:
         "earlyRenewalHours: expected a whole number, got a string",
         "privateKeyPem: exactly one of privateKeyPem and privateKeyPemWo must be set",
     ):
-        assert sentence in told
+        assert sentence in output
 
 
 @pytest.mark.stand_in_only("tls", reason="it records inputs that are only written")

@@ -10,6 +10,6 @@ from lab.lab import Lab
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Iterator[Path]:
-    """Where a test may make a lab and do with it what it likes."""
+    """A directory in which a test can create a lab and do with it what it likes."""
     yield tmp_path / "lab"
     Lab(tmp_path / "lab").down()

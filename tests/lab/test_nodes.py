@@ -1,6 +1,6 @@
 """A lab with nodes, for real: which pods, services and API servers can be reached from where.
 
-east and south share a network, west has one of its own.
+east and south share a network, west has another.
 """
 
 import contextlib

@@ -44,7 +44,7 @@ def behind_a_load_balancer(mesh: LiveMesh, given: dict[str, Any]) -> dict[str, A
 
 
 def is_dialled_where_told(mesh: LiveMesh, given: dict[str, Any]) -> None:
-    """istiod is synced by the address that only the configuration tells, under another name."""
+    """istiod syncs at an address that only the configuration has, under another name."""
     get = ("-n", "istio-system", "get", "secret", "istio-remote-secret-west", "-o", "json")
     secret = json.loads(mesh.kubectl("east", *get, "--show-managed-fields=false"))
     text = mesh.run("base64", "--decode", stdin=secret["data"]["west"])

@@ -1,4 +1,4 @@
-"""Sidecars put in by the user, as docs/injection.md tells."""
+"""Sidecars that the user adds, as docs/injection.md says."""
 
 import json
 from typing import Any

@@ -6,7 +6,7 @@ from tests.mesh.live import LiveMesh
 
 
 def answers_from_its_own_cluster(mesh: LiveMesh, given: dict[str, Any]) -> None:
-    """With the sample made local, each cluster hears its own version; without, both again."""
+    """With a local sample, each cluster gets its own version; without, both again."""
     local = {**given["mesh"], "clusterLocal": ["*.sample.svc.cluster.local"]}
     mesh.up({**given, "mesh": local})
     assert set(mesh.ask("east")) == {"v1"}

@@ -1,4 +1,4 @@
-"""Ways to a control plane that move or are changed."""
+"""Paths to a control plane that move or are changed."""
 
 import json
 from typing import Any
@@ -15,7 +15,7 @@ def balanced_by_name(mesh: LiveMesh, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def resolves_the_name(mesh: LiveMesh, given: dict[str, Any]) -> None:
-    """The remote dials the address that the load balancer's host name stands for."""
+    """The remote dials the address to which the load balancer's host name resolves."""
     get = ("-n", "istio-system", "get", "service", "istiod-remotes", "-o", "json")
     status = json.loads(mesh.kubectl("east", *get))["status"]["loadBalancer"]["ingress"]
     assert status[0].keys() == {"hostname"}
@@ -24,7 +24,7 @@ def resolves_the_name(mesh: LiveMesh, given: dict[str, Any]) -> None:
 
 
 def pod_moves(mesh: LiveMesh, given: dict[str, Any]) -> None:
-    """The remote's way ends in nothing when istiod's pod has moved; a plain `up` mends it."""
+    """The remote loses istiod when its pod has moved; a plain `up` fixes it."""
     istiod = ("-n", "istio-system", "delete", "pod", "-l", "app=istiod", "--grace-period=1")
     mesh.kubectl("east", *istiod)
     mesh.kubectl("east", "-n", "istio-system", "rollout", "status", "deploy/istiod")
@@ -43,7 +43,7 @@ def pod_moves(mesh: LiveMesh, given: dict[str, Any]) -> None:
 
 
 def change_to_the_gateway_and_back(mesh: LiveMesh, given: dict[str, Any]) -> None:
-    """A way is replaced while remotes use it; what made the old way is gone."""
+    """A path is replaced while remotes use it; the objects of the old path are deleted."""
     east, west = given["clusters"]
     shared = {**east, "controlPlane": {"exposure": "gateway"}}
     for clusters, way, gone in (
@@ -74,7 +74,7 @@ def _dialled(mesh: LiveMesh) -> str:
 
 
 def _injects(mesh: LiveMesh) -> bool:
-    """Whether a pod in the remote would get its sidecar; it is not made."""
+    """Whether a pod in the remote would get its sidecar; the pod is not created."""
     probe = ("run", "probe", "--image=none", "--dry-run=server", "-o", "json")
     try:
         made = mesh.kubectl("west", "-n", "sample", *probe)

@@ -78,7 +78,7 @@ class LiveMesh:
         return self.run("istioctl", "--context", cluster, *arguments)
 
     def apply(self, cluster: str, *objects: Mapping[str, Any]) -> None:
-        """Make or change objects as a user would, who knows nothing of the stack."""
+        """Create or change objects as a user would who knows nothing of the stack."""
         file = self.workspace.folder / "applied.json"
         file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
         self.kubectl(cluster, "apply", "-f", str(file))

@@ -1,4 +1,4 @@
-"""Services that the user makes in one cluster, and that the mesh brings to the others."""
+"""Services that the user creates in one cluster, and that the mesh shares with the others."""
 
 import json
 from collections.abc import Mapping

@@ -74,7 +74,7 @@ def test_example(make_mesh: MakeMesh, example: Path) -> None:
 @pytest.mark.whole_matrix
 @EVERY_EXAMPLE
 def test_example_by_the_other_method(make_mesh: MakeMesh, example: Path) -> None:
-    """The same charts rendered where the stack takes releases, and the other way round."""
+    """The same charts rendered where the stack installs releases, and the reverse."""
     mesh = make_mesh(clusters_of(example))
     before = mesh.snapshot()
     given = mesh.placed(LiveMesh.read(example))
@@ -99,7 +99,7 @@ def _up(mesh: LiveMesh, given: dict[str, Any]) -> MeshSpec:
         watched = {c.name for c in spec.clusters if primary in spec.readers_of(c)}
         found = mesh.remote_clusters(primary.name, spec.mesh.istio.namespace)
         assert found == dict.fromkeys({primary.name, *watched}, "synced")
-    # A topology is one more way to complain of what is well.
+    # No topology causes a false alarm.
     assert "failed" not in mesh.checked()
     mesh.workspace.stack.preview(expect_no_changes=True)
     return spec

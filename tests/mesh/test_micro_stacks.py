@@ -39,7 +39,7 @@ def fleet(bare: LiveMesh, before: Snapshots) -> LiveMesh:
 
 @pytest.fixture(scope="module")
 def primary_alone(fleet: LiveMesh) -> Snapshots:
-    """What the mesh's stack has made without the other."""
+    """What the mesh's stack has created without the other."""
     return fleet.snapshot()
 
 

@@ -33,7 +33,7 @@ def both(bare: LiveMesh) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def mesh(bare: LiveMesh, before: Snapshots, both: dict[str, Any]) -> LiveMesh:
-    """Up, after an update that was killed while istiod was on its way."""
+    """Run `up` after an update that was killed while istiod was being installed."""
     assert before
     bare.workspace.configure(both)
     bare.workspace.killed_up(when="Deployment east-istiod:istio-system/istiod creating")

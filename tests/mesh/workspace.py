@@ -1,4 +1,4 @@
-"""The program as a user runs it, in a folder, a Pulumi home and a backend of its own."""
+"""The program as a user runs it, with its own folder, Pulumi home and backend."""
 
 import os
 import signal
@@ -73,7 +73,7 @@ class Workspace:
     def killed_up(self, when: str, wait: Callable[[], object] = lambda: None) -> None:
         """Start an update and kill it, with all that it has started, when it prints `when` and
         `wait` is over."""
-        self.stack  # noqa: B018  # makes it
+        self.stack  # noqa: B018  # creates it
         update = subprocess.Popen(
             ["pulumi", "up", "--stack", self.name, "--yes", "--skip-preview", "--non-interactive"],
             cwd=self.folder,

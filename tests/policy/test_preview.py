@@ -138,18 +138,18 @@ def test_stack_dev_is_refused_with_the_levels_of_prod(mesh: LiveMesh, dev: dict[
 
 
 @pytest.mark.parametrize(
-    ("stack", "told"),
+    ("stack", "expected"),
     [("staging", {"mtls-strict", "deletion-protection"}), ("prod", set[str]())],
 )
 def test_stacks_on_google_cloud_pass_with_their_levels(
-    tools: toolchain.Toolchain, tmp_path: Path, stack: str, told: set[str]
+    tools: toolchain.Toolchain, tmp_path: Path, stack: str, expected: set[str]
 ) -> None:
     workspace = Workspace(tmp_path, tools.bin)
     configuration = LiveMesh.read(_ROOT / f"Pulumi.{stack}.yaml")
     configuration["mesh"]["istio"]["charts"] = str(tools.charts)
     passed, policies = previewed(workspace, configuration, stack)
     assert passed, policies
-    assert set(re.findall(r"^ *- \[advisory\]  (\S+)", policies, re.MULTILINE)) == told
+    assert set(re.findall(r"^ *- \[advisory\]  (\S+)", policies, re.MULTILINE)) == expected
     assert "[mandatory]" not in policies
 
 

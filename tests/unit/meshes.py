@@ -31,7 +31,7 @@ def configuration(*clusters: Mapping[str, Any], **istio: Any) -> dict[str, Any]:
 
 
 def two_networks(**istio: Any) -> dict[str, Any]:
-    """A primary and its remote, on networks of their own: stack dev."""
+    """A primary and its remote, on two networks: stack dev."""
     return configuration(
         cluster("east", "east-net"), cluster("west", "west-net", primary="east"), **istio
     )
@@ -62,7 +62,7 @@ def facts(spec: MeshSpec) -> dict[str, ClusterFacts]:
 
 
 def recorded(configured: Mapping[str, Any], **hostnames: str) -> Recording:
-    """Everything that a mesh is made of; `hostnames` as in `record`, with `_` for `-`."""
+    """All resources of a mesh; `hostnames` as in `record`, with `_` for `-`."""
     spec = config.parse(configured)
     named = {name.replace("_", "-"): host for name, host in hostnames.items()}
     return record(lambda: build_mesh(spec, facts(spec), MeshIdentity.create()), named)

@@ -1,6 +1,6 @@
 """Records every resource that a program registers: parent, provider, dependencies and secrets too.
 
-Pulumi's mocks tell a test the inputs only (pulumi/pulumi#14421), so the monitor itself is
+Pulumi's mocks give a test the inputs only (pulumi/pulumi#14421), so the monitor itself is
 replaced. `MockMonitor` is no documented extension point: pulumi is pinned, and the tests say at
 once when it moves.
 """
@@ -26,7 +26,7 @@ _SECRET = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105  # Pulumi's mark, not
 
 @dataclass(frozen=True)
 class Recorded:
-    """One resource, as the engine would have been told of it."""
+    """One resource, as the engine would have received it."""
 
     urn: str
     type: str
@@ -74,7 +74,7 @@ class Recording:
         """Whether `later` comes after `earlier`, through any number of steps.
 
         A child waits for what its parent waits for: it is registered under the parent's URN, which
-        is known when the parent's own dependencies are there; destroy goes the same way back. And
+        is known when the parent's own dependencies are there; destroy goes the same path back. And
         everything waits for its provider.
         """
         by_key = {r.key: r for r in self}

@@ -1,4 +1,4 @@
-"""Claims about how an API server is asked."""
+"""Claims about how an API server is queried."""
 
 import base64
 import http.server

@@ -1,4 +1,4 @@
-"""Claims about what a stack tells of its mesh."""
+"""Claims about the description of its mesh that a stack outputs."""
 
 import json
 from dataclasses import fields
@@ -23,8 +23,8 @@ def test_the_description_is_read_as_the_same_mesh() -> None:
 def test_the_description_has_no_key_no_values_and_no_path() -> None:
     configuration = two_networks(values={"istiod": {"env": {"PASSWORD": "hidden"}}})
     configuration["mesh"]["ca"] = {"root": {"certificate": "", "key": _KEY}}
-    configuration["clusters"][0]["kubeconfig"] = "/home/somebody/kubeconfig"
+    configuration["clusters"][0]["kubeconfig"] = "/home/operator/kubeconfig"
     spec = config.TypeAdapter(config.MeshSpec).validate_python(configuration)
     written = json.dumps(spec_for_output(spec))
-    for hidden in (_KEY, "PASSWORD", "somebody"):
+    for hidden in (_KEY, "PASSWORD", "operator"):
         assert hidden not in written

@@ -72,15 +72,15 @@ def test_an_end_of_support_is_described_as_coming_or_past() -> None:
 
 
 def test_the_stack_has_them_as_an_output_without_secrets() -> None:
-    told = list[object]()
+    seen = list[object]()
 
     async def run() -> None:
         spec = config.parse(meshes.two_networks())
         outputs = await build_mesh(spec, meshes.facts(spec), MeshIdentity.create())
-        told.append(await outputs["ends"].future())
-        told.append(await outputs["ends"].is_secret())
+        seen.append(await outputs["ends"].future())
+        seen.append(await outputs["ends"].is_secret())
 
     record(run)
-    listed, secret = told
+    listed, secret = seen
     assert {"on": "2027-02-28", "what": "support of Istio 1.31.0"} in listed  # pyright: ignore[reportOperatorIssue]
     assert secret is False

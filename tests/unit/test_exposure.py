@@ -1,4 +1,4 @@
-"""Claims about the ways to reach a control plane."""
+"""Claims about the paths to a control plane."""
 
 import socket
 from collections.abc import Callable

@@ -34,7 +34,7 @@ EAST = Inventory({"shop": SHOP}, {CART: OWN}, frozenset({CART}))
 """Has the user's own cart, and its pods."""
 WEST = Inventory()
 WEST_LATER = Inventory({"shop": SHOP_COPY}, {CART: COPY})
-"""Has the copies that an update has made."""
+"""West with the copies that an update has created."""
 
 
 def configured(discovery: str = "entries", **mesh: Any) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def built(inventories: Mapping[str, Inventory], given: dict[str, Any] | None = N
 
 
 def places(mesh: Recording, kind: str, name: str) -> set[str]:
-    """Clusters in which the program makes an object of that name."""
+    """Clusters in which the program creates an object of that name."""
     return {r.provider for r in mesh.of_type(kind) if r.inputs["metadata"]["name"] == name}
 
 
@@ -152,8 +152,8 @@ def test_clusters_of_a_declared_service_are_found_only_where_left_out() -> None:
     running = {"west": Inventory(running=frozenset({CART}))}
     found = federation(config.parse({**given, "services": [service]}), running)
     assert found.services[CART].runs_in == ("west",)
-    told = {**service, "clusters": ["east"]}
-    found = federation(config.parse({**given, "services": [told]}), running)
+    declared = {**service, "clusters": ["east"]}
+    found = federation(config.parse({**given, "services": [declared]}), running)
     assert found.services[CART].runs_in == ("east",)
 
 

@@ -1,4 +1,4 @@
-"""Claims about the stacks staging and prod, and what else is made on Google Cloud."""
+"""Claims about the stacks staging and prod, and everything else created on Google Cloud."""
 
 import json
 import subprocess
@@ -306,7 +306,7 @@ def test_vpcs_of_one_mesh_are_peered_from_both_sides(staging: Recording, prod: R
 def test_destroy_removes_load_balancers_before_what_carries_them(
     staging: Recording, prod: Recording
 ) -> None:
-    """What is made later is removed earlier."""
+    """What is created later is deleted earlier."""
     for mesh, vpc, cluster, service in (
         (staging, "staging-staging", "eu", "eu-istiod-remotes"),
         (prod, "prod-prod-us", "us-east", "us-east-service"),
@@ -353,7 +353,7 @@ def test_prod_has_strict_mtls_in_every_primary(prod: Recording) -> None:
 
 
 def replaced(before: Recording, after: Recording) -> set[str]:
-    """What a change of the configuration replaces, as the stand-in for the plugin tells it."""
+    """What a change of the configuration replaces, according to the stand-in for the plugin."""
     old = {r.key: r for r in before}
     found = set[str]()
     for new in after:
@@ -431,7 +431,7 @@ def test_no_stack_names_a_real_project() -> None:
 
 
 def test_only_a_stack_on_google_cloud_imports_its_sdk() -> None:
-    """As a program of its own: nothing that another test has imported is there."""
+    """In a new process, so that no import of another test counts."""
     program = """
 import sys
 from tests.unit import meshes

@@ -60,7 +60,7 @@ def test_a_fixed_range_is_kept_clear_by_those_behind_it() -> None:
 def test_a_cluster_in_the_middle_can_go_when_the_others_are_fixed() -> None:
     before = planned({}, {}, {})
     fixed = {kind: before["c2"][kind] for kind in KINDS}
-    after = planned({}, fixed, {})  # c1 has gone, and a new one takes its place at the end
+    after = planned({}, fixed, {})  # c1 was removed, and a new one is added at the end
     assert after["c0"] == before["c0"]
     assert after["c1"].found == before["c2"].found
     assert after["c2"].found == before["c1"].found

@@ -24,7 +24,7 @@ ROOT = created_certificate("root")
 
 
 def fleet(**istio: Any) -> dict[str, Any]:
-    """A primary and two remotes, one of them with a stack of its own."""
+    """A primary and two remotes, one of them with its own stack."""
     return meshes.configuration(
         meshes.cluster("east", "east-net"),
         meshes.cluster("west", "west-net", primary="east", stack="fleet-west"),
@@ -129,7 +129,7 @@ def test_the_path_to_the_control_plane_and_the_ca_come_from_the_meshs_stack(
 
 
 def test_no_cluster_is_waited_for_that_might_not_be_up(west: Recording) -> None:
-    """Nor does a third stack make this one ask anew."""
+    """A third stack changes nothing in this one."""
     script = west.one("Job", "west-job").inputs["spec"]["template"]["spec"]["containers"][0]
     assert "for v in v1 v2 v3" in script["command"][2], "north is in the mesh's stack"
     configured = fleet()

@@ -162,7 +162,7 @@ def test_a_change_that_would_delete_what_it_created_is_refused(
 
 
 def test_who_maintains_cacerts_stays_the_same() -> None:
-    """Also where somebody else has written the Secret meanwhile: `up --refresh` repairs it."""
+    """Also where another writer changed the Secret meanwhile: `up --refresh` repairs it."""
     mesh = config.parse_types(_OUTPUTS["mesh"]["spec"])
     before = LastUpdate.read(_OUTPUTS)
     external = replace(mesh.mesh, ca=replace(mesh.mesh.ca, external=True))

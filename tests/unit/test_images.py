@@ -63,5 +63,5 @@ def test_webhooks_say_that_aks_leaves_them_alone() -> None:
         assert patch.inputs["metadata"]["annotations"]["admissions.enforcer/disabled"] == "true"
     for cluster in ("east", "west"):
         values = mesh.one("helm.sh/v4:Chart", f"{cluster}-istiod").inputs["values"]
-        told = values["sidecarInjectorWebhookAnnotations"]
-        assert told == {"admissions.enforcer/disabled": "true"}
+        annotations = values["sidecarInjectorWebhookAnnotations"]
+        assert annotations == {"admissions.enforcer/disabled": "true"}

@@ -1,4 +1,4 @@
-"""Claims about intermediate CAs that the user brings. Each is refused for one reason alone."""
+"""Claims about user-provided intermediate CAs. Each is refused for one reason alone."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -26,7 +26,7 @@ CERTIFICATE = "isthmus:clusters[0].ca.certificate"
 
 
 def configured(root: Mapping[str, str] | None, **brought: Mapping[str, str]) -> dict[str, Any]:
-    """Stack dev with CAs that are brought; those of clusters by their names."""
+    """Stack dev with user-provided CAs; those of clusters by their names."""
     configuration = two_networks()
     if root:
         configuration["mesh"]["ca"] = {"root": root}

@@ -1,4 +1,4 @@
-"""Claims about what clusters are asked for, and how their answers are read."""
+"""Claims about what clusters are queried for, and how their answers are read."""
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -56,7 +56,7 @@ class Api:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Answers]:
-    """Answers by the cluster's name; a cluster that is not in it must not be asked."""
+    """Answers by the cluster's name; a cluster that is not in it must not be queried."""
     clusters: dict[str, Answers] = {}
 
     class Connections:

@@ -55,7 +55,7 @@ def test_the_names_that_all_packages_may_import_import_nothing() -> None:
 def test_no_two_modules_import_each_other() -> None:
     """Not even inside a function or for types."""
     files = [f for p in MAY_IMPORT for f in (_PROJECT / p).rglob("*.py")]
-    # The index of components names them all, and imports one when it is first asked for.
+    # The index of components names them all, and imports one when it is first used.
     modules = {_module(f): f for f in files if f != _PROJECT / "components/__init__.py"}
     graph = {
         name: {i if i in modules else i.rpartition(".")[0] for i in imports(file)}

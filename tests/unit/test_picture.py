@@ -62,7 +62,7 @@ def _mesh(name: str) -> MeshSpec:
 
 
 def _known(spec: MeshSpec, *failed: Part) -> State:
-    """A state in which everything is known, in words as long as clouds make them."""
+    """A state in which everything is known, with names as long as those of clouds."""
     names = [c.name for c in spec.clusters]
     return State(
         gateways=dict.fromkeys(names, "a1b2c3d4-0123456789.elb.eu-central-1.amazonaws.com"),
@@ -344,9 +344,9 @@ def test_a_screen_reader_gets_the_same_information() -> None:
     assert root.get("role") == "img"
     assert [e.tag for e in root][:2] == ["title", "desc"]
     assert root.findtext("title") == "Mesh mesh1: 2 clusters on 2 networks, Istio 1.31.0"
-    told = root.findtext("desc") or ""
-    assert "west is a remote of east" in told
-    assert "east-west gateway at 192.0.2.7" in told
+    description = root.findtext("desc") or ""
+    assert "west is a remote of east" in description
+    assert "east-west gateway at 192.0.2.7" in description
 
 
 def test_what_is_cut_off_is_shown_when_pointed_at() -> None:

@@ -58,11 +58,11 @@ class Kubernetes:
     refusals: dict[str, int] = field(default_factory=dict[str, int])
     """HTTP status by path; by `*` for all."""
     denied: set[str] = field(default_factory=set[str])
-    """Resources that the user may do nothing with, and verbs that it may not use."""
+    """Resources that the user has no permission for, and verbs that it cannot use."""
     asked: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
-    """Paths that were asked, and the form that was wanted."""
+    """Paths that were requested, and the media type of the answer."""
     users: set[str | None] = field(default_factory=set[str | None])
-    """With what they were asked: the header Authorization."""
+    """Values of the header Authorization of these requests."""
 
     def has(self, path: str, *items: Mapping[str, Any]) -> None:
         self.answers[path] = {"items": list(items)}
@@ -216,7 +216,7 @@ def charts(tmp_path: Path) -> str:
 def spec(
     kubeconfig: str, charts: str, *contexts: str, version: str = "1.31.0", **more: Any
 ) -> MeshSpec:
-    """Clusters `c0`, `c1`, … of one network; each watches the others at an address of their own."""
+    """Clusters `c0`, `c1`, … of one network; each watches the others at a separate address."""
     return config.parse_types(
         configuration(
             *(
@@ -369,7 +369,7 @@ def test_a_loopback_api_server_is_refused_where_another_cluster_watches(look: Pr
     assert [p.path for p in found] == [f"isthmus:clusters[{i}].kubeconfig" for i in (0, 1)]
     assert "istiod of c1 watches c0" in found[0].rule
     assert "isthmus:clusters[0].apiServer.server" in found[0].fix
-    assert look.examine("up", apiServer={}).facts, "nobody watches the only cluster"
+    assert look.examine("up", apiServer={}).facts, "no cluster watches the only one"
 
 
 def test_a_path_through_a_proxy_causes_a_warning_where_another_cluster_watches(
@@ -431,7 +431,7 @@ def test_configured_ranges_win_over_those_of_nodes(
     up.has("/api/v1/nodes", node("10.4.0.0/24"))
     other.has("/api/v1/nodes", node("10.4.0.0/24"))
     (problem,) = look.refused("up", "other", ranges={"pods": ["10.8.0.0/16"]})
-    assert "10.8.0.0/16" in problem.rule, "the one that is told, and once"
+    assert "10.8.0.0/16" in problem.rule, "the one that the node reports, and once"
 
 
 def test_nodes_that_report_no_ranges_are_unchecked_until_ranges_are_configured(
@@ -441,8 +441,8 @@ def test_nodes_that_report_no_ranges_are_unchecked_until_ranges_are_configured(
     (said,) = look.examine("up", "other").unchecked
     assert "its nodes tell none, isthmus:clusters[0].ranges.pods may" in said
     mesh = spec(look.kubeconfig, look.charts, "up", "other")
-    told = replace(mesh.clusters[0], ranges=Ranges(pods=(IPv4Network("10.4.0.0/16"),)))
-    mesh = replace(mesh, clusters=(told, mesh.clusters[1]))
+    configured = replace(mesh.clusters[0], ranges=Ranges(pods=(IPv4Network("10.4.0.0/16"),)))
+    mesh = replace(mesh, clusters=(configured, mesh.clusters[1]))
     assert not preflight.examine(mesh, _EXPECTED).unchecked
 
 
@@ -613,7 +613,7 @@ def test_a_kubeconfig_that_no_client_understands_is_refused(look: Preflight) -> 
 
 
 def with_plugin(kubeconfig: str, plugin: Path) -> None:
-    """Have credentials given by a program, as those of GKE, EKS and AKS are."""
+    """Get credentials from a program, as on GKE, EKS and AKS."""
     file = Path(kubeconfig)
     document = yaml.safe_load(file.read_text())
     version = "client.authentication.k8s.io/v1"
@@ -666,7 +666,7 @@ def test_a_cluster_that_does_not_exist_yet_has_no_facts(look: Preflight) -> None
 def test_ranges_of_nodes_that_are_not_the_pods_are_not_believed(
     look: Preflight, up: Kubernetes, other: Kubernetes, host_network: bool
 ) -> None:
-    """Calico and Cilium have an address management of their own (projectcalico/calico#2592)."""
+    """Calico and Cilium have their own address management (projectcalico/calico#2592)."""
     pod = {"spec": {"hostNetwork": host_network}, "status": {"podIP": "10.1.0.7"}}
     for kubernetes in (up, other):
         kubernetes.has("/api/v1/nodes", node("10.244.0.0/24"))

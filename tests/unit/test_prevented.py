@@ -1,4 +1,4 @@
-"""Claims about what cannot go wrong in a mesh that Isthmus has made; see docs/failures.md."""
+"""Claims about failures that cannot occur in a mesh built by Isthmus; see docs/failures.md."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""Claims about root certificates that the user brings. Each is refused for one reason alone."""
+"""Claims about user-provided root certificates. Each is refused for one reason alone."""
 
 from pathlib import Path
 from typing import Any

@@ -20,7 +20,7 @@ from tests.checks.edits import Edits, until
 
 
 def namespace_without_network(patient: Patient) -> AbstractContextManager[None]:
-    """Injected pods carry a label of their own, so only others lose their network at once."""
+    """Injected pods carry their own label, so only others lose their network at once."""
     return patient.west.changed(SYSTEM, labelled({NETWORK: None}))
 
 
@@ -40,7 +40,7 @@ def gateway_without_network(patient: Patient) -> Generator[None]:
 
 
 def _until_pod_of_west(patient: Patient) -> None:
-    """istiod tells the pods' own addresses of a network that has no gateway."""
+    """istiod sends the pods' own addresses of a network that has no gateway."""
     pod = f"{patient.live.pod_address('west', 'helloworld')}:5000"
     patient.until_endpoints(f"have {pod}", lambda now: pod in now)
 
@@ -67,7 +67,7 @@ def network_on_another_service(patient: Patient) -> Generator[None]:
 
 @contextmanager
 def gateway_without_address(patient: Patient) -> Generator[None]:
-    """istiod goes on telling the address that there was."""
+    """istiod continues to send the former address."""
     with _load_balancer_of_nobody(patient):
         yield
 
@@ -90,7 +90,7 @@ def _load_balancer_of_nobody(patient: Patient) -> Generator[None]:
         spec = {"type": "LoadBalancer", "loadBalancerClass": balancer}
         patient.west.patch(GATEWAY, {"spec": spec})
 
-    become("example.com/nobody")
+    become("example.com/no-controller")
     try:
         yield
     finally:

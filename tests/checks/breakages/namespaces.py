@@ -9,9 +9,9 @@ from tests.checks.edits import until
 
 @contextmanager
 def namespace_terminating(patient: Patient) -> Generator[None]:
-    """A namespace that was deleted, and something in it that nobody lets go.
+    """A deleted namespace, and an object in it whose finalizer no controller removes.
 
-    Such a namespace cannot be had back; the fix that the checks name makes it again.
+    Such a namespace cannot be restored; the fix that the checks name creates it again.
     """
     held = {
         "apiVersion": "v1",
@@ -22,7 +22,10 @@ def namespace_terminating(patient: Patient) -> Generator[None]:
     patient.west.post(f"{SAMPLE}/configmaps", held)
     patient.west.remove(SAMPLE)
     try:
-        until("west's sample told to be held by that alone", lambda: _held_by_finalizers(patient))
+        until(
+            "only the finalizer blocks the end of west's sample",
+            lambda: _held_by_finalizers(patient),
+        )
         yield
     finally:
         patient.west.patch(path, {"metadata": {"finalizers": None}})
@@ -31,7 +34,7 @@ def namespace_terminating(patient: Patient) -> Generator[None]:
 
 
 def _held_by_finalizers(patient: Patient) -> bool:
-    """Kubernetes tells of what is left when it looks again, some seconds after the pods' end."""
+    """Kubernetes reports what is left at its next look, some seconds after the pods' end."""
     conditions = patient.west.get(SAMPLE)["status"].get("conditions", [])
     held = {c["type"]: c for c in conditions if c["status"] == "True"}
     left = held.get("NamespaceContentRemaining", {"message": "pods"})

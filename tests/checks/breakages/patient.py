@@ -29,12 +29,12 @@ INJECTOR = f"{_WEBHOOKS}/mutatingwebhookconfigurations/istio-sidecar-injector"
 VALIDATOR = f"{_WEBHOOKS}/validatingwebhookconfigurations/istio-validator-istio-system"
 NETWORK = "topology.istio.io/network"
 NO_ONE = "203.0.113.1"
-"""An address for documents (RFC 5737): nobody answers there."""
+"""An address for documentation (RFC 5737), where no server answers."""
 
 
 @dataclass(frozen=True)
 class Patient:
-    """The mesh that is broken, and whoever signed its intermediates."""
+    """The mesh that is broken, and the CA that signed its intermediates."""
 
     live: LiveMesh
     root: Authority
@@ -79,7 +79,7 @@ class Patient:
         return json.loads(self.live.kubectl("east", *inside, *ask))
 
     def roots(self) -> set[str]:
-        """What the namespaces of both clusters tell their pods to trust."""
+        """The root that pods trust, from the ConfigMaps in the namespaces of both clusters."""
         path = "/api/v1/configmaps?fieldSelector=metadata.name=istio-ca-root-cert"
         found = [c for edits in (self.east, self.west) for c in edits.get(path)["items"]]
         return {c["data"]["root-cert.pem"] for c in found}

@@ -121,7 +121,7 @@ def credentials_by_a_program(patient: Patient) -> AbstractContextManager[None]:
             "exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "cloud-login"}
         }
 
-    return credentials(patient, edit, "synced")  # istiod goes on with what it has
+    return credentials(patient, edit, "synced")  # istiod continues with what it has
 
 
 def token_of_nobody(patient: Patient) -> AbstractContextManager[None]:
@@ -234,7 +234,7 @@ BREAKAGES = (
     ),
     Breakage(
         row=14,
-        name="token-of-nobody",
+        name="token-of-another",
         broken=token_of_nobody,
         check="remote-token",
         cluster="east",

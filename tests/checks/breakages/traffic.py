@@ -62,7 +62,7 @@ def gateway_for_other_hosts(patient: Patient) -> Generator[None]:
 
 
 def nearest_preferred(patient: Patient) -> AbstractContextManager[None]:
-    """Requests stay in their cluster for as long as somebody answers there."""
+    """Requests stay in their cluster as long as a pod answers there."""
     nearest = {"enabled": True, "failoverPriority": ["topology.istio.io/cluster"]}
     policy = {
         "outlierDetection": {"consecutive5xxErrors": 5},

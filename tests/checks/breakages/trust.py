@@ -80,7 +80,7 @@ def istiods_root_differs(patient: Patient) -> Generator[None]:
 
 @contextmanager
 def istiod_before_cacerts(patient: Patient) -> Generator[None]:
-    """istiod found no `cacerts` when it started, and made a root of its own."""
+    """istiod found no `cacerts` when it started, and created its own root."""
     with served_again(patient):
         with patient.east.without(CACERTS):
             _restart_istiod(patient)
@@ -95,7 +95,7 @@ def _restart_istiod(patient: Patient) -> None:
 
 
 def bundle_of_another_ca(path: str, cluster: str) -> Callable[[Patient], Any]:
-    """A webhook with the CA bundle of another istiod, and nobody who writes today's."""
+    """A webhook with the CA bundle of another istiod, and no istiod that writes today's."""
 
     def broken(patient: Patient) -> AbstractContextManager[None]:
         edits: Edits = getattr(patient, cluster)

@@ -1,4 +1,4 @@
-"""Charts as components, and manifests: each object a resource of its own."""
+"""Charts as components, and manifests: each object is a separate resource."""
 
 import json
 from pathlib import Path

@@ -7,7 +7,7 @@ from tests.engine.cluster import Cluster
 from tests.engine.program import Program
 
 APPLICATION = """
-# Nothing here makes pods ready, and with skipAwait their end would not be waited for either.
+# No kubelet makes pods ready here, and with skipAwait their end would not be waited for either.
 exists = {"pulumi.com/waitFor": "jsonpath={.metadata.uid}"}
 cm = k.core.v1.ConfigMap("cm", metadata={"namespace": ns}, data={"a": "1"}, opts=o)
 s = k.core.v1.Secret("s", metadata={"namespace": ns, "name": "s"},
@@ -94,7 +94,7 @@ def test_refresh_sees_drift_and_up_reverts_it(cluster: Cluster, program: Program
     program.up()
     edit = {"spec": {"replicas": 7}}
     cluster.patch("apps/v1", "Deployment", "d", edit, field_manager="kubectl-edit")
-    # As the real plugin: without a refresh, nobody looks.
+    # As with the real plugin: without a refresh, the change is not noticed.
     program.pulumi("preview", "--expect-no-changes")
     shown = program.pulumi("refresh", "--yes", "--skip-preview", "--diff")
     assert "replicas: 2 => 7" in shown
@@ -161,13 +161,13 @@ k.core.v1.ServiceAccount("sa", opts=o,
 """
     program.write(cluster.prelude + source)
     program.up()
-    theirs = {"name": "sa", "labels": {"owner": "somebody"}}
-    cluster.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": theirs}, "somebody")
+    theirs = {"name": "sa", "labels": {"owner": "another"}}
+    cluster.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": theirs}, "another")
     source = source.replace('"owner": "pulumi"', '"owner": "me"')
     program.write(cluster.prelude + source)
     shown = program.pulumi("up", "--yes", "--skip-preview", fails=True)
     assert "server-side apply field conflict detected" in shown
-    assert 'conflict with "somebody": .metadata.labels.owner' in shown
+    assert 'conflict with "another": .metadata.labels.owner' in shown
     forced = '"annotations": {"pulumi.com/patchForce": "true"}'
     program.write(cluster.prelude + source.replace('"annotations": {}', forced))
     program.up()

@@ -54,7 +54,7 @@ def test_a_cluster_that_was_deleted_can_be_forgotten(
     program.write(cluster.prelude + SOURCE + RELEASE)
     program.up()
     nowhere = _nowhere(program.folder)
-    # The clusterIdentifier is the same: new ways to reach it replace nothing.
+    # The clusterIdentifier is the same, so a new connection replaces nothing.
     moved = cluster.prelude.replace(str(cluster.kubeconfig), str(nowhere))
     program.write(moved + SOURCE + RELEASE)
     planned = program.planned()

@@ -37,7 +37,7 @@ def test_a_release_from_install_to_uninstall(cluster: Cluster, program: Program)
     program.pulumi("preview", "--expect-no-changes")
     program.pulumi("refresh", "--yes", "--skip-preview", "--expect-no-changes")
 
-    # Somebody upgrades it by hand: a refresh sees it and up takes it back.
+    # It is upgraded by hand: a refresh sees that, and `up` reverts it.
     _helm(cluster, "upgrade", "tiny", str(CHART), "--set", "greeting=drifted,password=x")
     shown = program.pulumi("refresh", "--yes", "--skip-preview", "--diff")
     assert "drifted" in shown
