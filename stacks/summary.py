@@ -39,8 +39,8 @@ def _root(spec: MeshSpec, facts: Mapping[str, ClusterFacts]) -> str:
     if pem is None:
         return "This stack creates the root CA."
     roots = ", ".join(
-        f"{certificates.name(c)} until {c.not_valid_after_utc:%Y-%m-%d}"
-        for c in certificates.read(pem)
+        f"{certificates.subject(c)} until {c.not_valid_after_utc:%Y-%m-%d}"
+        for c in certificates.read_pem(pem)
     )
     # A cluster reports it: what a terminal would obey is not shown.
     return f"The root CA is {''.join(c for c in roots if c.isprintable()) or 'unreadable'}."
