@@ -96,11 +96,12 @@ def injected(_spec: MeshSpec, cluster: Cluster) -> bool:
 class Check:
     """A claim about each cluster of a healthy mesh."""
 
+    section: Section
+    """First, so that each file of checks names it once."""
     number: int
     """Unique, and never given to another check: ISM1101 is what a user searches for."""
     id: str
     """Unique; also the anchor in docs/checks.md."""
-    section: Section
     claim: str
     """What is true in a healthy mesh, in a few words."""
     look: Look

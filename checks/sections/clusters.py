@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
+from functools import partial
 
 from checks.model import Check, Finding, failed, ok, warning
 from checks.view import Json, Mesh, View
@@ -90,9 +91,11 @@ def _probe(_mesh: Mesh, view: View) -> Iterator[Finding]:
         yield ok("runs, and is deleted at the end")
 
 
+_check = partial(Check, "clusters")
+
 CHECKS = (
-    Check(1001, "cluster-answers", "clusters", "API server answers", _answers),
-    Check(1002, "cluster-clock", "clusters", "clock is right", _clock),
-    Check(1003, "cluster-nodes", "clusters", "nodes are ready", _nodes),
-    Check(1004, "cluster-probe", "clusters", "a pod for the checks can be started", _probe),
+    _check(1001, "cluster-answers", "API server answers", _answers),
+    _check(1002, "cluster-clock", "clock is right", _clock),
+    _check(1003, "cluster-nodes", "nodes are ready", _nodes),
+    _check(1004, "cluster-probe", "a pod for the checks can be started", _probe),
 )

@@ -2,6 +2,7 @@
 
 import fnmatch
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any, cast
 
 import yaml
@@ -169,10 +170,10 @@ def _mesh_config(view: View) -> Mapping[str, Any]:
     return yaml.safe_load((found or {}).get("data", {}).get("mesh", "")) or {}
 
 
+_check = partial(Check, "sameness")
+
 CHECKS = (
-    Check(1651, "same-trust-domain", "sameness", "one trust domain", _trust_domain),
-    Check(
-        1652, "same-rules", "sameness", "no rule keeps requests in their cluster", _rules, primaries
-    ),
+    _check(1651, "same-trust-domain", "one trust domain", _trust_domain),
+    _check(1652, "same-rules", "no rule keeps requests in their cluster", _rules, primaries),
 )
 """Checks that belong to the section `sameness`."""

@@ -1,6 +1,7 @@
 """istiod in the primaries, and the path to it from their remotes."""
 
 from collections.abc import Iterator
+from functools import partial
 
 from checks import istiod, paths
 from checks.api import UnreachedError
@@ -121,29 +122,28 @@ def _reached(mesh: Mesh, view: View) -> Iterator[Finding]:
             yield ok(f"{address}:{port}")
 
 
+_check = partial(Check, "control plane")
+
 CHECKS = (
-    Check(1101, "istiod-ready", "control plane", "istiod is ready", _ready, primaries),
-    Check(
+    _check(1101, "istiod-ready", "istiod is ready", _ready, primaries),
+    _check(
         1102,
         "istiod-version",
-        "control plane",
         "istiod has the version of the stack",
         _version,
         primaries,
         ("istiod-ready",),
     ),
-    Check(
+    _check(
         1103,
         "istiod-address",
-        "control plane",
         "remotes lead to their primary",
         _address,
         remotes,
     ),
-    Check(
+    _check(
         1104,
         "istiod-reached",
-        "control plane",
         "pods of a remote reach its istiod",
         _reached,
         remotes,

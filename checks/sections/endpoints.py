@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from checks import istiod, paths
@@ -139,8 +140,6 @@ def _host(status: Mapping[str, Any]) -> tuple[str, bool]:
     return f"{socket.get('address')}:{socket.get('port_value')}", healthy
 
 
-CHECKS = (
-    Check(
-        1701, "endpoints", "endpoints", "proxies know local pods and remote gateways", _endpoints
-    ),
-)
+_check = partial(Check, "endpoints")
+
+CHECKS = (_check(1701, "endpoints", "proxies know local pods and remote gateways", _endpoints),)

@@ -1,6 +1,7 @@
 """The gateways between networks, and the paths to them."""
 
 from collections.abc import Iterator
+from functools import partial
 
 from checks import istiod, paths
 from checks.api import UnreachedError
@@ -173,30 +174,29 @@ def _has_status_ports(spec: MeshSpec, cluster: Cluster) -> bool:
     return spec.spans_networks or any(map(spec.exposes_control_plane, exposed))
 
 
+_check = partial(Check, "gateways")
+
 CHECKS = (
-    Check(1401, "gateway-ready", "gateways", "gateway is ready", _ready, with_gateway),
-    Check(
+    _check(1401, "gateway-ready", "gateway is ready", _ready, with_gateway),
+    _check(
         1402,
         "gateway-service",
-        "gateways",
         "its Service has address and network",
         _service,
         with_gateway,
     ),
-    Check(1403, "gateway-label", "gateways", "no other Service claims the network", _alone),
-    Check(
+    _check(1403, "gateway-label", "no other Service claims the network", _alone),
+    _check(
         1404,
         "gateway-health",
-        "gateways",
         "pods reach the other gateways' health port",
         _health,
         _has_status_ports,
         ("cluster-probe",),
     ),
-    Check(
+    _check(
         1405,
         "gateway-port",
-        "gateways",
         "pods reach services through the other gateways",
         _port,
         between_networks,

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from checks import certificates, istiod, paths
 from checks.model import Check, Finding, failed, injected, ok, primaries, warning
@@ -186,30 +187,29 @@ def _validates(mesh: Mesh, view: View) -> Iterator[Finding]:
         )
 
 
+_check = partial(Check, "injection")
+
 CHECKS = (
-    Check(
+    _check(
         1501,
         "injection-webhook",
-        "injection",
         "the webhook leads to istiod",
         _webhook,
         injected,
         ("istiod-ready",),
     ),
-    Check(1502, "injection-bundle", "injection", "webhooks trust the common root", _bundle),
-    Check(
+    _check(1502, "injection-bundle", "webhooks trust the common root", _bundle),
+    _check(
         1503,
         "injection-works",
-        "injection",
         "a new pod gets a sidecar",
         _works,
         injected,
         ("istiod-ready",),
     ),
-    Check(
+    _check(
         1504,
         "validation-works",
-        "injection",
         "istiod validates Istio's objects",
         _validates,
         primaries,

@@ -1,6 +1,7 @@
 """Checks of the sidecars and gateways that run: identity, connection, and pods without one."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from checks import istiod
 from checks.model import Check, Finding, every, failed, ok, warning
@@ -115,18 +116,17 @@ def _excused(pod: Json) -> bool:
     return marks.get(names.INJECT) == "false" or bool(pod["spec"].get("hostNetwork"))
 
 
+_check = partial(Check, "injection")
+
 CHECKS = (
-    Check(1505, "proxy-identity", "injection", "proxies know cluster and network", _identity),
-    Check(
+    _check(1505, "proxy-identity", "proxies know cluster and network", _identity),
+    _check(
         1506,
         "proxy-connected",
-        "injection",
         "proxies are connected and of istiod's version",
         _connected,
         every,
         ("istiod-ready",),
     ),
-    Check(
-        1507, "proxy-missing", "injection", "pods of injected namespaces have sidecars", _sidecars
-    ),
+    _check(1507, "proxy-missing", "pods of injected namespaces have sidecars", _sidecars),
 )

@@ -4,6 +4,7 @@ import base64
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from checks import istiod, remote_kubeconfig
 from checks.api import PodApi
@@ -266,29 +267,28 @@ def _words(right: tuple[str, str, str]) -> str:
     return "anything" if verb == "*" else f"{verb} {resource}"
 
 
+_check = partial(Check, "remote secrets")
+
 CHECKS = (
-    Check(
+    _check(
         1301,
         "remote-secret",
-        "remote secrets",
         "there is one for each watched cluster",
         _objects,
         primaries,
     ),
-    Check(
+    _check(
         1302,
         "remote-registry",
-        "remote secrets",
         "istiod watches exactly the clusters of the mesh",
         _registry,
         primaries,
         ("istiod-ready",),
     ),
-    Check(1303, "remote-token", "remote secrets", "tokens are accepted", _token, readers),
-    Check(
+    _check(1303, "remote-token", "tokens are accepted", _token, readers),
+    _check(
         1304,
         "remote-rights",
-        "remote secrets",
         "tokens can read, and no more",
         _rights,
         readers,

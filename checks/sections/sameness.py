@@ -1,6 +1,7 @@
 """Namespaces and Services that every cluster must have, because callers resolve names there."""
 
 from collections.abc import Iterator
+from functools import partial
 
 from checks import paths
 from checks.model import Check, Finding, failed, ok
@@ -94,15 +95,16 @@ def _by_labels(spec: MeshSpec, _cluster: Cluster) -> bool:
     return spec.mesh.gateways.announced_by == "labels"
 
 
+_check = partial(Check, "sameness")
+
 CHECKS = (
-    Check(
+    _check(
         1601,
         "same-network",
-        "sameness",
         "Istio's namespace has the network's label",
         _network,
         _by_labels,
     ),
-    Check(1602, "same-namespaces", "sameness", "shared namespaces exist", _namespaces),
-    Check(1603, "same-services", "sameness", "shared Services exist", _services),
+    _check(1602, "same-namespaces", "shared namespaces exist", _namespaces),
+    _check(1603, "same-services", "shared Services exist", _services),
 )

@@ -1,6 +1,7 @@
 """Requests that take the same path as those of a workload."""
 
 from collections.abc import Iterator
+from functools import partial
 
 from checks import istiod
 from checks.api import Container
@@ -10,6 +11,7 @@ from components import names
 from picture.state import Part
 
 _SECONDS = 8
+_HOST = names.host(names.SAMPLE_SERVICE, names.SAMPLE_NAMESPACE)
 
 
 def _answers(mesh: Mesh, view: View) -> Iterator[Finding]:
@@ -42,11 +44,8 @@ def _answers(mesh: Mesh, view: View) -> Iterator[Finding]:
                 f"{version} of {cluster} did not answer in {times} requests; "
                 f"answered: {seen or 'none'}; last response: {last}",
                 f"fix the failures above first; then: istioctl --context {view.name} -n "
-                f"{names.SAMPLE_NAMESPACE} proxy-config endpoints deploy/sleep --cluster 'outbound|"
-                f"{names.SAMPLE_PORT}||{names.SAMPLE_SERVICE}.{names.SAMPLE_NAMESPACE}.svc.cluster.local'"
-                f"{names.SAMPLE_PORT}||{names.SAMPLE_SERVICE}.{names.SAMPLE_NAMESPACE}.svc.cluster.local'"
-                f"{names.SAMPLE_PORT}||{names.SAMPLE_SERVICE}.{names.SAMPLE_NAMESPACE}.svc.cluster.local'"
-                f"{names.SAMPLE_PORT}||{names.SAMPLE_SERVICE}.{names.SAMPLE_NAMESPACE}.svc.cluster.local'",
+                f"{names.SAMPLE_NAMESPACE} proxy-config endpoints deploy/sleep --cluster "
+                f"'outbound|{names.SAMPLE_PORT}||{_HOST}'",
                 Part("traffic", view.name, cluster),
             )
 
@@ -72,4 +71,6 @@ echo "$last"
 """
 
 
-CHECKS = (Check(1801, "traffic", "traffic", "every version answers", _answers),)
+_check = partial(Check, "traffic")
+
+CHECKS = (_check(1801, "traffic", "every version answers", _answers),)

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterator
+from functools import partial
 
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -216,23 +217,23 @@ def _gateways(mesh: Mesh, view: View) -> Iterator[Finding]:
             yield ok(f"{there.name}: signed by {issuer}")
 
 
+_check = partial(Check, "trust")
+
 CHECKS = (
-    Check(1201, "trust-cacerts", "trust", "the intermediate chains to the common root", _cacerts),
-    Check(1202, "trust-expiry", "trust", "certificates do not expire soon", _expiry),
-    Check(1203, "trust-roots", "trust", "every namespace trusts the common root", _config_maps),
-    Check(
+    _check(1201, "trust-cacerts", "the intermediate chains to the common root", _cacerts),
+    _check(1202, "trust-expiry", "certificates do not expire soon", _expiry),
+    _check(1203, "trust-roots", "every namespace trusts the common root", _config_maps),
+    _check(
         1204,
         "trust-istiod",
-        "trust",
         "istiod uses the current intermediate",
         _istiod,
         every,
         ("cluster-probe", "istiod-ready"),
     ),
-    Check(
+    _check(
         1205,
         "trust-gateway",
-        "trust",
         "other networks chain to the common root",
         _gateways,
         between_networks,
