@@ -2,7 +2,9 @@
 
 import sys
 from collections.abc import Collection
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pulumi
@@ -31,6 +33,7 @@ async def _build_mesh() -> dict[str, Any]:
     from stacks.identity import MeshIdentity
 
     spec = config.parse_types(read_config.read())
+    _import_ahead("stacks.build")
     identity = MeshIdentity.create()
     found = await _examine(spec, await identity.known(), spec.in_mesh_stack)
     from stacks.build import build_mesh
@@ -41,6 +44,7 @@ async def _build_mesh() -> dict[str, Any]:
 async def _build_cluster(mesh_stack: str) -> dict[str, Any]:
     from stacks import handover
 
+    _import_ahead("stacks.cluster_stack")
     taken = await handover.fetch(mesh_stack, pulumi.get_stack())
     found = await _examine(taken.spec, taken.mesh_uuid, [taken.cluster])
     from stacks.cluster_stack import build_cluster
@@ -58,6 +62,16 @@ async def _examine(
     for warning in (*found.warnings, *found.unchecked):
         pulumi.log.warn(str(warning))
     return found
+
+
+def _import_ahead(builder: str) -> None:
+    """Import what builds the mesh while the program waits for plugins and API servers.
+
+    Modules of pulumi_kubernetes are only loaded when a resource of theirs is created.
+    """
+    lazy = ("admissionregistration", "apps", "batch", "core")
+    modules = (builder, *(f"pulumi_kubernetes.{group}.v1" for group in lazy))
+    Thread(target=lambda: [import_module(m) for m in modules]).start()
 
 
 # Imports inside functions are those that a refused mesh does not need: they take half a second.

@@ -59,7 +59,11 @@ class Verification(pulumi.ComponentResource):
             metadata={
                 "name": args["job"],
                 "namespace": names.SAMPLE_NAMESPACE,
-                "annotations": {"pulumi.com/replaceUnready": "true"},
+                "annotations": {
+                    "pulumi.com/replaceUnready": "true",
+                    # The next Job does not wait until the pod of the last one is gone.
+                    "pulumi.com/deletionPropagationPolicy": "background",
+                },
             },
             spec={
                 "backoff_limit": 0,

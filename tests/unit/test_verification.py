@@ -106,6 +106,11 @@ def test_another_cluster_under_the_same_name_is_verified_anew() -> None:
     assert fingerprint("a") != fingerprint("b")
 
 
+def test_the_end_of_an_old_jobs_pod_does_not_delay_the_next_job() -> None:
+    metadata = meshes.recorded(meshes.two_networks()).one("Job", "east-job").inputs["metadata"]
+    assert metadata["annotations"]["pulumi.com/deletionPropagationPolicy"] == "background"
+
+
 def test_what_is_reported_was_observed() -> None:
     reported = list[str]()
 
