@@ -433,6 +433,12 @@ _VERSIONS: Mapping[str, Refusal] = {
         "hold in one namespace only.",
         "Remove `meshConfig.rootNamespace`.",
     ),
+    "ambient-with-sidecars": Refusal(
+        524,
+        "Istio's setting for ambient meshes of several networks is on. Every pod here has a "
+        "sidecar, and sidecars then get gateways that they cannot use.",
+        "Remove `AMBIENT_ENABLE_MULTI_NETWORK`.",
+    ),
 }
 _GKE: Mapping[str, Refusal] = {
     "cluster-has-no-source": Refusal(

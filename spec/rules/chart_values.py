@@ -137,6 +137,25 @@ def _strict_mtls_holds_everywhere(spec: MeshSpec) -> Iterator[Problem]:
         )
 
 
+_AMBIENT = "env.AMBIENT_ENABLE_MULTI_NETWORK"
+
+
+def _no_ambient_networks_with_sidecars(spec: MeshSpec) -> Iterator[Problem]:
+    """istiod reads it as Go's strconv.ParseBool does."""
+    value = find(spec.mesh.istio.values.istiod, _AMBIENT)
+    if str(value).lower() in ("true", "t", "1"):
+        yield Problem(
+            "ambient-with-sidecars",
+            f"isthmus:mesh.istio.values.istiod.{_AMBIENT}",
+            "must be left out, because pods of this mesh have sidecars",
+            "sidecars would get gateways for ambient (istio/istio#57878), requests from an ingress "
+            "gateway would fail (istio/istio#60609), Services would be local to their cluster "
+            "(istio/istio#61713), and DNS of remotes would lack ServiceEntries (istio/istio#60343)",
+            "remove it",
+            value,
+        )
+
+
 def _reaches(values: Mapping[str, Any], key: str) -> bool:
     return find(values, key) is not MISSING
 
@@ -159,4 +178,5 @@ RULES = (
     _values_do_not_contradict,
     _strict_mtls_holds_everywhere,
     _values_have_an_effect,
+    _no_ambient_networks_with_sidecars,
 )

@@ -163,3 +163,19 @@ def test_strict_mtls_is_refused_where_it_would_hold_in_one_namespace(
     configured = two_networks(values={"istiod": {"meshConfig": {"rootNamespace": "istio-config"}}})
     configured["mesh"]["mtls"] = mtls
     assert [p.name for p in refused(configured)] == ["strict-mtls-elsewhere"] * refuses
+
+
+@pytest.mark.parametrize("value", [True, "true", "1", "True"])
+@pytest.mark.parametrize("pilot", [False, True])
+def test_networks_for_ambient_are_refused_where_pods_have_sidecars(
+    value: object, pilot: bool
+) -> None:
+    env = {"env": {"AMBIENT_ENABLE_MULTI_NETWORK": value}}
+    problem = only(values(**({"pilot": env} if pilot else env)))
+    assert problem.name == "ambient-with-sidecars"
+    assert problem.refuses
+    assert "istio/istio#57878" in problem.reason
+
+
+def test_networks_for_ambient_that_are_off_are_no_problem() -> None:
+    assert not found(values(env={"AMBIENT_ENABLE_MULTI_NETWORK": "false"}))
