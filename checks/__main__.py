@@ -15,12 +15,13 @@ from rich.console import Console
 from rich.status import Status as Spinner
 
 from checks import page, report
-from checks.api import PodApi, ReadingApi
+from checks.api import ReadingApi
 from checks.model import Result, Status
 from checks.picture import draw
 from checks.run import run
 from kube.kubeconfig import KubeconfigError
 from kube.kubeconfig import read as read_kubeconfig
+from kube.pods import PodApi
 from spec.description import Description
 
 _PAUSE_SECONDS = 2

@@ -1,31 +1,15 @@
 """Comparison of certificates."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
-
-from spec.rules.certificates import signs
 
 Certificate = x509.Certificate
 
 
 def read_der(der: bytes) -> Certificate:
     return x509.load_der_x509_certificate(der)
-
-
-def leads_to(certificate: Certificate, between: Sequence[Certificate], root: Certificate) -> bool:
-    """Whether signatures lead from a certificate to a root, regardless of dates."""
-    at = certificate
-    for _ in range(len(between) + 1):
-        if signs(root, at):
-            return True
-        above = next((c for c in between if c != at and signs(c, at)), None)
-        if above is None:
-            return False
-        at = above
-    return False
 
 
 def days_left(certificate: Certificate) -> float:

@@ -4,9 +4,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from checks.api import Container
 from checks.view import Json, Mesh, View
 from kube.api import UnansweredError
+from kube.pods import Container
 from picture.state import Part
 
 _CONTAINER = "discovery"

@@ -3,10 +3,10 @@
 import socket
 from collections.abc import Mapping, Sequence
 
-from checks.api import Server
 from checks.view import Mesh, View
 from components import names
 from kube.api import UnansweredError
+from kube.pods import Server
 
 ISTIOD_PORTS = (names.XDS_PORT, names.WEBHOOK_PORT)
 """At which remotes reach a control plane: xDS and CA, webhooks."""

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from checks.api import Container, PodApi, Ran, Served, Server
 from components import names
 from kube.api import UnansweredError
+from kube.pods import Container, PodApi, Ran, Served, Server
 from spec.mesh import Images
 
 _CONTAINER = "probe"

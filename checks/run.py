@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 
-from checks.api import ForbiddenError, PodApi
+from checks.api import ForbiddenError
 from checks.model import Check, Finding, Result, Status, failed, skipped
 from checks.sections import (
     clusters,
@@ -24,6 +24,7 @@ from checks.sections import (
 )
 from checks.view import Mesh, View
 from kube.api import UnansweredError
+from kube.pods import PodApi
 from spec.description import Description
 
 # Sections in order of dependency: `needs` names earlier checks only.

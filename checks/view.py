@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, TypeVar, cast
 
-from checks.api import Container, PodApi, Ran, Served, Server
 from checks.probe import Probe
 from kube.api import UnansweredError
+from kube.pods import Container, PodApi, Ran, Served, Server
 from spec.description import Description
 from spec.mesh import Cluster, MeshSpec
 

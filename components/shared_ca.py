@@ -8,6 +8,8 @@ from typing import Literal, NotRequired, TypedDict
 import pulumi
 import pulumi_tls as tls
 
+from components import names
+
 Algorithm = Literal["ECDSA-P256", "RSA-4096", "RSA-2048"]
 
 # The usages of Istio's own tool (tools/certs/common.mk). Envoy refuses a CA without certSign.
@@ -21,9 +23,9 @@ They count only where the root is created. Nothing is protected, so `pulumi dest
 
 
 class RootArgs(TypedDict):
-    """A user-provided root CA."""
+    """A root CA: a user-provided one, or, without a certificate, one that is created."""
 
-    certificate: pulumi.Input[str]
+    certificate: NotRequired[pulumi.Input[str]]
     """PEM text of a certificate that is allowed to sign CAs (pathlen of 1 or more, or none)."""
     key: NotRequired[pulumi.Input[str]]
     """PEM text of its private key: PKCS#1, SEC1 or PKCS#8, not encrypted. Not needed if no
@@ -56,10 +58,13 @@ class SharedCAArgs(TypedDict):
     """Lifetime of an intermediate, in days; shorter where the root ends before (`days_within`)."""
     renew_before_days: int
     """An update this many days before an intermediate's end issues a new one, root unchanged."""
-    root: NotRequired[RootArgs]
-    """Sign with this root instead of creating one."""
+    roots: NotRequired[Mapping[str, RootArgs]]
+    """Every root that proxies trust, by name. A name stays with its root: resources are named
+    after it. If left out, one root is created."""
+    signs: NotRequired[str]
+    """Name of the root that signs the intermediates; the first if left out."""
     provided: NotRequired[Mapping[str, IntermediateArgs]]
-    """User-provided intermediates under `root`, by name of the cluster."""
+    """User-provided intermediates under the root that signs, by name of the cluster."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,9 @@ class IntermediateCA:
     """PEM text of its certificate, and after it those of the CAs between it and the root."""
     key: pulumi.Output[str]
     root_certificate: pulumi.Output[str]
+    """PEM text of the root that it leads to."""
+    trusted: pulumi.Output[str]
+    """PEM text of every root that proxies trust."""
 
     @property
     def files(self) -> pulumi.Output[Mapping[str, str]]:
@@ -80,30 +88,38 @@ class IntermediateCA:
         """
 
         def name_files(parts: Sequence[str]) -> Mapping[str, str]:
-            certificate, key, root = parts
+            certificate, key, root, trusted = parts
             return {
                 "ca-cert.pem": _first(certificate),
                 "ca-key.pem": key,
-                "root-cert.pem": root,
+                "root-cert.pem": trusted,
                 "cert-chain.pem": certificate if root in certificate else certificate + root,
             }
 
         return pulumi.Output.secret(
-            pulumi.Output.all(self.certificate, self.key, self.root_certificate).apply(name_files)
+            pulumi.Output.all(
+                self.certificate, self.key, self.root_certificate, self.trusted
+            ).apply(name_files)
         )
 
 
 class SharedCA(pulumi.ComponentResource):
-    """Root CA and intermediates. Private keys are secrets from the moment they exist.
+    """Roots and intermediates. Private keys are secrets from the moment they exist.
 
     MeshMember creates the `cacerts` Secrets. No edit of the arguments replaces a
     root that was created here: that would make every proxy distrust every other until all have
-    restarted. Intermediates are named after their cluster with a slash in between, which no name of
-    a cluster has, so that none is confused with the root.
+    restarted. Another root comes in three updates: trust both, sign with the other, trust it alone.
+    Intermediates are named after their cluster with a slash in between, which no name of
+    a cluster has, so that none is confused with a root. Each root has intermediates of its own, so
+    that their keys change with it.
     """
 
+    roots: Mapping[str, pulumi.Output[str]]
+    """PEM text of every root that proxies trust, by its name."""
     root_certificate: pulumi.Output[str]
-    """PEM text of the root that every cluster trusts."""
+    """PEM text of the root that signs."""
+    trusted: pulumi.Output[str]
+    """PEM text of all roots, as every cluster gets it."""
     intermediates: Mapping[str, IntermediateCA]
     """Intermediates by cluster name."""
 
@@ -111,31 +127,44 @@ class SharedCA(pulumi.ComponentResource):
         self, name: str, args: SharedCAArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("isthmus:index:SharedCA", name, {}, opts)
-        root = args.get("root")
-        if root is None:
-            certificate, root_key = self._make_root(name, args)
-        else:
-            certificate = pulumi.Output.from_input(root["certificate"])
-            root_key = pulumi.Output.secret(root["key"]) if "key" in root else None
-        self.root_certificate = certificate.apply(_lines)
+        roots = args.get("roots") or {names.FIRST_ROOT: RootArgs()}
+        signs = args.get("signs") or next(iter(roots))
+        found = {n: self._find_root(name, n, root, args) for n, root in roots.items()}
+        self.roots = {n: certificate for n, (certificate, _) in found.items()}
+        self.root_certificate, root_key = found[signs]
+        self.trusted = pulumi.Output.all(**self.roots).apply(lambda r: trust_bundle(r, signs))
+        path = name if signs == names.FIRST_ROOT else f"{name}/{signs}"
         provided = args.get("provided", {})
         self.intermediates = {
             cluster: self._from_user(provided[cluster])
             if cluster in provided
-            else self._make_intermediate(f"{name}/{cluster}", cluster, root_key, args)
+            else self._make_intermediate(f"{path}/{cluster}", cluster, root_key, args)
             for cluster in args["clusters"]
         }
         self.register_outputs({"rootCertificate": self.root_certificate})
 
+    def _find_root(
+        self, name: str, known_as: str, root: RootArgs, args: SharedCAArgs
+    ) -> tuple[pulumi.Output[str], pulumi.Output[str] | None]:
+        """Return certificate and key of a root, which is created if the user provides none."""
+        if "certificate" not in root:
+            certificate, key = self._make_root(name, known_as, args)
+        else:
+            certificate = pulumi.Output.from_input(root["certificate"])
+            key = pulumi.Output.secret(root["key"]) if "key" in root else None
+        return certificate.apply(_lines), key
+
     def _make_root(
-        self, name: str, args: SharedCAArgs
+        self, name: str, known_as: str, args: SharedCAArgs
     ) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
+        resource = f"{name}-{known_as}"
+        subject = "Root CA" if known_as == names.FIRST_ROOT else f"Root CA {known_as}"
         kept = pulumi.ResourceOptions(ignore_changes=_KEPT_OF_THE_KEY)
-        key = self._make_key(f"{name}-root", args["algorithm"], kept)
+        key = self._make_key(resource, args["algorithm"], kept)
         certificate = tls.SelfSignedCert(
-            f"{name}-root",
+            resource,
             private_key_pem=key.private_key_pem,
-            subject={"organization": args["mesh_id"], "common_name": "Root CA"},
+            subject={"organization": args["mesh_id"], "common_name": subject},
             is_ca_certificate=True,
             set_subject_key_id=True,
             allowed_uses=list(_CA_USES),
@@ -158,6 +187,7 @@ class SharedCA(pulumi.ComponentResource):
             certificate=pulumi.Output.from_input(provided["certificate"]).apply(_lines),
             key=pulumi.Output.secret(provided["key"]),
             root_certificate=self.root_certificate,
+            trusted=self.trusted,
         )
 
     def _make_intermediate(
@@ -200,7 +230,20 @@ class SharedCA(pulumi.ComponentResource):
             certificate=certificate.cert_pem.apply(_lines),
             key=key.private_key_pem,
             root_certificate=self.root_certificate,
+            trusted=self.trusted,
         )
+
+
+def trust_bundle(roots: Mapping[str, str], signs: str) -> str:
+    """PEM text of all roots, in their order; the one that signs once more unless it is the first.
+
+    Proxies compare this text with the one that they have, byte by byte. When it changes they ask
+    for new certificates at once, and otherwise only at half of the old ones' lifetime. So it has to
+    change with the root that signs, though the roots stay the same (Istio's own test repeats the
+    new root too: tests/integration/security/cacert_rotation in istio/istio).
+    """
+    again = [] if signs == next(iter(roots)) else [roots[signs]]
+    return "".join([*roots.values(), *again])
 
 
 def days_within(wanted: int, left: int) -> int:

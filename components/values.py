@@ -79,7 +79,7 @@ def _follows_roots() -> dict[str, Any]:
     """
     return {
         "env": {"ISTIO_MULTIROOT_MESH": "true"},
-        "meshConfig": {"defaultConfig": {"proxyMetadata": {"PROXY_CONFIG_XDS_AGENT": "true"}}},
+        "meshConfig": {"defaultConfig": {"proxyMetadata": {names.FOLLOWS_ROOTS: "true"}}},
     }
 
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from kube.kubeconfig import Connection
-from preflight import identity
+from preflight import holders, identity
 from preflight.ask import ask, is_marked
 from preflight.charts import missing_charts
 from preflight.ending import ending
@@ -52,6 +53,13 @@ def examine(
             if i not in asked and spec.clusters[i].stack is None
         }
         answers = {i: answer.result() for i, answer in asked.items()}
+        # Of every cluster of the mesh, whichever stack builds it.
+        changing = holders.is_changing(spec, (a.facts.root for a in answers.values()))
+        held = {
+            spec.clusters[i].name: pool.submit(holders.find, connection, spec.mesh.istio.namespace)
+            for i, connection in connections.items()
+            if changing
+        }
     problems = [
         *rules.check(spec),
         *(x for x in read.values() if isinstance(x, Problem)),
@@ -72,16 +80,17 @@ def examine(
     ]
     warnings = raise_if_refused([*problems, *(p for p in between if p not in problems)])
     by_name = {spec.clusters[i].name: known for i, known in facts.items()}
-    return PreflightResult(
-        facts={
-            **{
-                spec.clusters[i].name: ClusterFacts(
-                    x, None, adoptable=i in marked and marked[i].result()
-                )
-                for i, x in connections.items()
-            },
-            **with_inventories(spec, by_name),
+    found = {
+        **{
+            spec.clusters[i].name: ClusterFacts(
+                x, None, adoptable=i in marked and marked[i].result()
+            )
+            for i, x in connections.items()
         },
+        **with_inventories(spec, by_name),
+    }
+    return PreflightResult(
+        facts=found | {n: replace(found[n], holders=h.result()) for n, h in held.items()},
         warnings=warnings,
         unchecked=tuple(
             f"cluster {spec.clusters[i].name} could not be checked for {a.unchecked}"

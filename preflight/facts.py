@@ -2,12 +2,32 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from kube.kubeconfig import Connection
 from preflight.marks import Marks
 from spec.problems import Problem
 from spec.rules.ranges import IpNetwork
 from spec.shared import Inventory
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
+
+@dataclass(frozen=True)
+class Holder:
+    """What holds roots or a certificate in a cluster: a proxy, a ConfigMap, a webhook, istiod."""
+
+    name: str
+    """For people: `proxy of sample/sleep-7d`."""
+    trusts: "frozenset[Certificate]" = frozenset()
+    """The roots that it trusts; none where that is not known."""
+    shows: "Certificate | None" = None
+    """The root that its own certificate leads to, if it has one."""
+    unknown: str = ""
+    """Why it did not answer; empty if it did."""
+    follows: bool = True
+    """Whether it learns of another root without a restart."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +49,8 @@ class ClusterFacts:
     root: str | None = None
     """PEM text of the roots that proxies of this stack's mesh trust there; None where the cluster
     is not in it yet, or did not tell."""
+    holders: tuple[Holder, ...] = ()
+    """What holds roots and certificates there, where a change of the root is under way."""
     inventory: Inventory = field(default_factory=Inventory)
     """Its namespaces and Services that concern sharing."""
 

@@ -334,7 +334,50 @@ _TRUST: Mapping[str, Refusal] = {
         423,
         "The update would give the clusters another root than the one that their proxies trust. "
         "The configuration's `ca.root` has changed, or this state did not create the mesh.",
-        "Write the former `ca.root` again, or use the state that created the mesh.",
+        "Write the former `ca.root` again, or use the state that created the mesh. docs/trust.md "
+        "has the three updates that change the root.",
+    ),
+    "root-and-roots": Refusal(
+        441,
+        "Both `ca.root` and `ca.roots` are set.",
+        "Move `ca.root` into `ca.roots`, with the name `root`.",
+    ),
+    "roots-not-distinct": Refusal(
+        442,
+        "Two of `ca.roots` have the same name or certificate.",
+        "Give each root its own name and certificate.",
+    ),
+    "signing-root-unknown": Refusal(
+        443,
+        "`ca.signs` is not the name of one of `ca.roots`, or is missing where there are several.",
+        "Write the name of the root that signs the intermediates.",
+    ),
+    "root-not-trusted-yet": Refusal(
+        444,
+        "The root that would sign is not trusted everywhere yet. A workload with a certificate "
+        "under it would be refused by those that do not know it.",
+        "First trust both roots, and let the former one sign. When the preview names no proxy any "
+        "more, change `ca.signs`. Restart proxies that were injected without the setting that the "
+        "message names.",
+    ),
+    "root-still-in-use": Refusal(
+        445,
+        "A root would be removed while there are certificates under it.",
+        "Keep the root in `ca.roots`, and let the other one sign first. Proxies get new "
+        "certificates within a minute or two; restart those that do not follow.",
+    ),
+    "root-use-unknown": Refusal(
+        446,
+        "A proxy, or another part of a cluster, did not answer which roots it trusts and which one "
+        "its certificate is under, and the update would change the root.",
+        "Wait until the pod is ready, or remove it; the account of the kubeconfig must be allowed "
+        "to run commands in pods (`pods/exec`).",
+    ),
+    "proxies-follow-no-root": Refusal(
+        447,
+        "Proxies were injected without `PROXY_CONFIG_XDS_AGENT`. They learn of another root only "
+        "when they restart. This is a warning.",
+        "Restart their workloads before the next update of the rotation.",
     ),
 }
 _VERSIONS: Mapping[str, Refusal] = {

@@ -14,7 +14,7 @@ from spec.mesh import MeshSpec
 _SPEC = TypeAdapter(MeshSpec)
 _NOT_TOLD = {
     # Keys of CAs are only for signing, and Helm values can contain anything.
-    "mesh": {"ca": {"root"}, "istio": {"values"}},
+    "mesh": {"ca": {"root", "roots", "signs"}, "istio": {"values"}},
     # Kubeconfigs are paths on the machine that made the update: `kubeconfigs` has their content.
     "clusters": {"__all__": {"ca", "kubeconfig", "context"}},
 }
@@ -27,7 +27,9 @@ class Description:
     spec: MeshSpec
     """The configuration of the update."""
     root: str
-    """PEM text of the root that every cluster must trust."""
+    """PEM text of the roots that every cluster must trust, as each has it."""
+    signing_root: str
+    """PEM text of the one that signs the intermediates."""
     servers: Mapping[str, str]
     """URL in the remote secret for each cluster, by its name."""
     gateways: Mapping[str, str]

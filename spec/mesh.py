@@ -62,6 +62,19 @@ class ProvidedRoot:
 
 
 @dataclass(frozen=True, config=STRICT_CAMEL)
+class TrustedRoot:
+    """One of several roots that the mesh trusts while it changes from one to the other."""
+
+    name: DnsLabel
+    """A name that stays with the root. `root` is the one that the mesh had before it listed any."""
+    certificate: str | None = None
+    """PEM text of a user-provided root, as `ca.root.certificate`. Isthmus creates the root if left
+    out."""
+    key: str | None = field(default=None, repr=False)
+    """Its private key, as `ca.root.key`."""
+
+
+@dataclass(frozen=True, config=STRICT_CAMEL)
 class ProvidedIntermediate:
     """A user-provided intermediate CA, as PEM text; the key as a Pulumi secret."""
 
@@ -85,10 +98,34 @@ class CertificateAuthority:
     renew_before_days: Annotated[int, Field(ge=0)] = 30
     """An `up` this many days before an intermediate ends issues a new one under the same root."""
     root: ProvidedRoot | None = None
+    roots: tuple[TrustedRoot, ...] = ()
+    """Every root that the mesh trusts, instead of `root`: for a change of the root without an
+    outage (docs/trust.md)."""
+    signs: DnsLabel | None = None
+    """Name of the one of `roots` that signs the intermediates. May be left out if there is one."""
     external: bool = False
     """Whether another tool (cert-manager, Vault, External Secrets) maintains the Secret `cacerts`
     of every cluster, of type `Opaque` or `kubernetes.io/tls`. Isthmus waits for it, and never
     reads, writes or deletes it. Needs the certificate of `root`, without its key."""
+
+    @property
+    def trusted(self) -> tuple[TrustedRoot, ...]:
+        """Every root that the mesh trusts, whichever key of the configuration has it."""
+        if self.roots:
+            return self.roots
+        if self.root is None:
+            return (TrustedRoot(names.FIRST_ROOT),)
+        return (TrustedRoot(names.FIRST_ROOT, self.root.certificate, self.root.key),)
+
+    @property
+    def signer(self) -> TrustedRoot:
+        """The root that signs the intermediates; the first if none has the name in `signs`."""
+        return next((r for r in self.trusted if r.name == self.signs), self.trusted[0])
+
+    def place(self, root: TrustedRoot) -> str:
+        """Configuration path of a root."""
+        path = "isthmus:mesh.ca.root"
+        return f"{path}s[{self.roots.index(root)}]" if self.roots else path
 
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -228,8 +265,8 @@ class Cluster:
     api_server: ApiServer = field(default_factory=ApiServer)
     ranges: Ranges = field(default_factory=Ranges)
     ca: ProvidedIntermediate | None = None
-    """A user-provided intermediate CA, signed by `isthmus:mesh.ca.root`. If left out, Isthmus
-    creates one."""
+    """A user-provided intermediate CA, signed by `isthmus:mesh.ca.root`, or by the one of
+    `isthmus:mesh.ca.roots` that signs. If left out, Isthmus creates one."""
     stack: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,100}$")] | None = None
     """Only for a remote: name of the stack that builds it from the outputs of this one
     (docs/state.md)."""

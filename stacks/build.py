@@ -19,10 +19,10 @@ from components.mesh_policy import MeshPolicy
 from components.primary_cluster import PrimaryCluster
 from components.remote_cluster import RemoteCluster
 from components.remote_secret import RemoteSecret, RemoteSecretArgs
-from components.shared_ca import IntermediateCA, SharedCA, SharedCAArgs
+from components.shared_ca import IntermediateCA, RootArgs, SharedCA, SharedCAArgs
 from components.webhooks import Webhooks
 from preflight.facts import ClusterFacts
-from spec.mesh import Cloud, Cluster, ControlPlane, MeshSpec
+from spec.mesh import Cloud, Cluster, ControlPlane, MeshSpec, TrustedRoot
 from spec.rules.ranges import IpNetwork
 from spec.shared import federation
 from stacks import external_ca, outputs, trust
@@ -43,14 +43,14 @@ async def build_mesh(
     """Build every cluster that has no own stack, and return the stack's outputs.
 
     Raises:
-        MeshRefusedError: the clusters trust another root.
+        MeshRefusedError: the clusters trust another root, or are not ready for this one.
     """
     connections = Connections(facts, _gke_clusters(spec), protected=spec.needed_by_other_stacks)
     built = start(spec, facts, connections, mesh_uuid=identity.uuid, present=spec.in_mesh_stack)
     ca = _create_shared_ca(spec, identity.provider)
-    await trust.confirm_root(spec, ca.root_certificate, facts)
+    await trust.confirm_roots(spec, [*ca.roots.values()], ca.root_certificate, facts)
     build_clusters(built, spec.in_mesh_stack, ca.intermediates)
-    observed = verify(built, built.answering.values(), ca.root_certificate)
+    observed = verify(built, built.answering.values(), ca.trusted)
     return outputs.stack_outputs(built, ca, observed)
 
 
@@ -124,20 +124,27 @@ def _create_shared_ca(spec: MeshSpec, provider: tls.Provider) -> SharedCA:
         "root_days": ca.root_days,
         "intermediate_days": ca.intermediate_days,
         "renew_before_days": ca.renew_before_days,
+        "roots": {r.name: _root(r) for r in ca.trusted},
+        "signs": ca.signer.name,
         "provided": {
             c.name: {"certificate": c.ca.certificate, "key": pulumi.Output.secret(c.ca.key)}
             for c in spec.clusters
             if c.ca
         },
     }
-    if ca.root is not None:
-        args["root"] = {"certificate": ca.root.certificate}
-        if ca.root.key is not None:
-            args["root"]["key"] = pulumi.Output.secret(ca.root.key)
     # The name was the mesh's ID once, and the ID can be edited.
     former = [pulumi.Alias(name=spec.mesh.id)]
     options = pulumi.ResourceOptions(provider=provider, aliases=former)
     return SharedCA("ca", args, options)
+
+
+def _root(root: TrustedRoot) -> RootArgs:
+    args: RootArgs = {}
+    if root.certificate is not None:
+        args["certificate"] = root.certificate
+    if root.key is not None:
+        args["key"] = pulumi.Output.secret(root.key)
+    return args
 
 
 def _create_member(

@@ -27,7 +27,7 @@ async def build_cluster(handover: HandOver, facts: Mapping[str, ClusterFacts]) -
     and from its primary; clusters with other stacks are skipped, because they might not be up.
 
     Raises:
-        MeshRefusedError: the cluster trusts another root.
+        MeshRefusedError: the cluster trusts another root, or is not ready for this one.
     """
     spec, cluster = handover.spec, handover.cluster
     # Nothing is protected, not even in the primary: only the mesh's stack decides that.
@@ -45,16 +45,18 @@ async def build_cluster(handover: HandOver, facts: Mapping[str, ClusterFacts]) -
             for name, address in handover.discovery.items()
         }
     )
-    root = pulumi.Output.from_input(handover.root)
-    await trust.confirm_root(spec, root, facts)
+    trusted = pulumi.Output.from_input(handover.root)
+    root = pulumi.Output.from_input(handover.signing_root)
+    await trust.confirm_roots(spec, [trusted], root, facts)
     intermediate = IntermediateCA(
         certificate=pulumi.Output.from_input(handover.intermediate.certificate),
         key=pulumi.Output.secret(handover.intermediate.key),
         root_certificate=root,
+        trusted=trusted,
     )
     build_clusters(built, [cluster], {cluster.name: intermediate})
     callers = [c for c in built.answering.values() if c.name in (cluster.name, cluster.primary)]
-    observed = verify(built, callers, root, verification_job(cluster.name))
+    observed = verify(built, callers, trusted, verification_job(cluster.name))
     return {
         "cluster": {"name": cluster.name, **outputs.cluster_outputs(built, cluster)},
         "verified": outputs.verified(built, observed),

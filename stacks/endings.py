@@ -18,7 +18,7 @@ def endings(built: Built, ca: SharedCA) -> pulumi.Output[list[dict[str, str]]]:
     """CAs, credentials in the state, and the support of versions."""
     kubeconfigs = {n: f.connection.kubeconfig for n, f in built.facts.items()}
     kubernetes = {n: f.kubernetes for n, f in built.facts.items() if f.kubernetes}
-    pems = [ca.root_certificate, *(x.certificate for x in ca.intermediates.values())]
+    pems = [ca.trusted, *(x.certificate for x in ca.intermediates.values())]
 
     def listed(known: Sequence[str]) -> list[dict[str, str]]:
         intermediates = dict(zip(ca.intermediates, known[1:], strict=True))
@@ -54,7 +54,7 @@ def endings_of(
     for name, version in kubernetes.items():
         if day := support.end_of_kubernetes(version):
             found.append((day, f"support of Kubernetes {version} in {name}"))
-    return [{"on": day.isoformat(), "what": what} for day, what in sorted(found)]
+    return [{"on": day.isoformat(), "what": what} for day, what in sorted(set(found))]
 
 
 def _of_certificates(what: str, pem: str) -> list[_Ending]:

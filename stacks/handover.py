@@ -40,7 +40,9 @@ class HandOver:
     mesh_uuid: str
     """See stacks/identity.py."""
     root: str
-    """PEM text of the root that every cluster trusts."""
+    """PEM text of the roots that every cluster trusts."""
+    signing_root: str
+    """PEM text of the one that has signed the intermediates."""
     discovery: Mapping[str, str]
     """Address at which remotes reach a primary's control plane, by name of the primary."""
 
@@ -117,6 +119,7 @@ def read(mesh_stack: str, stack: str, outputs: Mapping[str, Any]) -> HandOver:
         Intermediate(**outputs["handover"]["intermediates"][cluster.name]),
         described.uuid,
         described.root,
+        described.signing_root,
         described.control_planes,
     )
 

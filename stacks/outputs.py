@@ -53,7 +53,8 @@ def _description(built: Built, ca: SharedCA) -> dict[str, Any]:
     spec/description.py."""
     return {
         "spec": description.spec_for_output(built.spec),
-        "root": ca.root_certificate,
+        "root": ca.trusted,
+        "signing_root": ca.root_certificate,
         "uuid": built.mesh_uuid,
         "servers": {
             c.name: built.connections.server(next(iter(built.spec.readers_of(c)), c), c)

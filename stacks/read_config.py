@@ -63,6 +63,9 @@ def _credentials(found: Mapping[str, Any]) -> Iterator[_Path]:
     """Where there are keys, and kubeconfigs that are not paths."""
     if _at(found, ("mesh", "ca", "root", "key")):
         yield ("mesh", "ca", "root", "key")
+    for i, root in enumerate(_at(found, ("mesh", "ca", "roots")) or ()):
+        if _at(root, ("key",)):
+            yield ("mesh", "ca", "roots", i, "key")
     for i, cluster in enumerate(found["clusters"] or ()):
         if _at(cluster, ("ca", "key")):
             yield ("clusters", i, "ca", "key")

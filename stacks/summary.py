@@ -34,13 +34,13 @@ def summary(spec: MeshSpec, facts: Mapping[str, ClusterFacts], last: LastUpdate)
 
 
 def _root(spec: MeshSpec, facts: Mapping[str, ClusterFacts]) -> str:
-    configured = spec.mesh.ca.root.certificate if spec.mesh.ca.root else None
+    configured = "".join(r.certificate or "" for r in spec.mesh.ca.trusted)
     pem = configured or next((f.root for f in facts.values() if f.root), None)
     if pem is None:
         return "This stack creates the root CA."
     roots = ", ".join(
         f"{certificates.subject(c)} until {c.not_valid_after_utc:%Y-%m-%d}"
-        for c in certificates.read_pem(pem)
+        for c in dict.fromkeys(certificates.read_pem(pem))
     )
     # A cluster reports it: what a terminal would obey is not shown.
     return f"The root CA is {''.join(c for c in roots if c.isprintable()) or 'unreadable'}."

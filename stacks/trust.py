@@ -1,13 +1,13 @@
-"""The root that the clusters trust, and the one that this update would give them."""
+"""The roots that the clusters use, and those that this update would give them."""
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pulumi
 
 from components import names
-from preflight.facts import ClusterFacts
+from preflight.facts import ClusterFacts, Holder
 from spec.mesh import MeshSpec
 from spec.problems import Problem, raise_if_refused
 from spec.rules import certificates
@@ -17,37 +17,57 @@ if TYPE_CHECKING:
 
 _AHEAD = dt.timedelta(days=365)
 """A new root takes planning; intermediates are renewed by any update."""
+_SHOWN = 5
+"""So many proxies are named in a message."""
 
 
-async def confirm_root(
-    spec: MeshSpec, root: pulumi.Output[str], facts: Mapping[str, ClusterFacts]
+async def confirm_roots(
+    spec: MeshSpec,
+    trusted: Sequence[pulumi.Output[str]],
+    signing: pulumi.Output[str],
+    facts: Mapping[str, ClusterFacts],
 ) -> None:
-    """Compare the root of this update with the one that each cluster of the stack trusts.
+    """Compare the roots of this update with those that the clusters of the mesh use.
 
-    It is an output and so known to no rule of the spec: a root that is created comes from the
+    They are outputs and so known to no rule of the spec: a root that is created comes from the
     state. In a preview, one that is not known yet is a new one.
 
+    Args:
+        trusted: PEM texts of the roots that clusters shall trust.
+        signing: PEM text of the one that shall sign.
+
     Raises:
-        MeshRefusedError: with each cluster that trusts another root, or the root if it has ended.
+        MeshRefusedError: with each cluster that trusts other roots, or is not ready for these, and
+            with each root that has ended.
     """
-    pem = await root.future() if await root.is_known() else None
-    ours = certificates.read_pem(pem) if pem else []
-    for warning in raise_if_refused([*_other_roots(spec, ours, facts), *_endings(ours)]):
+    ours = [c for root in trusted for c in await _known(root)]
+    signer = next(iter(await _known(signing)), None)
+    problems = [*_other_roots(spec, ours, facts), *_endings(ours)]
+    # The rest would only repeat it, for every proxy.
+    if not any(p.refuses for p in problems):
+        problems += [p for n, known in facts.items() for p in _step(n, known, ours, signer)]
+    for warning in raise_if_refused(problems):
         pulumi.log.warn(str(warning))
+
+
+async def _known(root: pulumi.Output[str]) -> "Sequence[Certificate]":
+    pem = await root.future() if await root.is_known() else None
+    return list(dict.fromkeys(certificates.read_pem(pem))) if pem else []
 
 
 def _other_roots(
     spec: MeshSpec, ours: "Sequence[Certificate]", facts: Mapping[str, ClusterFacts]
 ) -> Iterator[Problem]:
-    is_provided = spec.mesh.ca.root is not None
+    is_provided = spec.mesh.ca.signer.certificate is not None
+    path = spec.mesh.ca.place(spec.mesh.ca.signer)
     for name, known in facts.items():
         theirs = certificates.read_pem(known.root or "")
-        if not theirs or set(theirs) == set(ours):
+        if not theirs or not set(theirs).isdisjoint(ours):
             continue
         look = f"kubectl --context {name} -n {spec.mesh.istio.namespace}"
         yield Problem(
             "root-replaced",
-            "isthmus:mesh.ca.root.certificate" if is_provided else "isthmus:mesh.ca.root",
+            f"{path}.certificate" if is_provided else path,
             f"must be the root that cluster {name} trusts: {_names(theirs)}",
             "proxies trust that one alone. After the first restart of istiod, workloads with "
             "certificates of the two roots would refuse each other",
@@ -57,10 +77,90 @@ def _other_roots(
                 else "if ca.root was removed, write it again. If this state is not the one that "
                 "created the mesh, use that one (`pulumi login`, `pulumi stack import`)"
             )
-            + f"; if the mesh is a new one, and {names.ROOT_CONFIG_MAP} a leftover of an earlier "
+            + ". To change the root, trust both first (docs/trust.md, A new root)"
+            f"; if the mesh is a new one, and {names.ROOT_CONFIG_MAP} a leftover of an earlier "
             f"Istio: `{look} delete configmap {names.ROOT_CONFIG_MAP}`",
             _names(ours) if ours else "a new root, which this update would create",
         )
+
+
+def _step(
+    cluster: str,
+    known: ClusterFacts,
+    ours: "Sequence[Certificate]",
+    signer: "Certificate | None",
+) -> Iterator[Problem]:
+    """Problems of a step from the roots that a cluster uses to those of the update.
+
+    Whatever the step is, it is safe if every proxy trusts the root that signs after it, and if no
+    certificate is left under a root that nothing trusts after it.
+
+    Args:
+        signer: the root that signs after it; None if it does not exist yet.
+    """
+    held = [h for h in known.holders if not h.unknown]
+    waiting = [h for h in held if h.trusts and signer not in h.trusts]
+    leaving = [h for h in held if h.shows and h.shows not in ours]
+    if waiting:
+        yield Problem(
+            "root-not-trusted-yet",
+            "isthmus:mesh.ca.signs",
+            f"must be a root that all of cluster {cluster} trusts; {_some(waiting)} not yet",
+            "workloads with a certificate under it would be refused there",
+            "let the former root sign, and list both in ca.roots; when istiod has given both to "
+            f"every proxy, which takes a minute or two, change it{_restart(waiting)}",
+            _names([signer]) if signer else "a new root, which this update would create",
+        )
+    if leaving:
+        yield Problem(
+            "root-still-in-use",
+            "isthmus:mesh.ca.roots",
+            f"must contain {_names({h.shows for h in leaving if h.shows})}, because in cluster "
+            f"{cluster} there are certificates under it: {_some(leaving)}",
+            "nothing would trust them any more, and all their connections would fail",
+            "keep it, and let another root sign; proxies get new certificates in a minute or two"
+            + _restart(leaving),
+            _names(ours),
+        )
+    changes = any(h.shows and h.shows != signer for h in held)
+    changes |= any(not h.trusts <= set(ours) for h in held)
+    if changes and (unknown := [h for h in known.holders if h.unknown]):
+        yield Problem(
+            "root-use-unknown",
+            "isthmus:mesh.ca",
+            f"cannot change the root while parts of cluster {cluster} do not say which roots they "
+            f"use: {', '.join(f'{h.name} ({h.unknown})' for h in unknown[:_SHOWN])}"
+            + _more(unknown),
+            "they might not trust the root, or have certificates under the former one",
+            "wait until they are ready, and preview again; the account of the kubeconfig must be "
+            "allowed to run commands in pods",
+        )
+    if lagging := [h for h in known.holders if not h.follows]:
+        yield Problem(
+            "proxies-follow-no-root",
+            "isthmus:mesh.ca.roots",
+            f"restart in cluster {cluster}, before the next step: {_some(lagging)}",
+            f"they were injected without {names.FOLLOWS_ROOTS}, and learn of another root only "
+            "when they start",
+            f"`kubectl --context {cluster} rollout restart` of their Deployments",
+            refuses=False,
+        )
+
+
+def _some(holders: Sequence[Holder]) -> str:
+    return ", ".join(h.name for h in holders[:_SHOWN]) + _more(holders)
+
+
+def _more(holders: Sequence[Holder]) -> str:
+    left = len(holders) - _SHOWN
+    return f" and {left} more" if left > 0 else ""
+
+
+def _restart(holders: Sequence[Holder]) -> str:
+    lagging = [h for h in holders if not h.follows]
+    if not lagging:
+        return ""
+    return f". Restart what was injected without {names.FOLLOWS_ROOTS}: {_some(lagging)}"
 
 
 def _endings(ours: "Sequence[Certificate]") -> Iterator[Problem]:
@@ -76,13 +176,13 @@ def _endings(ours: "Sequence[Certificate]") -> Iterator[Problem]:
                 if ended
                 else f"ends on {end:%Y-%m-%d}, in {(end - now).days} days",
                 "when the root ends, every certificate under it ends with it, and all mTLS stops",
-                "plan a new root (docs/trust.md, When they end)",
+                "change the root (docs/trust.md, A new root)",
                 _names([certificate]),
                 refuses=ended,
             )
 
 
-def _names(found: "Sequence[Certificate]") -> str:
+def _names(found: "Iterable[Certificate]") -> str:
     from cryptography.hazmat.primitives.hashes import SHA256
 
     return ", ".join(

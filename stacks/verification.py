@@ -53,7 +53,8 @@ def verify(
     """Send requests from each caller to every version that must answer there.
 
     Args:
-        root: PEM text of the mesh's root certificate; another root makes the requests run again.
+        root: PEM text of the roots that every proxy trusts; another one makes the requests run
+            again.
         job: name of the Job, unique among the stacks that verify from one cluster.
     """
     if not built.spec.sample.enabled:

@@ -6,12 +6,12 @@ from functools import partial
 from typing import Any
 
 from checks import istiod, paths
-from checks.api import Container
 from checks.model import Check, Finding, failed, ok, skipped
 from checks.sections.proxies import sidecar
 from checks.view import Json, Mesh, View
 from components import names
 from kube.api import UnansweredError
+from kube.pods import Container
 from picture.state import Part
 
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from functools import partial
 
 from checks import istiod, paths
-from checks.api import UnreachedError
 from checks.model import Check, Finding, between_networks, failed, ok, warning, with_gateway
 from checks.view import Mesh, View
 from components import names
+from kube.pods import UnreachedError
 from picture.state import Part
 from spec.mesh import Cluster, MeshSpec
 

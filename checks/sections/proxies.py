@@ -9,8 +9,6 @@ from checks.view import Json, Mesh, View
 from components import names
 from picture.state import Part
 
-# Every injected pod has this label (pkg/kube/inject/webhook.go in istio/istio).
-_INJECTED = "service.istio.io/canonical-name"
 _IDENTITY = ("ISTIO_META_CLUSTER_ID", "ISTIO_META_NETWORK")
 
 
@@ -32,7 +30,7 @@ def wrong_identity(view: View, proxy: Json) -> str:
 
 
 def _injected(view: View) -> Sequence[Json]:
-    pods = view.pods(labelSelector=_INJECTED)
+    pods = view.pods(labelSelector=names.INJECTED)
     return [p for p in pods if _runs(p) and sidecar(p) is not None]
 
 

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from checks import istiod, remote_kubeconfig
-from checks.api import PodApi
 from checks.model import Check, Finding, failed, ok, primaries, readers, skipped, warning
 from checks.view import Mesh, View
 from kube.api import UnansweredError
+from kube.pods import PodApi
 from picture.state import Part
 from preflight.ending import end_of_token
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from functools import partial
 
 from checks import istiod
-from checks.api import Container
 from checks.model import Check, Finding, failed, ok, skipped
 from checks.view import Mesh, View
 from components import names
+from kube.pods import Container
 from picture.state import Part
 
 _SECONDS = 8

@@ -12,13 +12,13 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509 import BasicConstraints, ExtensionNotFound
 
 from checks import certificates, paths
-from checks.api import UnreachedError
 from checks.certificates import Certificate
 from checks.model import Check, Finding, between_networks, every, failed, ok, skipped, warning
 from checks.view import Mesh, View
 from components import names
+from kube.pods import UnreachedError
 from picture.state import Part
-from spec.rules.certificates import read_pem, signs
+from spec.rules.certificates import leads_to, read_pem, signs
 
 _FILES = ("ca-cert.pem", "ca-key.pem", "root-cert.pem", "cert-chain.pem")
 _ROOT_AHEAD_DAYS = 365
@@ -30,7 +30,12 @@ _AGAIN = (
 
 
 def _root(mesh: Mesh) -> Certificate:
-    return read_pem(mesh.description.root)[0]
+    """The root that signs."""
+    return read_pem(mesh.description.signing_root)[0]
+
+
+def _trusted(mesh: Mesh) -> set[Certificate]:
+    return set(read_pem(mesh.description.root))
 
 
 def _files(mesh: Mesh, view: View) -> dict[str, str]:
@@ -63,22 +68,23 @@ def _cacerts(mesh: Mesh, view: View) -> Iterator[Finding]:
             part,
         )
         return
-    problem = _wrong(files, _root(mesh))
+    problem = _wrong(files, _root(mesh), _trusted(mesh))
     if problem:
         yield failed(f"in cacerts {problem}", _AGAIN, part)
     else:
         yield ok("the intermediate chains to the common root")
 
 
-def _wrong(files: dict[str, str], root: Certificate) -> str:
+def _wrong(files: dict[str, str], root: Certificate, trusted: set[Certificate]) -> str:
     roots = read_pem(files["root-cert.pem"])
     own = read_pem(files["ca-cert.pem"])
     if not own:
         return "ca-cert.pem is not a certificate"
-    if root not in roots:
+    if set(roots) != trusted:
         shown = ", ".join(map(certificates.name, roots)) or "nothing"
-        return f"root-cert.pem is {shown}, but the mesh's root is {certificates.name(root)}"
-    if not certificates.leads_to(own[0], read_pem(files["cert-chain.pem"]), root):
+        wanted = ", ".join(map(certificates.name, trusted))
+        return f"root-cert.pem is {shown}, but the mesh trusts {wanted}"
+    if not leads_to(own[0], read_pem(files["cert-chain.pem"]), root):
         return (
             f"{certificates.name(own[0])} is signed by {own[0].issuer.rfc4514_string()}, which "
             f"does not lead to {certificates.name(root)}"
@@ -121,18 +127,19 @@ def _expiry(mesh: Mesh, view: View) -> Iterator[Finding]:
 
 
 def _config_maps(mesh: Mesh, view: View) -> Iterator[Finding]:
-    root = _root(mesh)
+    trusted = _trusted(mesh)
     found = {
         str(c["metadata"]["namespace"]): str(c.get("data", {}).get("root-cert.pem", ""))
         for c in view.items(
             "/api/v1/configmaps", fieldSelector=f"metadata.name={names.ROOT_CONFIG_MAP}"
         )
     }
-    other = sorted(n for n, pem in found.items() if read_pem(pem) != [root])
+    other = sorted(n for n, pem in found.items() if set(read_pem(pem)) != trusted)
     if other:
         yield failed(
-            f"{names.ROOT_CONFIG_MAP} contains another root in: {', '.join(other)}",
-            "proxies that start there trust that root. istiod writes it: see trust-cacerts. To see "
+            f"{names.ROOT_CONFIG_MAP} contains other roots than the mesh's in: {', '.join(other)}",
+            "proxies that start there trust others. After an update that changed the roots, istiod "
+            "writes them within two minutes; if it does not, see trust-cacerts. To see "
             f"which tool wrote it: kubectl --context {view.name} -n {other[0]} get configmap "
             f"{names.ROOT_CONFIG_MAP} -o yaml --show-managed-fields",
             Part("istiod", mesh.control_plane_of(view).name),
@@ -144,7 +151,8 @@ def _config_maps(mesh: Mesh, view: View) -> Iterator[Finding]:
             Part("istiod", mesh.control_plane_of(view).name),
         )
     else:
-        yield ok(f"the common root in {len(found)} namespaces")
+        what = "the common root" if len(trusted) == 1 else f"all {len(trusted)} roots"
+        yield ok(f"{what} in {len(found)} namespaces")
 
 
 def _istiod(mesh: Mesh, view: View) -> Iterator[Finding]:

@@ -68,6 +68,21 @@ def signs(issuer: "Certificate", certificate: "Certificate") -> bool:
     return True
 
 
+def leads_to(
+    certificate: "Certificate", between: "Sequence[Certificate]", root: "Certificate"
+) -> bool:
+    """Whether signatures lead from a certificate to a root, regardless of dates."""
+    at = certificate
+    for _ in range(len(between) + 1):
+        if signs(root, at):
+            return True
+        above = next((c for c in between if c != at and signs(c, at)), None)
+        if above is None:
+            return False
+        at = above
+    return False
+
+
 def check_ca(certificate: "Certificate", place: Place, below: int) -> Iterator[Problem]:
     """Check that a CA can sign certificates, with `below` CAs under it in the longest chain."""
     from cryptography import x509

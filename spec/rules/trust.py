@@ -4,7 +4,13 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from spec.mesh import MeshSpec, ProvidedIntermediate, ProvidedRoot
+from components import names
+from spec.mesh import (
+    CertificateAuthority,
+    MeshSpec,
+    ProvidedIntermediate,
+    TrustedRoot,
+)
 from spec.problems import MISSING, Problem
 from spec.rules import certificates
 from spec.rules.certificates import Place
@@ -12,15 +18,16 @@ from spec.rules.certificates import Place
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
-_ROOT = Place(
-    "isthmus:mesh.ca.root",
-    "provide a root CA that is valid now, or remove ca.root to have one created",
-)
+
+def _place(ca: CertificateAuthority, root: TrustedRoot) -> Place:
+    fix = "provide a root CA that is valid now, or remove "
+    fix += "its certificate and key" if ca.roots else "ca.root"
+    return Place(ca.place(root), f"{fix} to have one created")
 
 
 def _lifetimes_fit(spec: MeshSpec) -> Iterator[Problem]:
     ca = spec.mesh.ca
-    if ca.root is None and ca.intermediate_days > ca.root_days:
+    if ca.signer.certificate is None and ca.intermediate_days > ca.root_days:
         yield Problem(
             "ca-lifetime-exceeds-root",
             "isthmus:mesh.ca.intermediateDays",
@@ -40,30 +47,75 @@ def _lifetimes_fit(spec: MeshSpec) -> Iterator[Problem]:
         )
 
 
-def _a_user_provided_root_can_sign(spec: MeshSpec) -> Iterator[Problem]:
-    root = spec.mesh.ca.root
-    if root is None:
-        return
-    found = certificates.read_pem(root.certificate)
+def _listed_roots_are_distinct(spec: MeshSpec) -> Iterator[Problem]:
+    ca = spec.mesh.ca
+    known = [r.name for r in ca.roots]
+    if ca.roots and ca.root is not None:
+        yield Problem(
+            "root-and-roots",
+            "isthmus:mesh.ca.root",
+            "must not be set, because ca.roots is",
+            "ca.roots lists every root that the mesh trusts",
+            f"move it into ca.roots, with the name `{names.FIRST_ROOT}`",
+        )
+    texts = [r.certificate.split() for r in ca.roots if r.certificate is not None]
+    if len(set(known)) < len(known) or any(t in texts[:i] for i, t in enumerate(texts)):
+        yield Problem(
+            "roots-not-distinct",
+            "isthmus:mesh.ca.roots",
+            "must be different roots with different names",
+            "a root keeps its name, by which `signs` and the state know it",
+            "give each root its own name and certificate",
+            known,
+        )
+    if (ca.signs is None and len(known) > 1) or (ca.signs is not None and ca.signs not in known):
+        yield Problem(
+            "signing-root-unknown",
+            "isthmus:mesh.ca.signs",
+            f"must be the name of one of ca.roots: {', '.join(known) or 'none is listed'}",
+            "one root signs the intermediates of all clusters, and the others are only trusted",
+            "write the name of the root that signs",
+            MISSING if ca.signs is None else ca.signs,
+        )
+
+
+def _user_provided_roots_can_sign(spec: MeshSpec) -> Iterator[Problem]:
+    ca = spec.mesh.ca
+    for root in ca.trusted:
+        if root.certificate is not None:
+            yield from _is_a_root(spec, root, root.certificate, _place(ca, root))
+        elif root.key is not None:
+            yield Problem(
+                "root-not-one-certificate",
+                f"{ca.place(root)}.certificate",
+                "must be set, because its key is",
+                "a key alone is no root",
+                "write the root's certificate, or remove the key to have a root created",
+            )
+
+
+def _is_a_root(spec: MeshSpec, root: TrustedRoot, pem: str, place: Place) -> Iterator[Problem]:
+    found = certificates.read_pem(pem)
     certificate = found[0] if len(found) == 1 else None
     if certificate is None:
         yield Problem(
             "root-not-one-certificate",
-            _ROOT.certificate,
+            place.certificate,
             f"must be one certificate in PEM; {len(found) or 'none'} could be read",
-            "it is the one root that every cluster trusts",
+            "each root is checked, and each has its own name in ca.roots",
             "give the text of the root's certificate alone, with its BEGIN and END lines",
         )
     else:
-        chains = [_chain(c.ca, found) for c in spec.clusters if c.ca]
+        signs = root == spec.mesh.ca.signer
+        chains = [_chain(c.ca, found) for c in spec.clusters if c.ca and signs]
         longest = max([1, *map(len, chains)])
-        yield from certificates.check_ca(certificate, _ROOT, longest)
-        yield from certificates.check_validity(certificate, _ROOT)
-        yield from certificates.check_key_is_private(certificate, _ROOT)
+        yield from certificates.check_ca(certificate, place, longest)
+        yield from certificates.check_validity(certificate, place)
+        yield from certificates.check_key_is_private(certificate, place)
         if not certificates.signs(certificate, certificate):
             yield Problem(
                 "root-not-self-signed",
-                _ROOT.certificate,
+                place.certificate,
                 "must be signed by its own key",
                 "a chain of trust ends at the root, and no proxy would know the CA above this one",
                 "provide the root itself, with its key or with intermediates that lead to it "
@@ -71,47 +123,49 @@ def _a_user_provided_root_can_sign(spec: MeshSpec) -> Iterator[Problem]:
                 certificates.subject(certificate),
             )
     if root.key is not None:
-        yield from certificates.check_key(certificate, root.key, _ROOT)
+        yield from certificates.check_key(certificate, root.key, place)
 
 
 def _every_cluster_has_an_intermediate(spec: MeshSpec) -> Iterator[Problem]:
     """Isthmus creates it if it has the root's key; otherwise the user provides it."""
-    root = spec.mesh.ca.root
-    if spec.mesh.ca.external:
+    ca, root = spec.mesh.ca, spec.mesh.ca.signer
+    place = _place(ca, root)
+    if ca.external:
         return
     for cluster_path, cluster in spec.numbered():
         path = f"{cluster_path}.ca"
-        if cluster.ca is not None and root is None:
+        if cluster.ca is not None and root.certificate is None:
             yield Problem(
                 "intermediate-without-root",
                 path,
-                f"needs a user-provided root ({_ROOT.certificate})",
+                f"needs a user-provided root ({place.certificate})",
                 "all clusters must trust one root, and the root that Isthmus would create has not "
                 "signed this CA",
-                f"set {_ROOT.certificate}, or remove this to have an intermediate created",
+                f"set {place.certificate}, or remove this to have an intermediate created",
             )
-        elif cluster.ca is None and root is not None and root.key is None:
+        elif cluster.ca is None and root.certificate is not None and root.key is None:
             yield Problem(
                 "intermediate-missing",
                 path,
-                f"is required, because {_ROOT.path} has no key",
+                f"is required, because {place.path} has no key",
                 f"Isthmus cannot sign an intermediate for {cluster.name}",
-                f"provide the intermediate of {cluster.name}, or set {_ROOT.key} to have one "
+                f"provide the intermediate of {cluster.name}, or set {place.key} to have one "
                 "created",
             )
-        elif cluster.ca is not None and root is not None:
-            yield from _leads_to_the_root(cluster.ca, root, Place(path, _new_intermediate(root)))
+        elif cluster.ca is not None and root.certificate is not None:
+            roots = certificates.read_pem(root.certificate)
+            own = Place(path, _new_intermediate(root))
+            yield from _leads_to_the_root(cluster.ca, roots, own, place)
 
 
-def _new_intermediate(root: ProvidedRoot) -> str:
+def _new_intermediate(root: TrustedRoot) -> str:
     fix = "provide a CA that is valid now and leads to the root"
     return f"{fix}, or remove `ca` to have one created" if root.key else fix
 
 
 def _leads_to_the_root(
-    provided: ProvidedIntermediate, root: ProvidedRoot, place: Place
+    provided: ProvidedIntermediate, roots: "Sequence[Certificate]", place: Place, root: Place
 ) -> Iterator[Problem]:
-    roots = certificates.read_pem(root.certificate)
     chain = _chain(provided, roots)
     if not chain:
         yield Problem(
@@ -127,7 +181,7 @@ def _leads_to_the_root(
         yield from certificates.check_validity(certificate, place)
         yield from certificates.check_key_is_private(certificate, place)
     if len(roots) == 1:
-        yield from _is_unbroken([*chain, *roots], place)
+        yield from _is_unbroken([*chain, *roots], place, root)
     yield from certificates.check_key(chain[0] if chain else None, provided.key, place)
 
 
@@ -138,13 +192,13 @@ def _chain(
     return [c for c in certificates.read_pem(provided.certificate) if c not in roots]
 
 
-def _is_unbroken(chain: "Sequence[Certificate]", place: Place) -> Iterator[Problem]:
+def _is_unbroken(chain: "Sequence[Certificate]", place: Place, root: Place) -> Iterator[Problem]:
     for certificate, issuer in pairwise(chain):
         if not certificates.signs(issuer, certificate):
             yield Problem(
                 "chain-broken",
                 place.certificate,
-                f"must lead to {_ROOT.certificate}, each signed by the next",
+                f"must lead to {root.certificate}, each signed by the next",
                 "proxies of other clusters know only the root, and refuse certificates that do not "
                 "lead to it",
                 f"write {certificate.issuer.rfc4514_string()} after it, or provide the root that "
@@ -174,16 +228,18 @@ def _authorities_of_api_servers_are_certificates(spec: MeshSpec) -> Iterator[Pro
 def _an_external_ca_is_the_only_one(spec: MeshSpec) -> Iterator[Problem]:
     if not spec.mesh.ca.external:
         return
-    root = spec.mesh.ca.root
-    if root is None:
+    ca = spec.mesh.ca
+    for root in ca.trusted:
+        if root.certificate is not None:
+            continue
         yield Problem(
             "external-ca-without-root",
-            _ROOT.certificate,
+            f"{ca.place(root)}.certificate",
             "must be set, because ca.external is",
             "every update compares it with the root that each cluster trusts",
             "write the certificate of the root, without its key",
         )
-    unused = {_ROOT.key: root is not None and root.key is not None} | {
+    unused = {f"{ca.place(r)}.key": r.key is not None for r in ca.trusted} | {
         f"isthmus:clusters[{i}].ca": c.ca is not None for i, c in enumerate(spec.clusters)
     }
     for path in (path for path, is_set in unused.items() if is_set):
@@ -209,7 +265,8 @@ def _an_external_ca_is_the_only_one(spec: MeshSpec) -> Iterator[Problem]:
 RULES = (
     _an_external_ca_is_the_only_one,
     _lifetimes_fit,
-    _a_user_provided_root_can_sign,
+    _listed_roots_are_distinct,
+    _user_provided_roots_can_sign,
     _every_cluster_has_an_intermediate,
     _authorities_of_api_servers_are_certificates,
 )

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from checks.api import PodApi
 from checks.model import Finding
 from checks.probe import Probe
 from checks.run import CHECKS
 from checks.view import Mesh, View
 from kube.api import UnansweredError
+from kube.pods import PodApi
 from spec import config
 from spec.description import Description
 from tests.authorities import Authority
@@ -56,6 +56,7 @@ def mesh(**clusters: Objects) -> Mesh:
         spec=spec,
         kubeconfigs={},
         root=ROOT.certificate,
+        signing_root=ROOT.certificate,
         servers={c.name: f"https://{c.name}.test:6443" for c in spec.clusters},
         gateways={"east": "192.0.2.1", "west": "192.0.2.2"},
         control_planes={"east": "192.0.2.1"},

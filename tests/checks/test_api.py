@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from kubernetes.stream.ws_client import ERROR_CHANNEL
 
-from checks.api import Container, PodApi, Ran
 from kube.api import UnansweredError
+from kube.pods import Container, PodApi, Ran
 
 SLEEP = Container("sample", "sleep-1", "sleep")
 

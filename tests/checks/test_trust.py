@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from checks.model import Status
+from checks.view import Mesh
 from tests.authorities import Authority
 from tests.checks import fake
 
@@ -62,7 +63,34 @@ def test_an_expiry_is_reported_before_it_comes(days: int, status: Status) -> Non
 def test_the_end_of_the_root_is_reported_a_year_ahead() -> None:
     old = Authority("Root CA", None, {"lasts": timedelta(days=300)})
     mesh = fake.mesh(east=cacerts(old.cacerts()))
-    mesh = replace(mesh, description=replace(mesh.description, root=old.certificate))
+    described = replace(mesh.description, root=old.certificate, signing_root=old.certificate)
+    mesh = replace(mesh, description=described)
     (root, _) = fake.found("trust-expiry", "east", mesh)
     assert root.status == Status.WARNING
     assert "in 300 days" in root.evidence
+
+
+def _rotating(mesh: Mesh, roots: str, signs: Authority) -> Mesh:
+    described = replace(mesh.description, root=roots, signing_root=signs.certificate)
+    return replace(mesh, description=described)
+
+
+def test_every_stage_of_a_rotation_is_well() -> None:
+    """What istiod has is what the update wrote: both roots, either of which can sign."""
+    old, new = fake.ROOT, Authority("Next root")
+    both = old.certificate + new.certificate
+    for roots, signs in ((both, old), (both + new.certificate, new), (new.certificate, new)):
+        files = {**signs.cacerts(), "root-cert.pem": roots}
+        mesh = _rotating(fake.mesh(east=cacerts(files)), roots, signs)
+        (finding,) = fake.found("trust-cacerts", "east", mesh)
+        assert finding.status is Status.OK, finding
+
+
+def test_a_secret_of_the_stage_before_is_told() -> None:
+    old, new = fake.ROOT, Authority("Next root")
+    both = old.certificate + new.certificate
+    mesh = _rotating(fake.mesh(east=cacerts(old.cacerts())), both, old)
+    (finding,) = fake.found("trust-cacerts", "east", mesh)
+    assert finding.status is Status.FAILED
+    assert "but the mesh trusts" in finding.evidence
+    assert "CN=Next root" in finding.evidence

@@ -5,13 +5,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pulumi.automation as automation
 import pytest
 
-from lab.load import Load, Stream
+from lab.load import Stream
 from tests.checks.edits import until
+from tests.mesh import life
 from tests.mesh.conftest import MakeMesh
 from tests.mesh.live import LiveMesh, Snapshots
 
+ROOTS = ("root", "next")
+"""Names of the root that the mesh has, and of the one that it gets."""
 DEV = Path(__file__).parents[2] / "Pulumi.dev.yaml"
 
 
@@ -113,11 +117,11 @@ def test_a_refresh_finds_nothing(mesh: LiveMesh) -> None:
     mesh.workspace.stack.refresh(expect_no_changes=True)
 
 
-def test_the_load_shows_a_gateway_that_is_gone(mesh: LiveMesh) -> None:
+def test_the_load_shows_a_gateway_that_is_gone(mesh: LiveMesh, both: dict[str, Any]) -> None:
     """The control of every test that claims that no request has failed."""
     scale = ("-n", "istio-system", "scale", "deploy/istio-eastwestgateway")
     through = [Stream("east", "v2", connections) for connections in ("new", "kept")]
-    with Load(mesh.lab.clusters, ["v1", "v2"], ["east"]) as load:
+    with life.load_on(mesh, both) as load:
         assert not load.report().failed
         mesh.kubectl("west", *scale, "--replicas=0")
         until(
@@ -129,6 +133,20 @@ def test_the_load_shows_a_gateway_that_is_gone(mesh: LiveMesh) -> None:
         mesh.kubectl("west", *scale, "--replicas=1")
         load.mark()
         until("west to answer", lambda: all(load.report().streams[s].answers for s in through))
+
+
+def test_another_root_costs_no_request(mesh: LiveMesh, both: dict[str, Any]) -> None:
+    """In three updates, of which none can be skipped, and without a restart."""
+    trust, sign, forget = life.root_steps(both, *ROOTS)
+    with life.load_on(mesh, both) as load:
+        costs = [life.take(mesh, load, trust)]
+        mesh.workspace.configure(forget.configured)
+        with pytest.raises(automation.CommandError, match="root-still-in-use"):
+            mesh.workspace.stack.preview()
+        costs += [life.take(mesh, load, step) for step in (sign, forget)]
+    assert not sum(c.requests.failed for c in costs), [str(c.requests) for c in costs]
+    assert "failed" not in mesh.checked()
+    both["mesh"] = forget.configured["mesh"]  # what follows keeps it
 
 
 def test_removing_the_remote_removes_what_it_added(

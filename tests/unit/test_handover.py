@@ -40,6 +40,7 @@ def outputs(configured: Mapping[str, Any]) -> dict[str, Any]:
         "spec": description.spec_for_output(spec),
         "kubeconfigs": {c.name: f"kubeconfig of {c.name}" for c in spec.clusters},
         "root": ROOT,
+        "signing_root": ROOT,
         "uuid": "the mesh",
         "servers": {},
         "gateways": {},

@@ -102,7 +102,7 @@ def test_the_component_says_so_too() -> None:
         "root_days": 2,
         "intermediate_days": 1,
         "renew_before_days": 0,
-        "root": {"certificate": ROOT.certificate},
+        "roots": {"root": {"certificate": ROOT.certificate}},
     }
     with pytest.raises(ValueError, match="no key to sign an intermediate of east with"):
         record(lambda: SharedCA("mesh1", args))

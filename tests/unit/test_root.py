@@ -107,7 +107,7 @@ def test_a_root_that_is_not_known_yet_is_a_new_one() -> None:
         facts = meshes.facts(spec)
         facts["east"] = replace(facts["east"], root=ROOT.certificate)
         unknown = pulumi.Output[str](*_unknown())
-        await trust.confirm_root(spec, unknown, facts)
+        await trust.confirm_roots(spec, [unknown], unknown, facts)
 
     with pytest.raises(MeshRefusedError) as refusal:
         record(preview)

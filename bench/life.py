@@ -1,0 +1,64 @@
+"""What changes in the life of a mesh cost in requests: `python -m bench.life`.
+
+It has a lab of its own, of the clusters of stack dev, and prints the figures of docs/life.md.
+"""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lab import toolchain
+from lab.lab import Lab
+from lab.load import Load
+from lab.spec import parse
+from tests.mesh import life
+from tests.mesh.live import LiveMesh
+from tests.mesh.workspace import Workspace
+
+_DEV = Path(__file__).parents[1] / "Pulumi.dev.yaml"
+_CLUSTERS = _DEV.parent / "lab/dev.yaml"
+
+
+def main() -> None:
+    """Print each operation: the edit, what the preview says, and the requests."""
+    tools = toolchain.ensure(print)
+    with (
+        tempfile.TemporaryDirectory(prefix="isthmus-bench-") as directory,
+        Lab(Path(directory, "lab"), parse(_CLUSTERS.read_text())) as lab,
+    ):
+        mesh = LiveMesh(lab, Workspace(Path(directory, "stack"), tools.bin), tools.charts)
+        given = mesh.placed(mesh.read(_DEV))
+        mesh.up(given)
+        run(mesh, given, "root", "next")
+        mesh.workspace.stack.destroy()
+
+
+def run(mesh: LiveMesh, given: dict[str, Any], former: str, new: str) -> None:
+    """Run every operation on a mesh that is up, where `former` is the root's name."""
+    with life.load_on(mesh, given) as load:
+        for step in life.root_steps(given, former, new):
+            _take(mesh, load, step)
+
+
+def _take(mesh: LiveMesh, load: Load, step: life.Step) -> None:
+    mesh.workspace.configure(step.configured)
+    changes = mesh.workspace.stack.preview().change_summary
+    cost = life.take(mesh, load, step)
+    report = cost.requests
+    print(
+        f"## {step.name}\n",
+        yaml.safe_dump(dict(step.edit), sort_keys=False),
+        f"preview: {', '.join(f'{n} {kind}' for kind, n in sorted(changes.items()))}",
+        f"up: {cost.update:.0f} s; the mesh had followed after {cost.followed:.0f} s",
+        f"{report.requests} requests, failed: {report.failed} {dict(report.failures)}, "
+        f"longest gap: {report.gap:.1f} s\n",
+        f"{report}\n",
+        sep="\n",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()
