@@ -8,7 +8,7 @@ that has remotes. A bus on several lines is joined by a trunk at its side.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby, pairwise
 from math import ceil
 from typing import Literal
@@ -143,64 +143,98 @@ def shorten(text: str, size: float, width: float) -> str:
 
 
 def lay_out(spec: MeshSpec) -> Layout:
+    """Place columns from left to right, then lines from top to bottom, then the buses between."""
     lines = _lines(spec)
     line_of = {c.name: i for i, line in enumerate(lines) for c in line}
     groups = [(p, *spec.remotes_of(p)) for p in spec.primaries if spec.remotes_of(p)]
     crossing = [g[0].name for g in groups if len({line_of[c.name] for c in g}) > 1]
     trunks = {name: MARGIN + i * _LANE for i, name in enumerate(crossing)}
-    left = MARGIN + _LANE * (len(crossing) + bool(crossing) / 2)
-    xs = _columns(lines, left)
+    xs = _columns(lines, MARGIN + _LANE * (len(crossing) + bool(crossing) / 2))
     right = max(xs[line[-1].name] for line in lines) + CARD + _GAP
 
-    y = TITLE
-    cards: dict[str, Card] = {}
-    areas: dict[str, Box] = {}
-    lane_ys: dict[tuple[str, int], float] = {}
-    direct_ys: dict[int, float] = {}
-    data_ys: dict[int, float] = {}
+    rows = _Rows(TITLE)
     for i, line in enumerate(lines):
         spans = {
             g[0].name: _span([xs[c.name] + CARD for c in g if line_of[c.name] == i], trunks, g[0])
             for g in groups
             if any(line_of[c.name] == i for c in g)
         }
-        lanes = _lanes(spans)
-        y += _LANE * (len(set(lanes.values())) + bool(lanes))
-        for name, lane in lanes.items():
-            lane_ys[name, i] = y - _LANE * (lane + 1)
-        top = y
-        y += _AREA_PAD if line[0].network in areas else _AREA_HEAD
-        heights = max(_istiod_height(spec, c) for c in line)
-        for cluster in line:
-            cards[cluster.name] = _card(spec, cluster, xs[cluster.name], y, heights)
-        y = cards[line[0].name].box.bottom
-        networks = [(n, [*cs]) for n, cs in groupby(line, key=lambda c: c.network)]
-        if any(_members(spec, n) > 1 for n, _ in networks):
-            direct_ys[i] = y + _LANE
-            y += _LANE
-        y += _AREA_PAD
-        for network, members in networks:
-            x = xs[members[0].name] - _AREA_PAD
-            here = Box(x, top, xs[members[-1].name] + CARD + _GAP - x, y - top)
-            areas[network] = _union(areas[network], here) if network in areas else here
-        if spec.spans_networks:
-            y += _LANE
-            data_ys[i] = y
-        y += MARGIN
-    data_trunk = right + _LANE
-    several = spec.spans_networks and len(data_ys) > 1
-    buses = [_control_bus(spec, g, cards, line_of, lane_ys, trunks) for g in groups]
+        _place_line(rows, spec, i, line, xs, _lanes(spans))
+
+    buses = [_control_bus(spec, g, rows.cards, line_of, rows.lane_ys, trunks) for g in groups]
+    buses += _direct_buses(spec, rows, line_of)
+    if spec.spans_networks:
+        taps = tuple(_data_taps(rows.cards, line_of, rows.data_ys))
+        buses.append(Bus("data", taps, right + _LANE))
+    trunk = _LANE if len(rows.data_ys) > 1 else 0
+    return Layout(right + trunk + MARGIN, rows.y, rows.areas, rows.cards, tuple(buses))
+
+
+@dataclass
+class _Rows:
+    """What is placed so far, from top to bottom."""
+
+    y: float
+    """Where the next line starts."""
+    cards: dict[str, Card] = field(default_factory=dict[str, Card])
+    areas: dict[str, Box] = field(default_factory=dict[str, Box])
+    lane_ys: dict[tuple[str, int], float] = field(default_factory=dict[tuple[str, int], float])
+    """By primary and line: y of its control plane's bus."""
+    direct_ys: dict[int, float] = field(default_factory=dict[int, float])
+    """By line: y of the bus within each of its networks."""
+    data_ys: dict[int, float] = field(default_factory=dict[int, float])
+    """By line: y of the bus between networks."""
+
+
+def _place_line(
+    rows: _Rows,
+    spec: MeshSpec,
+    i: int,
+    line: Sequence[Cluster],
+    xs: Mapping[str, float],
+    lanes: Mapping[str, int],
+) -> None:
+    """Place one line: lanes of control planes, cards, the direct bus, areas, the data bus."""
+    y = rows.y + _LANE * (len(set(lanes.values())) + bool(lanes))
+    for name, lane in lanes.items():
+        rows.lane_ys[name, i] = y - _LANE * (lane + 1)
+    top = y
+    y += _AREA_PAD if line[0].network in rows.areas else _AREA_HEAD
+    height = max(_istiod_height(spec, c) for c in line)
+    for cluster in line:
+        rows.cards[cluster.name] = _card(spec, cluster, xs[cluster.name], y, height)
+    y = rows.cards[line[0].name].box.bottom
+    networks = [(n, [*cs]) for n, cs in groupby(line, key=lambda c: c.network)]
+    if any(_members(spec, n) > 1 for n, _ in networks):
+        y += _LANE
+        rows.direct_ys[i] = y
+    y += _AREA_PAD
+    for network, members in networks:
+        x = xs[members[0].name] - _AREA_PAD
+        area = Box(x, top, xs[members[-1].name] + CARD + _GAP - x, y - top)
+        before = rows.areas.get(network)
+        rows.areas[network] = _union(before, area) if before else area
+    if spec.spans_networks:
+        y += _LANE
+        rows.data_ys[i] = y
+    rows.y = y + MARGIN
+
+
+def _direct_buses(spec: MeshSpec, rows: _Rows, line_of: Mapping[str, int]) -> Iterator[Bus]:
+    """A bus in each network of several clusters, where pods connect to pods."""
     for network in spec.networks:
         members = [c for c in spec.clusters if c.network == network]
         if len(members) > 1:
             taps = tuple(
-                Tap(c.name, _down(cards[c.name].pods, 0.3, direct_ys[line_of[c.name]]), True, True)
+                Tap(
+                    c.name,
+                    _down(rows.cards[c.name].pods, 0.3, rows.direct_ys[line_of[c.name]]),
+                    sends=True,
+                    receives=True,
+                )
                 for c in members
             )
-            buses.append(Bus("direct", taps, areas[network].x + _AREA_PAD / 2))
-    if spec.spans_networks:
-        buses.append(Bus("data", tuple(_data_taps(cards, line_of, data_ys)), data_trunk))
-    return Layout(right + (_LANE if several else 0) + MARGIN, y, areas, cards, tuple(buses))
+            yield Bus("direct", taps, rows.areas[network].x + _AREA_PAD / 2)
 
 
 def _lines(spec: MeshSpec) -> list[list[Cluster]]:
