@@ -1,9 +1,11 @@
-"""What it costs to start the program: `python -m bench.start`. Takes a few seconds."""
+"""What it costs to start the program: `python -m bench start`. Takes a few seconds."""
 
 import statistics
 import subprocess
 import sys
-import time
+from functools import partial
+
+from bench.figures import row, seconds
 
 _TIMES = 5
 _PROGRAMS = {
@@ -14,16 +16,9 @@ _PROGRAMS = {
 
 def main() -> None:
     """Print the median of a few starts, imports and nothing else, with warm caches."""
+    row("step", "")
+    row("---", "---")
     for what, program in _PROGRAMS.items():
-        _start(program)
-        print(f"{what:<46}{statistics.median(_start(program) for _ in range(_TIMES)):6.2f} s")
-
-
-def _start(program: str) -> float:
-    started = time.monotonic()
-    subprocess.run([sys.executable, "-c", program], check=True)
-    return time.monotonic() - started
-
-
-if __name__ == "__main__":
-    main()
+        start = partial(subprocess.run, [sys.executable, "-c", program], check=True)
+        start()
+        row(what, f"{statistics.median(seconds(start) for _ in range(_TIMES)):.2f} s")

@@ -21,7 +21,7 @@ from lab.toolchain import ToolchainError
 
 _GIB = 1024**3
 # Measured for an idle cluster, with room for a mesh; bench/lab.py has the figures.
-_MEMORY = {True: 1.5 * _GIB, False: 0.5 * _GIB}  # by Cluster.nodes
+_MEMORY = {True: 1.5 * _GIB, False: 0.75 * _GIB}  # by Cluster.nodes
 _DISK = 2 * _GIB
 _INOTIFY = {True: 18, False: 9}  # instances that a cluster's programs open, by Cluster.nodes
 _CONTROLLERS = frozenset({"cpu", "cpuset", "memory", "pids"})
