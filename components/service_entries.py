@@ -35,6 +35,11 @@ class GatewayEndpoint:
     address: pulumi.Input[str]
     port: int
     network: str
+    weight: int = 1
+    """Share of the requests, compared with a pod of the caller's own cluster: the number of pods
+    behind the gateway."""
+    locality: str = ""
+    """Region and zone of these pods, as `region/zone`; empty if unknown or not in common."""
 
 
 class ServiceEntriesArgs(TypedDict):
@@ -98,6 +103,8 @@ class ServiceEntries(pulumi.ComponentResource):
                         "network": gateway.network,
                         # Without it the sidecar sends plain text, and 15443 hangs up on it.
                         "labels": {"security.istio.io/tlsMode": "istio"},
+                        "weight": gateway.weight,
+                        **({"locality": gateway.locality} if gateway.locality else {}),
                     }
                     for gateway in args["elsewhere"].values()
                 ],

@@ -1,8 +1,9 @@
 """Existing namespaces, Services and pods of the clusters that concern sharing."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import takewhile
 from typing import Any
 
 from kube.api import ClusterApi, UnansweredError
@@ -19,9 +20,13 @@ from spec.shared import (
     Inventories,
     Inventory,
     PortOfService,
+    ReadyPods,
+    ServiceName,
     contradictions,
     federation,
 )
+
+_LOCALITY = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone")
 
 
 def with_inventories(
@@ -99,34 +104,63 @@ def _inventory(
         for namespace in shared.namespaces
         for x in api.get(f"/api/v1/namespaces/{namespace}/services")["items"]
     }
+    nodes = dict[ServiceName, list[str]]()
+    if spec.mesh.discovery == "entries":
+        for name, service in shared.services.items():
+            own = services.get(name)
+            selector = own.selector if own and not own.made_by_isthmus else service.selector
+            if found := _nodes_of_ready_pods(api, name[0], selector):
+                nodes[name] = found
+    localities = _localities(api) if nodes else {}
     running = {
-        name
-        for name, service in shared.services.items()
-        if spec.mesh.discovery == "entries"
-        and _has_ready_pods(
-            api,
-            name[0],
-            services[name].selector
-            if name in services and not services[name].made_by_isthmus
-            else service.selector,
-        )
+        name: ReadyPods(len(found), _in_common([localities.get(n, ()) for n in found]))
+        for name, found in nodes.items()
     }
-    return Inventory(namespaces, services, frozenset(running))
+    return Inventory(namespaces, services, running)
 
 
-def _has_ready_pods(api: ClusterApi, namespace: str, selector: Mapping[str, str]) -> bool:
+def _nodes_of_ready_pods(api: ClusterApi, namespace: str, selector: Mapping[str, str]) -> list[str]:
+    """Return the node of each ready pod."""
     if not selector:
-        return False
+        return []
     pods = api.get(
         f"/api/v1/namespaces/{namespace}/pods",
         labelSelector=",".join(f"{k}={v}" for k, v in selector.items()),
     )["items"]
-    return any(
-        condition["type"] == "Ready" and condition["status"] == "True"
+    return [
+        pod["spec"].get("nodeName", "")
         for pod in pods
         if "deletionTimestamp" not in pod["metadata"]
-        for condition in pod.get("status", {}).get("conditions", [])
-    )
+        and any(
+            condition["type"] == "Ready" and condition["status"] == "True"
+            for condition in pod.get("status", {}).get("conditions", [])
+        )
+    ]
+
+
+def _localities(api: ClusterApi) -> Mapping[str, Sequence[str]]:
+    """Return region and zone of each node; nothing if this account cannot list nodes."""
+    try:
+        nodes = api.get("/api/v1/nodes")["items"]
+    except UnansweredError as error:
+        if error.status == 403:
+            return {}
+        raise
+    return {
+        node["metadata"]["name"]: [labels[key] for key in _LOCALITY if key in labels]
+        for node in nodes
+        if _LOCALITY[0] in (labels := _labels(node))
+    }
+
+
+def _in_common(localities: Sequence[Sequence[str]]) -> str:
+    """Return what all localities begin with.
+
+    One gateway is one endpoint: Envoy keeps only the first of several with the same address, so it
+    cannot be in two zones (envoyproxy/envoy#22417).
+    """
+    levels = takewhile(lambda level: len(set(level)) == 1, zip(*localities, strict=False))
+    return "/".join(level[0] for level in levels)
 
 
 def _name(item: Any) -> tuple[str, str]:

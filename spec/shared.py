@@ -58,6 +58,15 @@ class FoundService:
 
 
 @dataclass(frozen=True)
+class ReadyPods:
+    """The pods of a Service in one cluster that can answer."""
+
+    number: int = 1
+    locality: str = ""
+    """What the nodes of all of them have in common: `region/zone`, `region`, or nothing."""
+
+
+@dataclass(frozen=True)
 class Inventory:
     """The namespaces and Services of one cluster that concern sharing."""
 
@@ -65,7 +74,7 @@ class Inventory:
     services: Mapping[ServiceName, FoundService] = field(
         default_factory=dict[ServiceName, FoundService]
     )
-    running: frozenset[ServiceName] = frozenset()
+    running: Mapping[ServiceName, ReadyPods] = field(default_factory=dict[ServiceName, ReadyPods])
     """Services for which pods are ready here, whether or not the Service itself exists here."""
 
 
@@ -84,8 +93,8 @@ class WantedService:
 
     ports: tuple[PortOfService, ...]
     selector: Mapping[str, str]
-    runs_in: tuple[str, ...] = ()
-    """Clusters that have pods for it; known only where entries lead to them."""
+    runs_in: Mapping[str, ReadyPods] = field(default_factory=dict[str, ReadyPods])
+    """Its pods by cluster; known only where entries lead to them."""
     exists_in: frozenset[str] = frozenset()
     """Clusters that have one of the user's own."""
 
@@ -113,10 +122,11 @@ def federation(spec: MeshSpec, inventories: Inventories) -> Federation:
         name: ServiceName,
         ports: tuple[PortOfService, ...],
         selector: Mapping[str, str],
-        runs_in: tuple[str, ...] | None,
+        clusters: Iterable[str] | None,
     ) -> None:
-        if runs_in is None:
-            runs_in = tuple(c for c, i in inventories.items() if name in i.running)
+        runs_in = {c: i.running[name] for c, i in inventories.items() if name in i.running}
+        if clusters is not None:
+            runs_in = {c: runs_in.get(c, ReadyPods()) for c in clusters}
         exists_in = {c for c, i in inventories.items() if _is_own(i.services.get(name))}
         services[name] = WantedService(ports, selector, runs_in, frozenset(exists_in))
 

@@ -1,6 +1,6 @@
 """Namespaces and Services that every cluster has, and entries that lead to pods elsewhere."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pulumi
 
@@ -12,7 +12,7 @@ from components.service_entries import (
 )
 from components.shared_services import SharedServices
 from spec.mesh import Cluster
-from spec.shared import MADE_BY_ISTHMUS, ServiceName
+from spec.shared import MADE_BY_ISTHMUS, ReadyPods, ServiceName
 from stacks.built import Built
 
 
@@ -66,20 +66,24 @@ def create_entries(
     cluster: Cluster,
     service: ServiceName,
     ports: Sequence[ServicePort],
-    runs_in: Sequence[str],
+    runs_in: Mapping[str, ReadyPods],
     after: pulumi.Resource,
 ) -> None:
     """Enter the gateways of other clusters, where control planes do not watch those clusters.
 
     Args:
-        runs_in: names of the clusters that have pods for the Service.
+        runs_in: pods of the Service by cluster.
         after: what creates the Service itself.
     """
     if built.spec.mesh.discovery != "entries":
         return
     elsewhere = {
         other.name: GatewayEndpoint(
-            built.gateways[other.name].address, built.spec.mesh.gateways.port, other.network
+            built.gateways[other.name].address,
+            built.spec.mesh.gateways.port,
+            other.network,
+            runs_in[other.name].number,
+            runs_in[other.name].locality,
         )
         for other in built.spec.clusters
         if other.name in runs_in and other.name != cluster.name

@@ -12,6 +12,7 @@ from components.sample import Sample
 from components.service_entries import ServicePort
 from components.verification import Verification
 from spec.mesh import Cluster
+from spec.shared import ReadyPods
 from stacks.built import Built
 from stacks.shared_objects import create_entries
 
@@ -38,7 +39,7 @@ def create_sample(built: Built, cluster: Cluster, version: str) -> Sample:
         cluster,
         (names.SAMPLE_NAMESPACE, names.SAMPLE_SERVICE),
         [ServicePort(names.SAMPLE_PORT, "http", "HTTP")],
-        [c.name for c in built.answering.values()],
+        {c.name: ReadyPods() for c in built.answering.values()},
         created,
     )
     return created

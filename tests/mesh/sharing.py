@@ -1,12 +1,15 @@
 """Services that the user creates in one cluster, and that the mesh shares with the others."""
 
 import json
+import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from tests.mesh.live import LiveMesh
 
 _NAMESPACE, _SERVICE = "shop", "cart"
+_LOCALITY = {"topology.kubernetes.io/region": "r1", "topology.kubernetes.io/zone": "r1-z1"}
 _URL = f"http://{_SERVICE}.{_NAMESPACE}/hello"
 
 
@@ -31,6 +34,19 @@ def follows_the_users_services_and_pods(mesh: LiveMesh, given: dict[str, Any]) -
         assert set(mesh.ask(cluster, url=_URL)) == {"from-east", "from-west"}
         gateways = mesh.kubectl(cluster, "get", "gateways.networking.istio.io", "-A", "-o", "name")
         assert gateways.splitlines() == ["gateway.networking.istio.io/cross-network-gateway"]
+
+    node = mesh.kubectl("east", "get", "nodes", "-o", "jsonpath={.items[0].metadata.name}")
+    mesh.kubectl("east", "label", "node", node, *(f"{k}={v}" for k, v in _LOCALITY.items()))
+    mesh.kubectl("east", "-n", _NAMESPACE, "scale", "deploy/pods", "--replicas=3")
+    _ready(mesh, "east")
+    mesh.up()
+    assert _endpoint(mesh, "west") == {"weight": 3, "locality": "/".join(_LOCALITY.values())}
+    assert _endpoint(mesh, "east") == {"weight": 1}
+    for cluster in ("east", "west"):
+        answers = _counted(mesh, cluster, 2000)
+        assert answers.total() == 2000
+        assert 0.70 <= answers["from-east"] / 2000 <= 0.80, f"{cluster}: {answers}"
+    mesh.kubectl("east", "label", "node", node, *(f"{k}-" for k in _LOCALITY))
 
     mesh.kubectl("east", "-n", _NAMESPACE, "scale", "deploy/pods", "--replicas=0")
     mesh.kubectl("east", "-n", _NAMESPACE, "wait", "--for=delete", "pod", "-l", "app=cart")
@@ -101,6 +117,21 @@ def _meta(mesh: LiveMesh, cluster: str) -> Mapping[str, Any] | None:
     get = ("-n", _NAMESPACE, "get", "service", _SERVICE, "-o", "json", "--ignore-not-found")
     text = mesh.kubectl(cluster, *get)
     return json.loads(text)["metadata"] if text else None
+
+
+def _endpoint(mesh: LiveMesh, cluster: str) -> Mapping[str, Any]:
+    """Weight and locality of the other cluster's gateway, as istiod of this one reads them."""
+    text = mesh.kubectl(cluster, "-n", _NAMESPACE, "get", "serviceentries", "-o", "json")
+    [entry] = json.loads(text)["items"]
+    [endpoint] = entry["spec"]["endpoints"]
+    return {k: endpoint[k] for k in ("weight", "locality") if k in endpoint}
+
+
+def _counted(mesh: LiveMesh, cluster: str, requests: int) -> Counter[str]:
+    """Versions that answer requests on a kept connection, as curl counts in its own URL."""
+    client = ("-n", "sample", "exec", "deploy/sleep", "-c", "sleep", "--")
+    text = mesh.kubectl(cluster, *client, "curl", "-sS", f"{_URL}?[1-{requests}]")
+    return Counter(re.findall(r"version: ([\w-]+)", text))
 
 
 def _entries(mesh: LiveMesh) -> set[str]:

@@ -15,6 +15,7 @@ from spec.shared import (
     FoundService,
     Inventory,
     PortOfService,
+    ReadyPods,
     contradictions,
     federation,
 )
@@ -30,7 +31,7 @@ COPY = replace(OWN, made_by_isthmus=True, labelled=False)
 SHOP = FoundNamespace({"istio-injection": "enabled"}, made_by_isthmus=False)
 SHOP_COPY = replace(SHOP, made_by_isthmus=True)
 
-EAST = Inventory({"shop": SHOP}, {CART: OWN}, frozenset({CART}))
+EAST = Inventory({"shop": SHOP}, {CART: OWN}, {CART: ReadyPods(3, "eu/eu-1")})
 """Has the user's own cart, and its pods."""
 WEST = Inventory()
 WEST_LATER = Inventory({"shop": SHOP_COPY}, {CART: COPY})
@@ -89,6 +90,15 @@ def test_the_entry_is_where_the_pods_are_not() -> None:
     assert entries(built({"east": EAST, "west": WEST})) == {"west": ["east-net"]}
 
 
+def test_a_gateway_weighs_as_much_as_the_pods_behind_it_and_is_where_they_are() -> None:
+    mesh = built({"east": EAST, "west": replace(WEST_LATER, running={CART: ReadyPods(1)})})
+    endpoints = {
+        r.provider: [(e["weight"], e.get("locality")) for e in r.inputs["spec"]["endpoints"]]
+        for r in mesh.of_type("ServiceEntry")
+    }
+    assert endpoints == {"west": [(3, "eu/eu-1")], "east": [(1, None)]}
+
+
 def test_copies_are_known_for_copies_the_next_time() -> None:
     mesh = built({"east": EAST, "west": WEST_LATER})
     assert places(mesh, "Service", "cart") == {"west"}
@@ -96,13 +106,13 @@ def test_copies_are_known_for_copies_the_next_time() -> None:
 
 
 def test_entries_go_with_the_pods_and_copies_stay_with_the_service() -> None:
-    mesh = built({"east": replace(EAST, running=frozenset()), "west": WEST_LATER})
+    mesh = built({"east": replace(EAST, running={}), "west": WEST_LATER})
     assert entries(mesh) == {}
     assert places(mesh, "Service", "cart") == {"west"}
 
 
 def test_pods_beside_a_copy_are_found() -> None:
-    both = {"east": EAST, "west": replace(WEST_LATER, running=frozenset({CART}))}
+    both = {"east": EAST, "west": replace(WEST_LATER, running={CART: ReadyPods()})}
     assert entries(built(both)) == {"west": ["east-net"], "east": ["west-net"]}
 
 
@@ -149,12 +159,12 @@ def test_clusters_of_a_declared_service_are_found_only_where_left_out() -> None:
         "ports": [{"name": "http", "port": 80}],
         "selector": {"app": "cart"},
     }
-    running = {"west": Inventory(running=frozenset({CART}))}
+    running = {"west": Inventory(running={CART: ReadyPods()})}
     found = federation(config.parse({**given, "services": [service]}), running)
-    assert found.services[CART].runs_in == ("west",)
+    assert found.services[CART].runs_in == {"west": ReadyPods()}
     declared = {**service, "clusters": ["east"]}
     found = federation(config.parse({**given, "services": [declared]}), running)
-    assert found.services[CART].runs_in == ("east",)
+    assert found.services[CART].runs_in == {"east": ReadyPods()}
 
 
 def test_no_entry_opens_a_second_gateway() -> None:

@@ -11,7 +11,7 @@ from kube.api import UnansweredError
 from preflight import services
 from spec import config
 from spec.problems import MeshRefusedError
-from spec.shared import MADE_BY_ISTHMUS, Inventory
+from spec.shared import MADE_BY_ISTHMUS, Inventory, ReadyPods
 from tests.unit.meshes import cluster, configuration, facts
 
 CART = ("shop", "cart")
@@ -20,7 +20,12 @@ Answers = Mapping[str, Any]
 
 def ready(value: bool, **metadata: str) -> dict[str, Any]:
     conditions = [{"type": "Ready", "status": str(value)}]
-    return {"metadata": metadata, "status": {"conditions": conditions}}
+    node = metadata.pop("node", "node-1")
+    return {
+        "metadata": metadata,
+        "spec": {"nodeName": node},
+        "status": {"conditions": conditions},
+    }
 
 
 def service(*, labels: Mapping[str, str], **spec: Any) -> dict[str, Any]:
@@ -86,13 +91,40 @@ def test_a_labelled_service_is_read_with_its_namespace_and_its_ready_pods(
     assert (found.labelled, found.made_by_isthmus, found.takes_callers) == (True, False, True)
     assert [(p.name, p.port, p.target_port) for p in found.ports] == [("http", 80, "web")]
     assert east.namespaces["shop"].injection == {"istio-injection": "enabled"}
-    assert east.running == {CART}
+    assert east.running == {CART: ReadyPods(1)}
 
 
 def test_pods_count_before_their_cluster_has_the_service(asked: dict[str, Answers]) -> None:
     pods = {"/api/v1/namespaces/shop/pods app=cart": [ready(True)]}
     asked |= {"east": EAST, "west": pods}
-    assert inventories()["west"].running == {CART}
+    assert inventories()["west"].running == {CART: ReadyPods(1)}
+
+
+def node(name: str, *locality: str) -> dict[str, Any]:
+    keys = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone")
+    return {"metadata": {"name": name, "labels": dict(zip(keys, locality, strict=False))}}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "locality"),
+    [
+        ([node("a", "eu", "eu-1"), node("b", "eu", "eu-1"), node("c", "us", "us-1")], "eu/eu-1"),
+        ([node("a", "eu", "eu-1"), node("b", "eu", "eu-2")], "eu"),
+        ([node("a", "eu", "eu-1"), node("b", "us", "us-1")], ""),
+        ([node("a", "eu", "eu-1"), node("b")], ""),
+        ([], ""),
+        (UnansweredError(403, "forbidden"), ""),
+    ],
+)
+def test_pods_are_counted_with_the_locality_that_they_have_in_common(
+    asked: dict[str, Answers], nodes: Any, locality: str
+) -> None:
+    pods = [ready(True, node="a"), ready(True, node="a"), ready(True, node="b"), ready(False)]
+    asked |= {
+        "east": {**EAST, "/api/v1/namespaces/shop/pods app=cart": pods, "/api/v1/nodes": nodes},
+        "west": {},
+    }
+    assert inventories()["east"].running == {CART: ReadyPods(3, locality)}
 
 
 @pytest.mark.parametrize("pod", [ready(False), ready(True, deletionTimestamp="now")])
@@ -100,7 +132,7 @@ def test_pods_that_are_not_ready_or_terminating_do_not_count(
     asked: dict[str, Answers], pod: dict[str, Any]
 ) -> None:
     asked |= {"east": {**EAST, "/api/v1/namespaces/shop/pods app=cart": [pod]}, "west": {}}
-    assert inventories()["east"].running == frozenset()
+    assert inventories()["east"].running == {}
 
 
 def test_copies_are_known_by_their_mark(asked: dict[str, Answers]) -> None:
