@@ -36,6 +36,11 @@ if TYPE_CHECKING:
         SharedCA,
         SharedCAArgs,
     )
+    from components.shared_configuration import (
+        SharedConfiguration,
+        SharedConfigurationArgs,
+        SharedObjectArgs,
+    )
     from components.shared_services import (
         SharedPortArgs,
         SharedServiceArgs,
@@ -65,6 +70,11 @@ _HOMES = {
     "primary_cluster": ("PrimaryCluster", "PrimaryClusterArgs"),
     "remote_cluster": ("RemoteCluster", "RemoteClusterArgs"),
     "remote_secret": ("RemoteSecret", "RemoteSecretArgs"),
+    "shared_configuration": (
+        "SharedConfiguration",
+        "SharedConfigurationArgs",
+        "SharedObjectArgs",
+    ),
     "shared_services": (
         "SharedPortArgs",
         "SharedServiceArgs",
@@ -114,6 +124,9 @@ __all__ = [
     "ServicePort",
     "SharedCA",
     "SharedCAArgs",
+    "SharedConfiguration",
+    "SharedConfigurationArgs",
+    "SharedObjectArgs",
     "SharedPortArgs",
     "SharedServiceArgs",
     "SharedServices",

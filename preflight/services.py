@@ -14,7 +14,9 @@ from spec.problems import MeshRefusedError, Problem
 from spec.shared import (
     INJECTION,
     MADE_BY_ISTHMUS,
+    ConfigurationName,
     Federation,
+    FoundConfiguration,
     FoundNamespace,
     FoundService,
     Inventories,
@@ -26,6 +28,22 @@ from spec.shared import (
     federation,
 )
 
+_NETWORKING, _SECURITY = "networking.istio.io/v1", "security.istio.io/v1"
+KINDS = (
+    ("DestinationRule", _NETWORKING, "destinationrules"),
+    ("Gateway", _NETWORKING, "gateways"),
+    ("ServiceEntry", _NETWORKING, "serviceentries"),
+    ("Sidecar", _NETWORKING, "sidecars"),
+    ("VirtualService", _NETWORKING, "virtualservices"),
+    ("EnvoyFilter", "networking.istio.io/v1alpha3", "envoyfilters"),
+    ("AuthorizationPolicy", _SECURITY, "authorizationpolicies"),
+    ("PeerAuthentication", _SECURITY, "peerauthentications"),
+    ("RequestAuthentication", _SECURITY, "requestauthentications"),
+    ("Telemetry", "telemetry.istio.io/v1", "telemetries"),
+    ("WasmPlugin", "extensions.istio.io/v1alpha1", "wasmplugins"),
+)
+"""Kinds that control planes share: name, version, and plural in paths. Not WorkloadEntry and
+WorkloadGroup, which are of one network."""
 _LOCALITY = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone")
 
 
@@ -47,9 +65,19 @@ def with_inventories(
 
 
 def _take(spec: MeshSpec, accesses: Mapping[str, Connection]) -> Inventories:
-    labelled = _ask_all(spec, accesses, lambda api, _: _labelled(api, spec))
+    primaries = {p.name for p in spec.primaries}
+    labelled = _ask_all(
+        spec, accesses, lambda api, name: _labelled(api, spec, is_primary=name in primaries)
+    )
     shared = federation(spec, labelled)
-    return _ask_all(spec, accesses, lambda api, name: _inventory(api, labelled[name], spec, shared))
+
+    def ask(api: ClusterApi, name: str) -> Inventory:
+        found = _inventory(api, labelled[name], spec, shared)
+        if name not in primaries:
+            return found
+        return replace(found, configuration=_configuration(api, labelled[name], shared))
+
+    return _ask_all(spec, accesses, ask)
 
 
 def _ask_all(
@@ -79,12 +107,31 @@ def _ask_all(
     return {name: x for name, x in answers.items() if isinstance(x, Inventory)}
 
 
-def _labelled(api: ClusterApi, spec: MeshSpec) -> Inventory:
-    """Return only the Services that have the label of `mesh.federate`."""
+def _labelled(api: ClusterApi, spec: MeshSpec, *, is_primary: bool) -> Inventory:
+    """Return only the Services and Istio's objects that have the label of `mesh.federate`."""
     if spec.mesh.federate is None:
         return Inventory()
     found = api.get("/api/v1/services", labelSelector=spec.mesh.federate)["items"]
-    return Inventory(services={_name(x): _service(x, labelled=True) for x in found})
+    configuration = {
+        (kind, *_name(x)): _found_configuration(x, version, labelled=True)
+        for kind, version, path in KINDS
+        if is_primary
+        for x in _list(api, f"/apis/{version}/{path}", spec.mesh.federate)
+    }
+    return Inventory(
+        services={_name(x): _service(x, labelled=True) for x in found},
+        configuration=configuration,
+    )
+
+
+def _list(api: ClusterApi, path: str, label: str) -> Sequence[Any]:
+    """Return objects with the label; none where Istio's kinds are not installed yet."""
+    try:
+        return api.get(path, labelSelector=label)["items"]
+    except UnansweredError as error:
+        if error.status == 404:
+            return ()
+        raise
 
 
 def _inventory(
@@ -117,6 +164,32 @@ def _inventory(
         for name, found in nodes.items()
     }
     return Inventory(namespaces, services, running)
+
+
+def _configuration(
+    api: ClusterApi, labelled: Inventory, shared: Federation
+) -> Mapping[ConfigurationName, FoundConfiguration]:
+    """Return what this cluster has of the shared objects of Istio, with the label or without."""
+    found = dict(labelled.configuration)
+    paths = {kind: path for kind, _, path in KINDS}
+    for name, wanted in shared.configuration.items():
+        if name not in found:
+            kind, namespace, own = name
+            path = f"/apis/{wanted.api_version}/namespaces/{namespace}/{paths[kind]}/{own}"
+            try:
+                one = api.get(path)
+            except UnansweredError as error:
+                if error.status != 404:
+                    raise
+            else:
+                found[name] = _found_configuration(one, wanted.api_version, labelled=False)
+    return found
+
+
+def _found_configuration(item: Any, version: str, *, labelled: bool) -> FoundConfiguration:
+    return FoundConfiguration(
+        version, item.get("spec", {}), MADE_BY_ISTHMUS in _labels(item), labelled
+    )
 
 
 def _nodes_of_ready_pods(api: ClusterApi, namespace: str, selector: Mapping[str, str]) -> list[str]:

@@ -179,6 +179,12 @@ _SHARED: Mapping[str, Refusal] = {
         "cluster's Service.",
         "Make the ports and their names equal, or rename one of the two Services.",
     ),
+    "configuration-differs": Refusal(
+        310,
+        "One of Istio's objects has the label for sharing, and another cluster has a different "
+        "object of the same kind, namespace and name that Isthmus did not create.",
+        "Make the two equal, delete one of them, or remove the label.",
+    ),
     "service-not-shareable": Refusal(
         306,
         "A Service with the label for sharing has no selector or no cluster IP, so a copy in "

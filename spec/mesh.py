@@ -177,9 +177,10 @@ class Mesh:
     federate: (
         Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9./_-]+(=[A-Za-z0-9._-]+)?$")] | None
     ) = None
-    """Label, `key` or `key=value`, that marks the user's Services to share. Each `up` finds them in
-    every cluster and copies them, and their namespaces, to the clusters that lack them. Existing
-    objects are not changed. A copy is deleted when the Service or its label is removed."""
+    """Label, `key` or `key=value`, that marks the user's Services and Istio's objects to share.
+    Each `up` finds them and copies them, and their namespaces, to the clusters that lack them;
+    Istio's objects only to primaries. Existing objects are not changed. A copy is deleted when the
+    original or its label is removed."""
 
 
 @dataclass(frozen=True, config=STRICT_CAMEL)

@@ -2,6 +2,7 @@
 
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from components import names
 from spec.mesh import MeshSpec
@@ -66,6 +67,22 @@ class ReadyPods:
     """What the nodes of all of them have in common: `region/zone`, `region`, or nothing."""
 
 
+ConfigurationName = tuple[str, str, str]
+"""Kind, namespace and name of one of Istio's objects."""
+
+
+@dataclass(frozen=True)
+class FoundConfiguration:
+    """One of Istio's objects in a control plane: a VirtualService, an AuthorizationPolicy, …"""
+
+    api_version: str
+    spec: Mapping[str, Any]
+    made_by_isthmus: bool
+    """Whether Isthmus created it."""
+    labelled: bool
+    """Whether it has the label of `isthmus:mesh.federate`."""
+
+
 @dataclass(frozen=True)
 class Inventory:
     """The namespaces and Services of one cluster that concern sharing."""
@@ -76,6 +93,10 @@ class Inventory:
     )
     running: Mapping[ServiceName, ReadyPods] = field(default_factory=dict[ServiceName, ReadyPods])
     """Services for which pods are ready here, whether or not the Service itself exists here."""
+    configuration: Mapping[ConfigurationName, FoundConfiguration] = field(
+        default_factory=dict[ConfigurationName, FoundConfiguration]
+    )
+    """Istio's objects that control planes share; none in a remote, whose istiod is elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -100,11 +121,24 @@ class WantedService:
 
 
 @dataclass(frozen=True)
+class WantedConfiguration:
+    """One of Istio's objects that every control plane has."""
+
+    api_version: str
+    spec: Mapping[str, Any]
+    exists_in: frozenset[str]
+    """Clusters that have one of the user's own."""
+
+
+@dataclass(frozen=True)
 class Federation:
     """What the whole mesh shares."""
 
     namespaces: Mapping[str, WantedNamespace]
     services: Mapping[ServiceName, WantedService]
+    configuration: Mapping[ConfigurationName, WantedConfiguration] = field(
+        default_factory=dict[ConfigurationName, WantedConfiguration]
+    )
 
 
 Inventories = Mapping[str, Inventory]
@@ -137,16 +171,35 @@ def federation(spec: MeshSpec, inventories: Inventories) -> Federation:
         for name, found in inventory.services.items():
             if found.labelled and not found.made_by_isthmus and name not in services:
                 add(name, found.ports, found.selector, None)
-    return Federation(_namespaces(spec, inventories, services), services)
+    configuration = _configuration(inventories)
+    reserved = {spec.mesh.istio.namespace, *([names.SAMPLE_NAMESPACE] * spec.sample.enabled)}
+    wanted = dict.fromkeys(
+        [
+            *(namespace for namespace, _ in services),
+            *(n for _, n, _ in configuration if n not in reserved),
+        ]
+    )
+    return Federation(_namespaces(spec, inventories, wanted), services, configuration)
+
+
+def _configuration(inventories: Inventories) -> Mapping[ConfigurationName, WantedConfiguration]:
+    """Return Istio's objects with the label, as the first cluster has them."""
+    wanted = dict[ConfigurationName, WantedConfiguration]()
+    for inventory in inventories.values():
+        for name, found in inventory.configuration.items():
+            if found.labelled and not found.made_by_isthmus and name not in wanted:
+                owners = (c for c, i in inventories.items() if _is_own(i.configuration.get(name)))
+                wanted[name] = WantedConfiguration(found.api_version, found.spec, frozenset(owners))
+    return wanted
 
 
 def _namespaces(
-    spec: MeshSpec, inventories: Inventories, services: Iterable[ServiceName]
+    spec: MeshSpec, inventories: Inventories, wanted: Iterable[str]
 ) -> Mapping[str, WantedNamespace]:
     labels: dict[str, Mapping[str, str]] = {
         n.name: {names.INJECTION: "enabled" if n.inject else "disabled"} for n in spec.namespaces
     }
-    for name, _ in services:
+    for name in wanted:
         labels.setdefault(name, _injection(inventories, name))
     if spec.mesh.federate:
         # A namespace without shared Services can still contain pods, so it is not deleted.
@@ -172,7 +225,7 @@ def _injection(inventories: Inventories, namespace: str) -> Mapping[str, str]:
     return {}
 
 
-def _is_own(found: FoundNamespace | FoundService | None) -> bool:
+def _is_own(found: FoundNamespace | FoundService | FoundConfiguration | None) -> bool:
     return found is not None and not found.made_by_isthmus
 
 
@@ -186,6 +239,27 @@ def contradictions(spec: MeshSpec, inventories: Inventories) -> Iterator[Problem
         if path == "isthmus:mesh.federate":
             yield from _cannot_be_shared(spec, name, service, inventories)
     yield from _missing(spec, shared, inventories)
+    for name, wanted in federation(spec, inventories).configuration.items():
+        yield from _configuration_differs(name, wanted, inventories)
+
+
+def _configuration_differs(
+    name: ConfigurationName, wanted: WantedConfiguration, inventories: Inventories
+) -> Iterator[Problem]:
+    kind, *place = name
+    specs = {c: inventories[c].configuration[name].spec for c in sorted(wanted.exists_in)}
+    different = [c for c, found in specs.items() if found != wanted.spec]
+    same = next(c for c, found in specs.items() if found == wanted.spec)
+    for cluster in different:
+        yield Problem(
+            "configuration-differs",
+            "isthmus:mesh.federate",
+            f"{kind} {'/'.join(place)} of cluster {same} must be equal to that of cluster "
+            f"{cluster}, because it has the label for sharing",
+            "requests would follow other rules in one cluster than in another, and Isthmus does "
+            "not change objects that it did not create",
+            f"make them equal, delete the one of {cluster}, or remove the label",
+        )
 
 
 def _ports_differ(

@@ -30,7 +30,7 @@ from stacks import interrupted_releases as releases
 from stacks.built import Built, Discovery
 from stacks.connections import Connections
 from stacks.identity import MeshIdentity, marks
-from stacks.shared_objects import create_shared_objects
+from stacks.shared_objects import create_shared_configuration, create_shared_objects
 from stacks.verification import create_sample, verify
 
 if TYPE_CHECKING:
@@ -89,6 +89,9 @@ def build_clusters(
         for version, cluster in built.sample_versions.items():
             if cluster in clusters:
                 built.samples[cluster.name] = create_sample(built, cluster, version)
+    for cluster in clusters:
+        if not cluster.is_remote:
+            create_shared_configuration(built, cluster)
 
 
 def _options_for_charts(

@@ -10,6 +10,7 @@ from components.cluster_aware_gateway import ClusterAwareGateway
 from components.mesh_member import MeshMember
 from components.ownership import written_by_name
 from components.sample import Sample
+from components.shared_services import SharedServices
 from components.webhooks import Webhooks
 from preflight.facts import ClusterFacts
 from spec.mesh import Cluster, Istio, MeshSpec
@@ -45,6 +46,7 @@ class Built:
     webhooks: dict[str, Webhooks] = field(default_factory=dict[str, Webhooks])
     gateways: dict[str, ClusterAwareGateway] = field(default_factory=dict[str, ClusterAwareGateway])
     discovery: dict[str, Discovery] = field(default_factory=dict[str, Discovery])
+    same: dict[str, SharedServices] = field(default_factory=dict[str, SharedServices])
     samples: dict[str, Sample] = field(default_factory=dict[str, Sample])
 
     @property

@@ -10,10 +10,37 @@ from components.service_entries import (
     ServicePort,
     protocol_of,
 )
+from components.shared_configuration import SharedConfiguration, SharedObjectArgs
 from components.shared_services import SharedServices
 from spec.mesh import Cluster
 from spec.shared import MADE_BY_ISTHMUS, ReadyPods, ServiceName
 from stacks.built import Built
+
+
+def create_shared_configuration(built: Built, cluster: Cluster) -> None:
+    """Create what a control plane lacks of Istio's objects that all of them have."""
+    lacking: list[SharedObjectArgs] = [
+        {
+            "api_version": wanted.api_version,
+            "kind": kind,
+            "namespace": namespace,
+            "name": name,
+            "spec": wanted.spec,
+        }
+        for (kind, namespace, name), wanted in built.shared.configuration.items()
+        if cluster.name not in wanted.exists_in
+    ]
+    if lacking:
+        SharedConfiguration(
+            cluster.name,
+            {"objects": lacking, "mark": {MADE_BY_ISTHMUS: built.spec.mesh.id}},
+            built.options(
+                cluster,
+                built.webhooks[cluster.name],
+                built.same.get(cluster.name),
+                built.samples.get(cluster.name),
+            ),
+        )
 
 
 def create_shared_objects(built: Built, cluster: Cluster) -> None:
@@ -21,7 +48,7 @@ def create_shared_objects(built: Built, cluster: Cluster) -> None:
     shared = built.shared
     if not shared.namespaces:
         return
-    same = SharedServices(
+    same = built.same[cluster.name] = SharedServices(
         cluster.name,
         {
             "namespaces": {

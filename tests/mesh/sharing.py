@@ -3,20 +3,23 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tests.mesh.live import LiveMesh
 
 _NAMESPACE, _SERVICE = "shop", "cart"
 _LOCALITY = {"topology.kubernetes.io/region": "r1", "topology.kubernetes.io/zone": "r1-z1"}
+_RULE = {"action": "DENY", "rules": [{"to": [{"operation": {"paths": ["/forbidden"]}}]}]}
 _URL = f"http://{_SERVICE}.{_NAMESPACE}/hello"
 
 
 def follows_the_users_services_and_pods(mesh: LiveMesh, given: dict[str, Any]) -> None:
     """Copies and entries come and go with what the user has, one `up` later."""
     label, _, value = given["mesh"]["federate"].partition("=")
-    mesh.apply("east", _namespace(), _service({label: value}), _pods("from-east"))
+    mesh.apply(
+        "east", _namespace(), _service({label: value}), _pods("from-east"), _rule({label: value})
+    )
     _ready(mesh, "east")
     own = _meta(mesh, "east")
 
@@ -24,6 +27,7 @@ def follows_the_users_services_and_pods(mesh: LiveMesh, given: dict[str, Any]) -
     assert set(mesh.ask("west", url=_URL)) == {"from-east"}
     assert _entries(mesh) == {"west"}
     assert _meta(mesh, "east") == own, "the user's own Service was changed"
+    assert _rules(mesh, "west") == [_RULE], "Istio's objects are in every control plane"
     mesh.workspace.stack.preview(expect_no_changes=True)
 
     mesh.apply("west", _pods("from-west"))
@@ -56,7 +60,9 @@ def follows_the_users_services_and_pods(mesh: LiveMesh, given: dict[str, Any]) -
         assert set(mesh.ask(cluster, url=_URL)) == {"from-west"}
 
     mesh.kubectl("east", "-n", _NAMESPACE, "delete", "service", _SERVICE)
+    mesh.kubectl("east", "-n", _NAMESPACE, "label", "authorizationpolicy", "rule", f"{label}-")
     mesh.up()
+    assert (_rules(mesh, "east"), _rules(mesh, "west")) == ([_RULE], [])
     assert _entries(mesh) == set()
     assert _meta(mesh, "west") is None
     pods = mesh.kubectl("west", "-n", _NAMESPACE, "get", "pods", "-o", "name")
@@ -72,6 +78,21 @@ def _namespace() -> Mapping[str, Any]:
     labels = {"istio-injection": "enabled"}
     metadata = {"name": _NAMESPACE, "labels": labels}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+
+
+def _rule(labels: Mapping[str, str]) -> Mapping[str, Any]:
+    return {
+        "apiVersion": "security.istio.io/v1",
+        "kind": "AuthorizationPolicy",
+        "metadata": {"name": "rule", "namespace": _NAMESPACE, "labels": labels},
+        "spec": _RULE,
+    }
+
+
+def _rules(mesh: LiveMesh, cluster: str) -> Sequence[Mapping[str, Any]]:
+    """What the namespace's AuthorizationPolicies of a cluster say."""
+    get = ("-n", _NAMESPACE, "get", "authorizationpolicies", "-o", "json")
+    return [x["spec"] for x in json.loads(mesh.kubectl(cluster, *get))["items"]]
 
 
 def _service(labels: Mapping[str, str]) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from spec import config
 from spec.problems import Problem
 from spec.shared import (
     MADE_BY_ISTHMUS,
+    FoundConfiguration,
     FoundNamespace,
     FoundService,
     Inventory,
@@ -165,6 +166,62 @@ def test_clusters_of_a_declared_service_are_found_only_where_left_out() -> None:
     declared = {**service, "clusters": ["east"]}
     found = federation(config.parse({**given, "services": [declared]}), running)
     assert found.services[CART].runs_in == {"east": ReadyPods()}
+
+
+RULE = ("AuthorizationPolicy", "shop", "only-get")
+FOUND = FoundConfiguration(
+    "security.istio.io/v1", {"action": "ALLOW"}, made_by_isthmus=False, labelled=True
+)
+FOUND_COPY = replace(FOUND, made_by_isthmus=True, labelled=False)
+WITH_RULE = Inventory({"shop": SHOP}, configuration={RULE: FOUND})
+
+
+@pytest.mark.parametrize("discovery", ["endpoints", "entries"])
+@pytest.mark.parametrize("west", [WEST, Inventory(configuration={RULE: FOUND_COPY})])
+def test_a_labelled_object_of_istio_is_copied_to_every_other_control_plane(
+    discovery: str, west: Inventory
+) -> None:
+    mesh = built({"east": WITH_RULE, "west": west}, configured(discovery))
+    assert places(mesh, "AuthorizationPolicy", "only-get") == {"west"}
+    assert places(mesh, "Namespace", "shop") == {"west"}
+    copy = mesh.one("AuthorizationPolicy", "west-authorizationpolicy-shop-only-get")
+    assert copy.inputs["spec"] == {"action": "ALLOW"}
+    assert copy.inputs["metadata"]["labels"] == {MADE_BY_ISTHMUS: "mesh1"}
+    assert mesh.waits_for(copy, mesh.one("Namespace", "west-shop"))
+
+
+def test_copies_of_istios_objects_go_with_the_users_own() -> None:
+    gone = {"east": Inventory({"shop": SHOP}), "west": Inventory(configuration={RULE: FOUND_COPY})}
+    assert places(built(gone), "AuthorizationPolicy", "only-get") == set()
+
+
+def test_a_remote_gets_no_copy_because_its_istiod_reads_another_cluster() -> None:
+    given = configured("endpoints")
+    given["clusters"][1]["primary"] = "east"
+    assert places(built({"east": WITH_RULE}, given), "AuthorizationPolicy", "only-get") == set()
+
+
+def test_an_object_in_istios_namespace_needs_no_namespace() -> None:
+    mesh_wide = {("Telemetry", "istio-system", "all"): replace(FOUND, api_version="t/v1")}
+    mesh = built({"east": Inventory(configuration=mesh_wide)})
+    assert places(mesh, "Telemetry", "all") == {"west"}
+    assert [r for r in mesh.of_type("Namespace") if "istio-system" in r.name] == []
+
+
+def test_equal_objects_of_two_users_keep_their_owners() -> None:
+    both = {"east": WITH_RULE, "west": WITH_RULE}
+    assert refused(both) == []
+    assert places(built(both), "AuthorizationPolicy", "only-get") == set()
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_different_objects_of_istio_are_refused_with_both_places(labelled: bool) -> None:
+    other = replace(FOUND, spec={"action": "DENY"}, labelled=labelled)
+    west = Inventory({"shop": SHOP}, configuration={RULE: other})
+    (problem,) = refused({"east": WITH_RULE, "west": west})
+    assert problem.name == "configuration-differs"
+    assert "AuthorizationPolicy shop/only-get of cluster east" in problem.rule
+    assert "that of cluster west" in problem.rule
 
 
 def test_no_entry_opens_a_second_gateway() -> None:

@@ -47,6 +47,13 @@ EAST: Answers = {
 
 
 @dataclass
+class Whole:
+    """An object that is not a list."""
+
+    item: Any
+
+
+@dataclass
 class Api:
     """An API server with prepared answers; nothing elsewhere."""
 
@@ -56,6 +63,8 @@ class Api:
         found = self.answers.get(f"{path} {labelSelector}".strip(), [])
         if isinstance(found, Exception):
             raise found
+        if isinstance(found, Whole):
+            return found.item
         return {"items": found}
 
 
@@ -133,6 +142,38 @@ def test_pods_that_are_not_ready_or_terminating_do_not_count(
 ) -> None:
     asked |= {"east": {**EAST, "/api/v1/namespaces/shop/pods app=cart": [pod]}, "west": {}}
     assert inventories()["east"].running == {}
+
+
+RULE = {
+    "metadata": {"namespace": "shop", "name": "only-get", "labels": {"mesh": "shared"}},
+    "spec": {"action": "ALLOW"},
+}
+RULES = "/apis/security.istio.io/v1/authorizationpolicies mesh=shared"
+
+
+def test_istios_objects_are_found_by_label_and_elsewhere_by_name(
+    asked: dict[str, Answers],
+) -> None:
+    one = "/apis/security.istio.io/v1/namespaces/shop/authorizationpolicies/only-get"
+    unlabelled = {"metadata": {**RULE["metadata"], "labels": {}}, "spec": {"action": "DENY"}}
+    asked |= {"east": {RULES: [RULE]}, "west": {one: Whole(unlabelled)}}
+    with pytest.raises(MeshRefusedError) as refusal:
+        inventories()
+    (problem,) = refusal.value.problems
+    assert problem.name == "configuration-differs"
+    assert "AuthorizationPolicy shop/only-get of cluster east" in problem.rule
+    assert "of cluster west" in problem.rule
+
+
+def test_a_cluster_without_istios_kinds_has_none_of_its_objects(
+    asked: dict[str, Answers],
+) -> None:
+    none = {f"/apis/{v}/{p} mesh=shared": UnansweredError(404, "") for _, v, p in services.KINDS}
+    one = "/apis/security.istio.io/v1/namespaces/shop/authorizationpolicies/only-get"
+    asked |= {"east": {RULES: [RULE]}, "west": {**none, one: UnansweredError(404, "")}}
+    found = inventories()
+    assert found["west"].configuration == {}
+    assert list(found["east"].configuration) == [("AuthorizationPolicy", "shop", "only-get")]
 
 
 def test_copies_are_known_by_their_mark(asked: dict[str, Answers]) -> None:
