@@ -38,11 +38,14 @@ def main() -> None:
 def run(mesh: LiveMesh, given: dict[str, Any], former: str, new: str) -> None:
     """Run every operation on a mesh that is up, where `former` is the root's name."""
     with life.load_on(mesh, given) as load:
+        changed = given
         for step in life.root_steps(given, former, new):
-            _take(mesh, load, step)
+            changed = _take(mesh, load, step)
+        cluster = given["clusters"][-1]
+        _take(mesh, load, life.token_step(mesh, changed, cluster["name"], 2))
 
 
-def _take(mesh: LiveMesh, load: Load, step: life.Step) -> None:
+def _take(mesh: LiveMesh, load: Load, step: life.Step) -> dict[str, Any]:
     mesh.workspace.configure(step.configured)
     changes = mesh.workspace.stack.preview().change_summary
     cost = life.take(mesh, load, step)
@@ -58,6 +61,7 @@ def _take(mesh: LiveMesh, load: Load, step: life.Step) -> None:
         sep="\n",
         flush=True,
     )
+    return step.configured
 
 
 if __name__ == "__main__":

@@ -47,6 +47,9 @@ class MeshMemberArgs(TypedDict):
     Secret `cacerts`."""
     is_read: bool
     """Whether another cluster's istiod watches this one; creates the reader's token."""
+    token_generation: NotRequired[int]
+    """Another number, from 1 on, replaces the reader's token: the new one is created before its
+    users change, and the former one is deleted after that."""
     source: charts.ChartSource
     """Istio's charts."""
     base_values: NotRequired[Mapping[str, Any]]
@@ -126,17 +129,26 @@ class MeshMember(pulumi.ComponentResource):
             ),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[*trust, leave_nothing]),
         )
-        self.reader_token = self._make_reader_token(name, base) if args["is_read"] else None
+        self.reader_token = (
+            self._make_reader_token(name, args.get("token_generation", 1), base)
+            if args["is_read"]
+            else None
+        )
         self.register_outputs({"namespace": self.namespace})
 
     def _make_reader_token(
-        self, name: str, base: pulumi.Resource
+        self, name: str, generation: int, base: pulumi.Resource
     ) -> pulumi.Output[Mapping[str, str]]:
-        """Create a token that does not expire: since 1.24 Kubernetes creates none (istio#38246)."""
+        """Create a token that does not expire: since 1.24 Kubernetes creates none (istio#38246).
+
+        Each generation is an object of its own, as a token that is replaced under its name would be
+        deleted before its users have the next one.
+        """
+        suffix = "" if generation == 1 else f"-{generation}"
         secret = kubernetes.core.v1.Secret(
-            f"{name}-reader-token",
+            f"{name}-reader-token{suffix}",
             metadata={
-                "name": f"{READER}-istio-remote-secret-token",
+                "name": f"{READER}-istio-remote-secret-token{suffix}",
                 "namespace": self.namespace,
                 "annotations": {
                     "kubernetes.io/service-account.name": READER,

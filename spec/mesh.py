@@ -268,6 +268,10 @@ class Cluster:
     ca: ProvidedIntermediate | None = None
     """A user-provided intermediate CA, signed by `isthmus:mesh.ca.root`, or by the one of
     `isthmus:mesh.ca.roots` that signs. If left out, Isthmus creates one."""
+    token_generation: Annotated[int, Field(ge=1)] = 1
+    """Number of the token with which other clusters' istiods read this one. With another number,
+    an update creates a new token, gives it to them, verifies the traffic, and deletes the former
+    one."""
     stack: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,100}$")] | None = None
     """Only for a remote: name of the stack that builds it from the outputs of this one
     (docs/state.md)."""

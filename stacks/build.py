@@ -158,6 +158,7 @@ def _create_member(
         "announced_by_label": built.spec.mesh.gateways.announced_by == "labels",
         "marks": marks(cluster.name, _uid(built, cluster), built.mesh_uuid),
         "is_read": bool(built.spec.readers_of(cluster)),
+        "token_generation": cluster.token_generation,
         "source": built.charts,
         "base_values": built.istio.values.base,
         "leave_nothing_values": {

@@ -84,6 +84,20 @@ def root_steps(given: dict[str, Any], former: str, new: str) -> Iterator[Step]:
         yield Step(name, {"isthmus:mesh.ca": ca}, configured, followed)
 
 
+def token_step(mesh: LiveMesh, given: dict[str, Any], cluster: str, generation: int) -> Step:
+    """Another token for the clusters that read a cluster."""
+    (i,) = (i for i, c in enumerate(given["clusters"]) if c["name"] == cluster)
+    clusters = [dict(c) for c in given["clusters"]]
+    clusters[i]["tokenGeneration"] = generation
+    readers = [p.name for p in config.parse(given).primaries if p.name != cluster]
+
+    def synced() -> bool:
+        return all(set(mesh.remote_clusters(r).values()) == {"synced"} for r in readers)
+
+    edit = {f"isthmus:clusters[{i}].tokenGeneration": generation}
+    return Step(f"another token of {cluster}", edit, {**given, "clusters": clusters}, synced)
+
+
 def _holders(given: dict[str, Any]) -> list[Holder]:
     namespace = config.parse(given).mesh.istio.namespace
     found = list[Holder]()

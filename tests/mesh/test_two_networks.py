@@ -135,6 +135,18 @@ def test_the_load_shows_a_gateway_that_is_gone(mesh: LiveMesh, both: dict[str, A
         until("west to answer", lambda: all(load.report().streams[s].answers for s in through))
 
 
+def test_another_token_costs_no_request(mesh: LiveMesh, both: dict[str, Any]) -> None:
+    """The former token is gone, and istiod reads west with the new one."""
+    step = life.token_step(mesh, both, "west", 2)
+    with life.load_on(mesh, both) as load:
+        cost = life.take(mesh, load, step)
+    assert not cost.requests.failed, cost.requests
+    secrets = mesh.kubectl("west", "-n", "istio-system", "get", "secrets", "-o", "name").split()
+    tokens = [s for s in secrets if "istio-remote-secret-token" in s]
+    assert tokens == ["secret/istio-reader-service-account-istio-remote-secret-token-2"]
+    both["clusters"] = step.configured["clusters"]  # what follows keeps it
+
+
 def test_another_root_costs_no_request(mesh: LiveMesh, both: dict[str, Any]) -> None:
     """In three updates, of which none can be skipped, and without a restart."""
     trust, sign, forget = life.root_steps(both, *ROOTS)

@@ -153,6 +153,17 @@ def test_the_primary_reads_the_remote_and_no_cluster_reads_the_primary(mesh: Rec
     assert not [r for r in mesh if r.name == "east-reader-token"]
 
 
+def test_another_token_is_created_beside_the_former_one() -> None:
+    """Under the same name, the former one would be deleted before its users have the next one."""
+    configured = meshes.two_networks()
+    configured["clusters"][1]["tokenGeneration"] = 2
+    again = meshes.recorded(configured)
+    token = again.one("Secret", "west-reader-token-2")
+    assert token.inputs["metadata"]["name"].endswith("-istio-remote-secret-token-2")
+    assert not [r for r in again if r.name == "west-reader-token"]
+    assert again.waits_for(again.one("Secret", "east-reads-west-secret"), token)
+
+
 def test_the_remote_secret_is_named_for_the_cluster_everywhere(mesh: Recording) -> None:
     secret = mesh.one("Secret", "east-reads-west-secret")
     assert secret.provider == "east"
