@@ -11,6 +11,9 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("lab/*/*
 _FENCED = re.compile(r"^( *)```(\w*)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 _INDENTED = re.compile(r"(?<=\n\n)((?: {4,}\S.*\n)+)")
 _SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
+_ON_A_MESH = re.compile(
+    r"^<!-- each line runs on a mesh -->\n\n((?: {4}\S.*\n)+)(?=\n)", re.MULTILINE
+)
 _SHELL_WORDS = {"for", "do", "done", "then", "if", "fi"}
 
 
@@ -65,6 +68,21 @@ def scripts(page: Path) -> list[str]:
         if line.startswith("$ ")
     ]
     return [*blocks(page, "sh"), *indented(page), *prompted]
+
+
+def on_a_mesh() -> list[str]:
+    """Lines below the mark that a test of the mesh runs.
+
+    `make` and `eval` are left out: they are about a lab in the project's folder, and
+    tests/unit/test_commands.py looks for their targets and modules.
+    """
+    return [
+        line.strip()
+        for page in PAGES
+        for block in _ON_A_MESH.findall(page.read_text())
+        for line in block.splitlines()
+        if not line.strip().startswith(("make ", "eval "))
+    ]
 
 
 def commands(page: Path, programs: frozenset[str]) -> list[Command]:

@@ -1,8 +1,8 @@
-"""Claims about stack dev: a primary and a remote on two networks (seed 001)."""
+"""Claims about stack dev: a primary and a remote on two networks."""
 
 import re
+import subprocess
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pulumi.automation as automation
@@ -10,13 +10,15 @@ import pytest
 
 from lab.load import Stream
 from tests.checks.edits import until
+from tests.documents import ROOT, blocks, on_a_mesh
 from tests.mesh import life
 from tests.mesh.conftest import MakeMesh
 from tests.mesh.live import LiveMesh, Snapshots
 
 ROOTS = ("root", "next")
 """Names of the root that the mesh has, and of the one that it gets."""
-DEV = Path(__file__).parents[2] / "Pulumi.dev.yaml"
+DEV = ROOT / "Pulumi.dev.yaml"
+README = ROOT / "README.md"
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +108,41 @@ def test_the_checks_pass_and_leave_nothing(mesh: LiveMesh) -> None:
     counts = mesh.checked().splitlines()[-1].partition(": ")[2]
     assert re.fullmatch(r"\d+ ok", counts)
     until("what the checks made to be gone", lambda: mesh.snapshot() == before)
+
+
+@pytest.mark.parametrize("line", on_a_mesh())
+def test_a_documented_command_runs(mesh: LiveMesh, line: str) -> None:
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", line],
+        cwd=mesh.workspace.folder,
+        env={
+            **mesh.workspace.environment,
+            "KUBECONFIG": str(mesh.lab.kubeconfig),
+            "PYTHONPATH": str(ROOT),
+        },
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_readme_shows_resources_and_outputs_that_exist(mesh: LiveMesh) -> None:
+    (shown,) = (b for b in blocks(README, "") if "Updating (dev):" in b)
+    exported = mesh.workspace.stack.export_stack().deployment
+    assert exported is not None
+    existing = {tuple(r["urn"].split("::")[-2:]) for r in exported["resources"]}
+    names = {(kind.rpartition(":")[2], name) for kind, name in existing}
+    resources = re.findall(r"^ \+  \S+:(\w+) (\S+) creat", shown, re.MULTILINE)
+    assert resources
+    assert set(resources) <= names
+    for cluster, line in re.findall(r"^ +(\w+): \{(.*)\}$", shown, re.MULTILINE):
+        real = outputs(mesh)[cluster]
+        assert {*re.findall(r"(\w+): \"", line)} <= real.keys()
+        assert f'role: "{real["role"]}"' in line
+    (verified,) = re.findall(r'verified: "(.+)\(called from', shown)
+    assert mesh.workspace.stack.outputs()["verified"].value.startswith(verified)
 
 
 def test_a_second_update_changes_nothing(mesh: LiveMesh) -> None:

@@ -178,6 +178,14 @@ def test_a_check_that_is_shown_exists(page: Path) -> None:
     assert shown <= {check.claim for check in CHECKS}
 
 
+@_EVERY_PAGE
+def test_every_mark_has_a_block_that_runs_on_a_mesh(page: Path) -> None:
+    """tests/mesh/test_two_networks.py runs the blocks."""
+    text = page.read_text()
+    marks = re.findall(r"^<!-- .*mesh -->$", text, re.MULTILINE)
+    assert text.count("<!-- each line runs on a mesh -->\n\n    ") == len(marks)
+
+
 def test_the_refusal_in_the_readme_is_that_of_the_program() -> None:
     readme = ROOT / "README.md"
     given = yaml.safe_load(blocks(readme, "yaml")[0])["config"]
