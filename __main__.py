@@ -1,7 +1,8 @@
 """The Pulumi program: configuration → spec → components → outputs."""
 
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
@@ -32,13 +33,14 @@ async def main() -> dict[str, Any]:
 async def _build_mesh() -> dict[str, Any]:
     from stacks.identity import MeshIdentity
 
-    spec = config.parse_types(read_config.read())
+    spec = read_config.with_absent(config.parse_types(read_config.read()))
     _import_ahead("stacks.build")
     identity = MeshIdentity.create()
-    found = await _examine(spec, await identity.known(), spec.in_mesh_stack)
+    left = await last_outputs.fetch()
+    found = await _examine(spec, await identity.known(), spec.in_mesh_stack, left)
     from stacks.build import build_mesh
 
-    return await build_mesh(spec, found.facts, identity)
+    return await build_mesh(spec, found.facts, identity, left)
 
 
 async def _build_cluster(mesh_stack: str) -> dict[str, Any]:
@@ -46,16 +48,18 @@ async def _build_cluster(mesh_stack: str) -> dict[str, Any]:
 
     _import_ahead("stacks.cluster_stack")
     taken = await handover.fetch(mesh_stack, pulumi.get_stack())
-    found = await _examine(taken.spec, taken.mesh_uuid, [taken.cluster])
+    taken = replace(taken, spec=read_config.with_absent(taken.spec))
+    left = await last_outputs.fetch()
+    found = await _examine(taken.spec, taken.mesh_uuid, [taken.cluster], left)
     from stacks.cluster_stack import build_cluster
 
     return await build_cluster(taken, found.facts)
 
 
 async def _examine(
-    spec: MeshSpec, mesh: str | None, builds: Collection[Cluster]
+    spec: MeshSpec, mesh: str | None, builds: Collection[Cluster], left: Mapping[str, Any]
 ) -> PreflightResult:
-    last = LastUpdate.read(await last_outputs.fetch())
+    last = LastUpdate.read(left)
     found = preflight.examine(spec, Expected(this_stack(), mesh, last), builds)
     if pulumi.runtime.is_dry_run():
         pulumi.log.info("\n".join(summary.summary(spec, found.facts, last)))

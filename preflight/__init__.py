@@ -45,12 +45,13 @@ def examine(
             i: pool.submit(ask, spec, i, spec.clusters[i], connection, expected.stack)
             for i, connection in connections.items()
             if spec.clusters[i] in (spec.in_mesh_stack if builds is None else builds)
+            and not spec.clusters[i].absent
         }
         # The stack that builds them has handed them over.
         marked = {
             i: pool.submit(is_marked, connection, spec.mesh.istio.namespace)
             for i, connection in connections.items()
-            if i not in asked and spec.clusters[i].stack is None
+            if i not in asked and spec.clusters[i].stack is None and not spec.clusters[i].absent
         }
         answers = {i: answer.result() for i, answer in asked.items()}
         # Of every cluster of the mesh, whichever stack builds it.

@@ -6,6 +6,7 @@ its part of the mesh could neither be previewed nor built.
 """
 
 import itertools
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ _OWNERSHIP = {
     _CACERTS: foreign.cacerts,
 }
 """Without answers to these queries, no existing object in a cluster is adopted."""
+_PAUSES_SECONDS = (0.5, 2.0)
+"""Between the tries to reach an API server."""
 _AT_ONCE = 6
 """Connections to one API server: most of a question's time is spent on the way."""
 _PODS = "50"
@@ -83,7 +86,7 @@ def _ask(
     path, istio = f"isthmus:clusters[{index}]", spec.mesh.istio
     owner = f"{stack.partition('/')[0]}/{cluster.stack}" if cluster.stack else stack
     try:
-        version = str(api.get("/version")["gitVersion"]).removeprefix("v")
+        version = _version(api)
     except CredentialsError:
         raise
     except UnansweredError as error:
@@ -136,6 +139,22 @@ def _ask(
     )
 
 
+def _version(api: ClusterApi) -> str:
+    """The version, after more tries: one lost packet must not stop an update of thirty clusters.
+
+    Raises:
+        UnansweredError: of the last try.
+    """
+    for pause in (*_PAUSES_SECONDS, None):
+        try:
+            return str(api.get("/version")["gitVersion"]).removeprefix("v")
+        except UnansweredError as error:
+            if error.status is not None or isinstance(error, CredentialsError) or pause is None:
+                raise
+            time.sleep(pause)
+    raise AssertionError("the last try returns or raises")
+
+
 def _unanswered(
     error: UnansweredError, path: str, cluster: Cluster, connection: Connection
 ) -> Answers:
@@ -148,7 +167,9 @@ def _unanswered(
         name = "api-server-unreachable"
         rule = f"the API server {connection.server} of cluster {cluster.name} must answer ({error})"
         fix = (
-            "start the cluster, correct the address, or connect to its network; in the lab: make up"
+            "start the cluster, correct the address, or connect to its network (in the lab: make "
+            f"up). To update the other clusters meanwhile: {path}.absent: true, or "
+            f"ISTHMUS_ABSENT={cluster.name} for one command"
         )
     else:
         return Answers(facts, (), f"anything ({error})")

@@ -55,7 +55,8 @@ def with_inventories(
     Raises:
         MeshRefusedError: what the clusters have cannot be shared, or one of them does not answer.
     """
-    if not (spec.mesh.federate or spec.namespaces or spec.services):
+    # While a cluster is absent, shared objects stay as they are (stacks/kept.py).
+    if spec.absent or not (spec.mesh.federate or spec.namespaces or spec.services):
         return facts
     inventories = _take(spec, {name: f.connection for name, f in facts.items()})
     problems = list(contradictions(spec, inventories))

@@ -674,6 +674,23 @@ _ACCESS: Mapping[str, Refusal] = {
         "The API server does not answer.",
         "Start the cluster, correct the address, or connect to its network.",
     ),
+    "absent-cluster-unknown": Refusal(
+        726,
+        "The environment variable `ISTHMUS_ABSENT` names a cluster that the mesh does not have.",
+        "Correct or unset it.",
+    ),
+    "absent-cluster-new": Refusal(
+        727,
+        "A cluster is `absent` that was not in the last update, so there is nothing to leave as it "
+        "is.",
+        "Remove the cluster from `isthmus:clusters` until it answers.",
+    ),
+    "state-not-exported": Refusal(
+        728,
+        "A cluster is `absent`, and the stack's state could not be exported.",
+        "The program runs `pulumi stack export`: put `pulumi` on its PATH, with access to the "
+        "backend.",
+    ),
     "permissions-missing": Refusal(
         711,
         "The kubeconfig's user lacks permissions that the update needs.",

@@ -261,6 +261,10 @@ class Cluster:
     control_plane: ControlPlane | None = None
     """Only for a primary."""
     gateway: ClusterGateway = field(default_factory=ClusterGateway)
+    absent: bool = False
+    """Whether to leave the cluster as it is, because its API server does not answer: everything in
+    it, and its remote secrets in other clusters. The others are updated meanwhile. The environment
+    variable `ISTHMUS_ABSENT` names clusters for one command, e.g. `west,north`."""
     injection: Literal["automatic", "manual"] = "automatic"
     """`manual`: no injection webhook; users add sidecars with `istioctl kube-inject`."""
     api_server: ApiServer = field(default_factory=ApiServer)
@@ -381,6 +385,11 @@ class MeshSpec:
     def in_mesh_stack(self) -> tuple[Cluster, ...]:
         """Clusters that the mesh's stack builds; the others have their own stacks."""
         return tuple(c for c in self.clusters if c.stack is None)
+
+    @property
+    def absent(self) -> tuple[Cluster, ...]:
+        """Clusters that are left as they are."""
+        return tuple(c for c in self.clusters if c.absent)
 
     @property
     def networks(self) -> tuple[str, ...]:

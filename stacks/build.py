@@ -4,6 +4,7 @@ Outputs feed inputs, so Pulumi's dependency graph follows this order too.
 """
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pulumi
@@ -30,6 +31,7 @@ from stacks import interrupted_releases as releases
 from stacks.built import Built, Discovery
 from stacks.connections import Connections
 from stacks.identity import MeshIdentity, marks
+from stacks.kept import Left, keep
 from stacks.shared_objects import create_shared_configuration, create_shared_objects
 from stacks.verification import create_sample, verify
 
@@ -38,18 +40,45 @@ if TYPE_CHECKING:
 
 
 async def build_mesh(
-    spec: MeshSpec, facts: Mapping[str, ClusterFacts], identity: MeshIdentity
+    spec: MeshSpec,
+    facts: Mapping[str, ClusterFacts],
+    identity: MeshIdentity,
+    left: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Build every cluster that has no own stack, and return the stack's outputs.
 
+    Args:
+        left: the outputs of the last update.
+
     Raises:
-        MeshRefusedError: the clusters trust another root, or are not ready for this one.
+        MeshRefusedError: the clusters trust another root, or are not ready for this one; or an
+            absent cluster cannot be kept.
     """
-    connections = Connections(facts, _gke_clusters(spec), protected=spec.needed_by_other_stacks)
-    built = start(spec, facts, connections, mesh_uuid=identity.uuid, present=spec.in_mesh_stack)
+    reported = Left.read(spec, left)
+    connections = Connections(
+        facts,
+        _gke_clusters(spec),
+        protected=spec.needed_by_other_stacks,
+        absent=frozenset(c.name for c in spec.absent),
+    )
+    built = start(
+        spec,
+        facts,
+        connections,
+        mesh_uuid=identity.uuid,
+        present=[c for c in spec.in_mesh_stack if not c.absent],
+        left=reported,
+    )
+    await keep(spec, connections.provider)
+    built.discovery.update(
+        {
+            name: Discovery(pulumi.Output.from_input(address), None)
+            for name, address in reported.control_planes.items()
+        }
+    )
     ca = _create_shared_ca(spec, identity.provider)
     await trust.confirm_roots(spec, [*ca.roots.values()], ca.root_certificate, facts)
-    build_clusters(built, spec.in_mesh_stack, ca.intermediates)
+    build_clusters(built, built.present, ca.intermediates)
     observed = verify(built, built.answering.values(), ca.trusted)
     return outputs.stack_outputs(built, ca, observed)
 
@@ -61,10 +90,11 @@ def start(
     *,
     mesh_uuid: pulumi.Input[str],
     present: Sequence[Cluster],
+    left: Left | None = None,
 ) -> Built:
     """The record of a stack of which nothing is built yet."""
     shared = federation(spec, {name: f.inventory for name, f in facts.items()})
-    return Built(spec, tuple(present), facts, mesh_uuid, shared, connections)
+    return Built(spec, tuple(present), facts, mesh_uuid, shared, connections, left or Left())
 
 
 def build_clusters(
@@ -218,6 +248,7 @@ def _create_control_plane(built: Built, cluster: Cluster) -> None:
     secrets = [
         _create_remote_secret(built, reader, cluster, istiod)
         for reader in built.spec.readers_of(cluster)
+        if not reader.absent
     ]
     built.webhooks[cluster.name] = Webhooks(
         cluster.name,

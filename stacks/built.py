@@ -16,6 +16,7 @@ from preflight.facts import ClusterFacts
 from spec.mesh import Cluster, Istio, MeshSpec
 from spec.shared import Federation
 from stacks.connections import Connections
+from stacks.kept import Left
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,15 @@ class Built:
     spec: MeshSpec
     """The whole mesh."""
     present: tuple[Cluster, ...]
-    """Clusters that exist when this stack is updated: its own, and those it depends on."""
+    """Clusters that exist when this stack is updated: its own, and those it depends on, without
+    absent ones."""
     facts: Mapping[str, ClusterFacts]
     mesh_uuid: pulumi.Input[str]
     """See stacks/identity.py."""
     shared: Federation
     """Namespaces and Services that every cluster gets."""
     connections: Connections
+    left: Left = field(default_factory=Left)
     members: dict[str, MeshMember] = field(default_factory=dict[str, MeshMember])
     webhooks: dict[str, Webhooks] = field(default_factory=dict[str, Webhooks])
     gateways: dict[str, ClusterAwareGateway] = field(default_factory=dict[str, ClusterAwareGateway])
@@ -65,11 +68,14 @@ class Built:
     @property
     def answering(self) -> Mapping[str, Cluster]:
         """Versions of `helloworld` that must answer. Clusters that users inject by hand are left
-        out: their pods get sidecars only after the update."""
+        out: their pods get sidecars only after the update. So are remotes of an absent primary."""
+        absent = {c.name for c in self.spec.absent}
         return {
             version: cluster
             for version, cluster in self.sample_versions.items()
-            if cluster.injection == "automatic" and cluster in self.present
+            if cluster.injection == "automatic"
+            and cluster in self.present
+            and self.spec.control_plane_of(cluster) not in absent
         }
 
     def options(

@@ -13,6 +13,7 @@ from stacks.build import build_clusters, start
 from stacks.built import Discovery
 from stacks.connections import Connections
 from stacks.handover import HandOver
+from stacks.kept import keep
 from stacks.verification import verify
 
 _LABEL = 63
@@ -31,14 +32,16 @@ async def build_cluster(handover: HandOver, facts: Mapping[str, ClusterFacts]) -
     """
     spec, cluster = handover.spec, handover.cluster
     # Nothing is protected, not even in the primary: only the mesh's stack decides that.
-    connections = Connections(facts, None, protected=frozenset())
+    absent = frozenset(c.name for c in spec.absent)
+    connections = Connections(facts, None, protected=frozenset(), absent=absent)
     built = start(
         spec,
         facts,
         connections,
         mesh_uuid=handover.mesh_uuid,
-        present=(*spec.in_mesh_stack, cluster),
+        present=[c for c in (*spec.in_mesh_stack, cluster) if not c.absent],
     )
+    await keep(spec, connections.provider)
     built.discovery.update(
         {
             name: Discovery(pulumi.Output.from_input(address), None)

@@ -23,10 +23,13 @@ class Connections:
         gke: "GkeClusters | None",
         *,
         protected: frozenset[str],
+        absent: frozenset[str] = frozenset(),
     ) -> None:
         """`gke`: the clusters that this stack creates. `protected`: those that other stacks need,
-        so that `destroy` stops before it deletes anything in them."""
+        so that `destroy` stops before it deletes anything in them. `absent`: those that do not
+        answer (stacks/kept.py)."""
         self._facts, self.gke, self._protected = facts, gke, protected
+        self._absent = absent
         self._providers: dict[str, kubernetes.Provider] = {}
 
     def provider(self, name: str) -> kubernetes.Provider:
@@ -50,6 +53,8 @@ class Connections:
             # ConfigMaps that it reads.
             enable_secret_mutable=True,
             enable_config_map_mutable=True,
+            # A refresh keeps what it cannot read, and a check repeats what the state has.
+            skip_update_unreachable=name in self._absent or None,
             opts=pulumi.ResourceOptions(
                 depends_on=self.gke.needed_in(name)
                 if self.gke and name in self.gke.clusters
@@ -59,7 +64,8 @@ class Connections:
         )
 
     def _adopts(self, name: str) -> bool:
-        return self._created_here(name) or self._facts[name].adoptable
+        # Nothing is created in an absent cluster, so its provider does not change in this.
+        return name in self._absent or self._created_here(name) or self._facts[name].adoptable
 
     def was_marked(self, name: str) -> bool:
         """Whether the stack's mark was seen in the cluster before this update wrote it."""

@@ -60,13 +60,20 @@ def _description(built: Built, ca: SharedCA) -> dict[str, Any]:
             c.name: built.connections.server(next(iter(built.spec.readers_of(c)), c), c)
             for c in built.spec.clusters
         },
-        "gateways": {n: g.address for n, g in built.gateways.items()},
+        "gateways": {
+            **built.left.gateways,
+            **{n: g.address for n, g in built.gateways.items()},
+        },
         "control_planes": {n: d.address for n, d in built.discovery.items()},
         "namespaces": {n: dict(x.labels) for n, x in built.shared.namespaces.items()},
         "services": {
             "/".join(n): [p.port for p in x.ports] for n, x in built.shared.services.items()
         },
-        "kubernetes": {n: f.kubernetes for n, f in built.facts.items() if f.kubernetes},
+        **built.left.shared,
+        "kubernetes": {
+            **built.left.kubernetes,
+            **{n: f.kubernetes for n, f in built.facts.items() if f.kubernetes},
+        },
         "versions": {v: c.name for v, c in built.answering.items()}
         if built.spec.sample.enabled
         else {},
@@ -75,6 +82,8 @@ def _description(built: Built, ca: SharedCA) -> dict[str, Any]:
 
 def cluster_outputs(built: Built, cluster: Cluster) -> dict[str, Any]:
     """Return one cluster's part of the output `clusters`, for people."""
+    if cluster.absent:
+        return {**built.left.clusters.get(cluster.name, {}), "absent": True}
     described: dict[str, Any] = {
         "role": f"remote of {cluster.primary}" if cluster.primary else "primary",
         "network": cluster.network,

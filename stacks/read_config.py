@@ -1,6 +1,8 @@
 """The stack's configuration, as Pulumi hands it over."""
 
+import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -9,8 +11,11 @@ import yaml
 
 from kube.kubeconfig import is_content
 from spec.config import config_path
+from spec.mesh import MeshSpec
 from spec.problems import MeshRefusedError, Problem
 
+ABSENT = "ISTHMUS_ABSENT"
+"""Environment variable with names of absent clusters, separated by commas, for an incident."""
 _KEYS = ("mesh", "clusters", "sample", "images", "namespaces", "services", "gcp")
 
 
@@ -54,6 +59,32 @@ def read() -> dict[str, Any]:
         raise MeshRefusedError([encrypted])
     # Pulumi.yaml has to give an object a default, and knows none but an empty one.
     return {key: value for key, value in found.items() if value not in (None, {})}
+
+
+def with_absent(spec: MeshSpec) -> MeshSpec:
+    """The spec, in which the clusters that `ISTHMUS_ABSENT` names are absent too.
+
+    Raises:
+        MeshRefusedError: it names a cluster that the mesh does not have.
+    """
+    named = {name.strip() for name in os.environ.get(ABSENT, "").split(",")} - {""}
+    if unknown := sorted(named - {c.name for c in spec.clusters}):
+        raise MeshRefusedError(
+            [
+                Problem(
+                    "absent-cluster-unknown",
+                    ABSENT,
+                    f"must name clusters of the mesh: {', '.join(c.name for c in spec.clusters)}",
+                    "a cluster that is not in the mesh is not kept but deleted",
+                    f"correct or unset the environment variable {ABSENT}",
+                    ",".join(unknown),
+                )
+            ]
+        )
+    return replace(
+        spec,
+        clusters=tuple(replace(c, absent=True) if c.name in named else c for c in spec.clusters),
+    )
 
 
 _Path = tuple[str | int, ...]

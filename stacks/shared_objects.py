@@ -46,7 +46,7 @@ def create_shared_configuration(built: Built, cluster: Cluster) -> None:
 def create_shared_objects(built: Built, cluster: Cluster) -> None:
     """Create what the cluster lacks of the mesh's shared namespaces and Services."""
     shared = built.shared
-    if not shared.namespaces:
+    if built.spec.absent or not shared.namespaces:  # stacks/kept.py keeps them everywhere
         return
     same = built.same[cluster.name] = SharedServices(
         cluster.name,
@@ -102,7 +102,7 @@ def create_entries(
         runs_in: pods of the Service by cluster.
         after: what creates the Service itself.
     """
-    if built.spec.mesh.discovery != "entries":
+    if built.spec.absent or built.spec.mesh.discovery != "entries":
         return
     elsewhere = {
         other.name: GatewayEndpoint(

@@ -16,6 +16,9 @@ from spec.shared import ReadyPods
 from stacks.built import Built
 from stacks.shared_objects import create_entries
 
+_NOT_TRAFFIC = ("kubeconfig", "context", "gke", "ca", "absent")
+"""Keys of a cluster that no request depends on."""
+
 Observed = Mapping[str, pulumi.Output[str | None]]
 """By the cluster that requests were sent from: when the last version had answered there."""
 
@@ -96,7 +99,11 @@ def _fingerprint(built: Built, root: pulumi.Output[str]) -> pulumi.Output[str]:
     """A hash of all that traffic depends on: the spec, which clusters they are, addresses and the
     shared root."""
     clusters = [
-        {k: v for k, v in asdict(c).items() if k not in ("kubeconfig", "context", "gke", "ca")}
+        {
+            k: v
+            for k, v in asdict(c).items()
+            if k not in ("kubeconfig", "context", "gke", "ca", "absent")
+        }
         for c in built.present
     ]
     mesh = {k: v for k, v in asdict(built.spec.mesh).items() if k != "ca"}

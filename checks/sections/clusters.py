@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from functools import partial
 
-from checks.model import Check, Finding, failed, ok, warning
+from checks.model import Check, Finding, failed, ok, skipped, warning
 from checks.view import Json, Mesh, View
 from kube.api import UnansweredError
 from picture.state import Part
@@ -21,6 +21,9 @@ def _answers(mesh: Mesh, view: View) -> Iterator[Finding]:
         view.get("/api/v1/namespaces/" + view.namespace)
     except UnansweredError as error:
         server = view.server
+        if view.cluster.absent:
+            yield skipped(f"{server}: {error}; the cluster is absent and left as it is")
+            return
         yield failed(
             f"{server}: {error}",
             f"query it yourself: kubectl --server {server} get --raw /version. If its address or "

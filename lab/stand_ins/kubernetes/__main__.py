@@ -15,6 +15,7 @@ from lab.stand_ins.kubernetes.helm import Helm
 from lab.stand_ins.kubernetes.objects import Objects
 from lab.stand_ins.kubernetes.release import Releases
 from lab.stand_ins.kubernetes.settings import Settings
+from lab.stand_ins.kubernetes.unreachable import check_unreachable
 from lab.stand_ins.kubernetes.waiting import refuse_await_all
 from lab.stand_ins.protocol import provider_pb2
 from lab.stand_ins.servicer import Provider, ProviderError, serve
@@ -55,6 +56,8 @@ class Kubernetes(Provider):
     def Check(
         self, request: provider_pb2.CheckRequest, context: grpc.ServicerContext
     ) -> provider_pb2.CheckResponse:
+        if kept := check_unreachable(self, self._cluster, request):
+            return kept
         return self._resources(request.type).check(request)
 
     def Diff(

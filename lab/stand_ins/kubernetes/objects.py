@@ -32,12 +32,6 @@ class Objects:
         self._settings = cluster.settings
 
     def check(self, request: provider_pb2.CheckRequest) -> provider_pb2.CheckResponse:
-        if self._settings.skip_update_unreachable and not self._cluster.reachable():
-            self._warn(
-                "Cluster is unreachable but skipUpdateUnreachable flag is set to true, skipping...",
-                request.urn,
-            )
-            return provider_pb2.CheckResponse(inputs=request.olds)
         inputs, old = fields.without_nulls(decode(request.news)), plain(decode(request.olds))
         known = fields.for_api(inputs)
         kind = str(known.get("kind") or "")

@@ -88,7 +88,7 @@ _DEFAULTS: Object = {
     "timeout": 0,
 }
 _REPOSITORY = ("caFile", "certFile", "keyFile", "password", "repo", "username")
-_KNOWN = {*_PLAIN, *_INSTALL_FLAGS, *_UPGRADE_FLAGS}
+_KNOWN = {*_PLAIN, *_INSTALL_FLAGS, *_UPGRADE_FLAGS, *_REFUSED}
 
 
 class Releases:

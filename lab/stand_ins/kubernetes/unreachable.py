@@ -1,4 +1,4 @@
-"""What a refresh does while the cluster does not answer (provider.go Read)."""
+"""What a check and a refresh do while the cluster does not answer (provider.go Check, Read)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,20 @@ DELETE_HINT = (
     "you can remove this resource from Pulumi state by rerunning the operation with the "
     'PULUMI_K8S_DELETE_UNREACHABLE environment variable set to "true"'
 )
+
+
+def check_unreachable(
+    provider: Provider, cluster: Cluster, request: provider_pb2.CheckRequest
+) -> provider_pb2.CheckResponse | None:
+    """The inputs of the state, of a release too, if the option says so (provider.go Check)."""
+    if not cluster.settings.skip_update_unreachable or cluster.reachable():
+        return None
+    provider.log(
+        "Cluster is unreachable but skipUpdateUnreachable flag is set to true, skipping...",
+        request.urn,
+        severity=engine_pb2.WARNING,
+    )
+    return provider_pb2.CheckResponse(inputs=request.olds)
 
 
 def read_unreachable(
