@@ -70,6 +70,30 @@ def primary(
     return values
 
 
+def redundant_istiod() -> dict[str, Any]:
+    """Two istiods, for which the chart creates a PodDisruptionBudget."""
+    return {"autoscaleMin": 2, "affinity": _apart(names.ISTIOD)}
+
+
+def redundant_gateway(name: str) -> dict[str, Any]:
+    """Two gateway pods of which a node's drain leaves one."""
+    return {
+        "autoscaling": {"minReplicas": 2},
+        "podDisruptionBudget": {"minAvailable": 1},
+        "affinity": _apart(name),
+    }
+
+
+def _apart(app: str) -> dict[str, Any]:
+    """Pods on different nodes, where there is room for that."""
+    term = {
+        "labelSelector": {"matchLabels": {"app": app}},
+        "topologyKey": "kubernetes.io/hostname",
+    }
+    preferred = [{"weight": 100, "podAffinityTerm": term}]
+    return {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}}
+
+
 def _follows_roots() -> dict[str, Any]:
     """Settings by which istiod and proxies take another root without a restart.
 

@@ -109,6 +109,7 @@ def _ask(
         pods = pool.submit(
             answer, "ranges of its pods", lambda: _pod_ranges(spec, path, cluster, api)
         )
+        nodes = pool.submit(answer, "its nodes", lambda: _has_several_nodes(spec, api))
         root = pool.submit(answer, "its root of trust", lambda: _root(api, istio.namespace, owner))
         others = [
             pool.submit(answer, what, lambda question=question: list(question()))
@@ -130,6 +131,7 @@ def _ask(
             version,
             uid.result(),
             pods.result() or (),
+            several_nodes=nodes.result() is not False,
             marks=marked.result(),
             adoptable=unchecked.keys().isdisjoint(_OWNERSHIP),
             root=root.result(),
@@ -208,6 +210,12 @@ def is_marked(connection: Connection, namespace: str) -> bool:
 
 def _uid(api: ClusterApi) -> str:
     return api.metadata("/api/v1/namespaces/kube-system")["uid"]
+
+
+def _has_several_nodes(spec: MeshSpec, api: ClusterApi) -> bool:
+    if spec.mesh.redundant is not None:
+        return False  # nothing depends on it
+    return len(api.get("/api/v1/nodes", limit="2")["items"]) > 1
 
 
 def _root(api: ClusterApi, namespace: str, owner: str) -> str | None:

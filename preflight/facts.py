@@ -41,6 +41,8 @@ class ClusterFacts:
     """UID of the namespace `kube-system`, which identifies the cluster; None if unknown."""
     pods: tuple[IpNetwork, ...] = ()
     """Ranges of its nodes' pods, as far as nodes have them."""
+    several_nodes: bool = False
+    """Whether it has more than one node, or did not answer how many."""
     marks: Marks | None = None
     """Marks of the mesh that it is in; None where it did not answer."""
     adoptable: bool = False

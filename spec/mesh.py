@@ -171,6 +171,10 @@ class Mesh:
     mtls: Literal["permissive", "strict"] = "permissive"
     """Whether workloads also accept plain text. Traffic between networks is always mTLS."""
     gateways: Gateways = field(default_factory=Gateways)
+    redundant: bool | None = None
+    """Whether istiod and gateways have two replicas, on different nodes where possible, and a
+    PodDisruptionBudget. If left out, those of clusters with more than one node have. User-provided
+    Helm values take precedence."""
     cluster_local: tuple[str, ...] = ()
     """Hosts that are answered only from the caller's own cluster, e.g.
     `*.kube-system.svc.cluster.local`."""

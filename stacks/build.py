@@ -210,6 +210,14 @@ def _create_member(
     return MeshMember(cluster.name, args, options)
 
 
+def _is_redundant(built: Built, cluster: Cluster) -> bool:
+    """Whether istiod and the gateway have two replicas."""
+    if built.spec.mesh.redundant is not None:
+        return built.spec.mesh.redundant
+    facts = built.facts.get(cluster.name)
+    return facts is None or facts.several_nodes
+
+
 def _uid(built: Built, cluster: Cluster) -> str | None:
     facts = built.facts.get(cluster.name)
     return facts.uid if facts else None
@@ -228,7 +236,10 @@ def _create_control_plane(built: Built, cluster: Cluster) -> None:
                 "cluster_local": built.spec.mesh.cluster_local,
                 "mesh_networks": _mesh_networks(built.spec),
                 "source": built.charts,
-                "istiod_values": built.istio.values.istiod,
+                "istiod_values": values.merged(
+                    values.redundant_istiod() if _is_redundant(built, cluster) else {},
+                    built.istio.values.istiod,
+                ),
             },
             _options_for_charts(built, cluster, member),
         )
@@ -331,7 +342,12 @@ def _create_gateway(built: Built, cluster: Cluster) -> ClusterAwareGateway:
         "expose_services": built.spec.spans_networks and not cluster.is_remote,
         "expose_control_plane": built.spec.exposes_control_plane(cluster),
         "source": built.charts,
-        "gateway_values": built.istio.values.gateway,
+        "gateway_values": values.merged(
+            values.redundant_gateway(names.GATEWAYS[gateways.pods])
+            if _is_redundant(built, cluster)
+            else {},
+            built.istio.values.gateway,
+        ),
     }
     if cluster.gateway.address:
         args["address"] = str(cluster.gateway.address)

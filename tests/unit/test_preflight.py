@@ -446,9 +446,26 @@ def test_nodes_that_report_no_ranges_are_unchecked_until_ranges_are_configured(
     assert not preflight.examine(mesh, _EXPECTED).unchecked
 
 
-def test_nodes_are_queried_only_where_a_network_is_shared(look: Preflight, up: Kubernetes) -> None:
-    look.examine("up")
+def test_nodes_are_queried_only_for_what_depends_on_them(look: Preflight, up: Kubernetes) -> None:
+    one = spec(look.kubeconfig, look.charts, "up")
+    preflight.examine(replace(one, mesh=replace(one.mesh, redundant=False)), _EXPECTED)
     assert "/api/v1/nodes" not in {path for path, _ in up.asked}
+
+
+@pytest.mark.parametrize(("nodes", "several"), [(0, False), (1, False), (2, True)])
+def test_more_than_one_node_is_a_fact(
+    look: Preflight, up: Kubernetes, nodes: int, several: bool
+) -> None:
+    up.has("/api/v1/nodes", *({"spec": {}} for _ in range(nodes)))
+    assert look.examine("up").facts["c0"].several_nodes is several
+
+
+def test_a_cluster_that_does_not_list_its_nodes_is_taken_for_a_large_one(
+    look: Preflight, up: Kubernetes
+) -> None:
+    """One replica of two would otherwise go because of an answer that was missing."""
+    up.refusals["/api/v1/nodes"] = 403
+    assert look.examine("up").facts["c0"].several_nodes
 
 
 def named(name: str, namespace: str | None = None, **annotations: str) -> dict[str, Any]:
