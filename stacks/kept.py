@@ -24,7 +24,9 @@ Entry = Mapping[str, Any]
 _PROVIDER = "pulumi:providers:kubernetes"
 _STACK = "pulumi:pulumi:Stack"
 _REMOTE_SECRET = "isthmus:index:RemoteSecret"  # noqa: S105
-_SHARED = ("isthmus:index:SharedServices", "isthmus:index:ServiceEntries")
+_SHARED = tuple(
+    f"isthmus:index:{name}" for name in ("SharedServices", "SharedConfiguration", "ServiceEntries")
+)
 """What these have in one cluster depends on what all clusters have, so they stay everywhere."""
 
 

@@ -19,6 +19,8 @@ from stacks.built import Built
 
 def create_shared_configuration(built: Built, cluster: Cluster) -> None:
     """Create what a control plane lacks of Istio's objects that all of them have."""
+    if built.spec.absent:  # stacks/kept.py keeps them everywhere
+        return
     lacking: list[SharedObjectArgs] = [
         {
             "api_version": wanted.api_version,
