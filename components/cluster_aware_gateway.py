@@ -9,6 +9,7 @@ from pulumi_kubernetes import apiextensions, core
 from components import charts, names, values
 from components.cluster_identity import ClusterIdentity
 from components.load_balancer import WAIT, address_of
+from components.ownership import mark
 
 GatewayKind = Literal["own", "ingress"]
 _CONTROL_PORTS = {"tls-istiod": names.XDS_PORT, "tls-webhook": names.WEBHOOK_PORT}
@@ -124,7 +125,11 @@ class ClusterAwareGateway(pulumi.ComponentResource):
             f"{name}-expose-services",
             api_version="networking.istio.io/v1",
             kind="Gateway",
-            metadata={"name": "cross-network-gateway", "namespace": namespace},
+            metadata={
+                "name": "cross-network-gateway",
+                "namespace": namespace,
+                "annotations": mark(),
+            },
             spec={
                 "selector": selector,
                 "servers": [
@@ -152,7 +157,7 @@ class ClusterAwareGateway(pulumi.ComponentResource):
             f"{name}-expose-istiod",
             api_version="networking.istio.io/v1",
             kind="Gateway",
-            metadata={"name": "istiod-gateway", "namespace": namespace},
+            metadata={"name": "istiod-gateway", "namespace": namespace, "annotations": mark()},
             spec={
                 "selector": selector,
                 "servers": [
@@ -170,7 +175,7 @@ class ClusterAwareGateway(pulumi.ComponentResource):
             f"{name}-route-istiod",
             api_version="networking.istio.io/v1",
             kind="VirtualService",
-            metadata={"name": "istiod-vs", "namespace": namespace},
+            metadata={"name": "istiod-vs", "namespace": namespace, "annotations": mark()},
             spec={
                 "hosts": hosts,
                 "gateways": ["istiod-gateway"],

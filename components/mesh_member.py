@@ -10,9 +10,8 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 from pulumi_kubernetes.helm import v3
 
-from components import charts, names, values
+from components import charts, names, ownership, values
 from components.cluster_identity import ClusterIdentity
-from components.ownership import mark
 from components.shared_ca import IntermediateCA
 
 READER = "istio-reader-service-account"
@@ -40,6 +39,8 @@ class MeshMemberArgs(TypedDict):
     marks: NotRequired[Mapping[str, pulumi.Input[str]]]
     """Further annotations of the namespace by which the stack recognizes its own mesh. They are
     inputs, so that a kubeconfig that leads to another cluster is a difference."""
+    adopts_namespace: NotRequired[bool]
+    """Whether the namespace is the user's: it is labeled, and never deleted."""
     primary: NotRequired[pulumi.Input[str]]
     """For a remote, the cluster whose istiod serves it."""
     intermediate_ca: NotRequired[IntermediateCA]
@@ -78,21 +79,19 @@ class MeshMember(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         identity = args["identity"]
         primary = args.get("primary")
-        namespace = kubernetes.core.v1.Namespace(
+        namespace = ownership.namespace(
             f"{name}-namespace",
-            metadata={
-                "name": identity.namespace,
-                # istiod gives endpoints of this cluster this network (istio/istio#28381).
-                "labels": {names.NETWORK: identity.network}
-                if args.get("announced_by_label", True)
-                else {},
-                # Read once, when istiod meets the cluster: it has to stand before the remote
-                # secret (pilot/pkg/serviceregistry/kube/controller/multicluster.go).
-                "annotations": {
-                    **mark(),
-                    **args.get("marks", {}),
-                    **({names.CONTROL_PLANE_CLUSTERS: primary} if primary else {}),
-                },
+            identity.namespace,
+            adopted=args.get("adopts_namespace", False),
+            # istiod gives endpoints of this cluster this network (istio/istio#28381).
+            labels={names.NETWORK: identity.network}
+            if args.get("announced_by_label", True)
+            else {},
+            # Read once, when istiod meets the cluster: it has to exist before the remote secret
+            # (pilot/pkg/serviceregistry/kube/controller/multicluster.go).
+            annotations={
+                **args.get("marks", {}),
+                **({names.CONTROL_PLANE_CLUSTERS: primary} if primary else {}),
             },
             opts=child,
         )
@@ -112,7 +111,10 @@ class MeshMember(pulumi.ComponentResource):
             name=names.LEAVE_NOTHING,
             namespace=self.namespace,
             chart=_beside("leave-nothing"),
-            values=values.merged(args.get("leave_nothing_values", {}), {"crdsOf": names.BASE}),
+            values=values.merged(
+                args.get("leave_nothing_values", {}),
+                {"crdsOf": names.BASE, "crdNames": list(names.ISTIO_CRDS)},
+            ),
             opts=child,
         )
         # Always as a release: its CRDs are 1 MB of state and half of an update's time as resources

@@ -5,6 +5,8 @@ from typing import TypedDict
 import pulumi
 from pulumi_kubernetes import apiextensions
 
+from components.ownership import mark
+
 
 class MeshPolicyArgs(TypedDict):
     """Mesh-wide policy."""
@@ -28,7 +30,7 @@ class MeshPolicy(pulumi.ComponentResource):
             f"{name}-mesh-strict",
             api_version="security.istio.io/v1",
             kind="PeerAuthentication",
-            metadata={"name": "default", "namespace": args["namespace"]},
+            metadata={"name": "default", "namespace": args["namespace"], "annotations": mark()},
             spec={"mtls": {"mode": "STRICT"}},
             opts=pulumi.ResourceOptions(parent=self),
         )

@@ -56,16 +56,34 @@ REMOTE_SERVICE = "istiod-remotes"
 """Isthmus's own Service for remotes, beside the chart's Service of istiod."""
 CLUSTER_DOMAIN = "svc.cluster.local"
 
+ISTIO_CRDS = (
+    "trafficextensions.extensions.istio.io/v1alpha1",
+    "wasmplugins.extensions.istio.io/v1alpha1",
+    "destinationrules.networking.istio.io/v1",
+    "envoyfilters.networking.istio.io/v1alpha3",
+    "gateways.networking.istio.io/v1",
+    "proxyconfigs.networking.istio.io/v1beta1",
+    "serviceentries.networking.istio.io/v1",
+    "sidecars.networking.istio.io/v1",
+    "virtualservices.networking.istio.io/v1",
+    "workloadentries.networking.istio.io/v1",
+    "workloadgroups.networking.istio.io/v1",
+    "authorizationpolicies.security.istio.io/v1",
+    "peerauthentications.security.istio.io/v1",
+    "requestauthentications.security.istio.io/v1",
+    "telemetries.telemetry.istio.io/v1",
+)
+"""Istio's CRDs (manifests/charts/base/files/crd-all.gen.yaml), each with a version that it
+serves."""
+
 # The sample.
 SAMPLE_NAMESPACE = "sample"
 SAMPLE_SERVICE = "helloworld"
 SAMPLE_PORT = 5000
 CLIENT_IMAGE = "docker.io/curlimages/curl:8.17.0"
-"""Image of the sample's client, the verification and the checks' probe."""
+"""Image of the sample's client, the verification, the checks' probe and the last hook."""
 SERVER_IMAGE = "docker.io/istio/examples-helloworld-v1:1.0"
 """Image of the sample's `helloworld`."""
-KUBECTL_IMAGE = "registry.k8s.io/kubectl:v1.34.4"
-"""Image of the Job that removes what Istio leaves behind."""
 
 AKS_OPT_OUT = {"admissions.enforcer/disabled": "true"}
 """Annotation of webhooks that AKS's admissions enforcer leaves alone. It would otherwise change
@@ -79,6 +97,8 @@ CLUSTER = "isthmus/cluster"
 """Annotation beside it: the cluster's name in the mesh."""
 CLUSTER_UID = "isthmus/cluster-uid"
 """Annotation beside it: UID of the cluster's namespace `kube-system`."""
+ADOPTED = "isthmus/adopted"
+"""Annotation beside it: the namespace is the user's, and stays when the mesh goes."""
 MESH = "isthmus/mesh"
 """Annotation beside it: the mesh's UUID, which the stack's state keeps."""
 

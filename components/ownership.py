@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pulumi
+import pulumi_kubernetes as kubernetes
 
 from components import names
 
@@ -55,3 +56,30 @@ def annotated(props: pulumi.Inputs, annotations: Mapping[str, str]) -> pulumi.In
         return props
     both = {**(metadata.get("annotations") or {}), **annotations}
     return {**props, "metadata": {**metadata, "annotations": both}}
+
+
+def namespace(
+    pulumi_name: str,
+    name: str,
+    *,
+    adopted: bool,
+    labels: Mapping[str, pulumi.Input[str]],
+    annotations: Mapping[str, pulumi.Input[str]],
+    opts: pulumi.ResourceOptions,
+) -> kubernetes.core.v1.Namespace | kubernetes.core.v1.NamespacePatch:
+    """Create a namespace with the mark, or label and mark one of the user's.
+
+    A patch takes only its own fields away when it is deleted, and leaves the namespace.
+    """
+    marked = {**mark(), **({names.ADOPTED: "true"} if adopted else {}), **annotations}
+    if adopted:
+        return kubernetes.core.v1.NamespacePatch(
+            pulumi_name,
+            metadata={"name": name, "labels": labels, "annotations": marked},
+            opts=opts,
+        )
+    return kubernetes.core.v1.Namespace(
+        pulumi_name,
+        metadata={"name": name, "labels": labels, "annotations": marked},
+        opts=opts,
+    )

@@ -1,13 +1,13 @@
 """Istio's own sample: a version of `helloworld` and a client in each cluster."""
 
 from collections.abc import Mapping, Sequence
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 from pulumi_kubernetes.core.v1 import ContainerArgsDict
 
-from components import hardening, names
+from components import hardening, names, ownership
 
 
 class SampleArgs(TypedDict):
@@ -26,6 +26,8 @@ class SampleArgs(TypedDict):
     injects: bool
     """Whether the cluster injects sidecars. Otherwise no workload of the sample is created, because
     users add them with `istioctl kube-inject`."""
+    adopts_namespace: NotRequired[bool]
+    """Whether the namespace is the user's: it is labeled, and never deleted."""
 
 
 class Sample(pulumi.ComponentResource):
@@ -42,14 +44,20 @@ class Sample(pulumi.ComponentResource):
         self, name: str, args: SampleArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("isthmus:index:Sample", name, {}, opts)
-        namespace_resource = kubernetes.core.v1.Namespace(
+        adopted = args.get("adopts_namespace", False)
+        namespace_resource = ownership.namespace(
             f"{name}-sample",
-            metadata={"name": names.SAMPLE_NAMESPACE, "labels": {names.INJECTION: "enabled"}},
+            names.SAMPLE_NAMESPACE,
+            adopted=adopted,
+            labels={names.INJECTION: "enabled"},
+            annotations={},
             opts=pulumi.ResourceOptions(parent=self),
         )
         namespace = namespace_resource.metadata.name
         # Deleting the namespace deletes them: one wait at the end, instead of one for each.
-        child = pulumi.ResourceOptions(parent=self, deleted_with=namespace_resource)
+        child = pulumi.ResourceOptions(
+            parent=self, deleted_with=None if adopted else namespace_resource
+        )
         rules = _traffic_rules(name, namespace, child) if args["is_primary"] else []
         self.before_requests = [namespace_resource, *rules]
         kubernetes.core.v1.Service(
@@ -79,7 +87,7 @@ def _traffic_rules(
         f"{name}-strict",
         api_version="security.istio.io/v1",
         kind="PeerAuthentication",
-        metadata={"name": "default", "namespace": namespace},
+        metadata={"name": "default", "namespace": namespace, "annotations": ownership.mark()},
         spec={"mtls": {"mode": "STRICT"}},
         opts=opts,
     )
@@ -89,7 +97,11 @@ def _traffic_rules(
         f"{name}-one-request-a-connection",
         api_version="networking.istio.io/v1",
         kind="DestinationRule",
-        metadata={"name": names.SAMPLE_SERVICE, "namespace": namespace},
+        metadata={
+            "name": names.SAMPLE_SERVICE,
+            "namespace": namespace,
+            "annotations": ownership.mark(),
+        },
         spec={
             "host": names.host(names.SAMPLE_SERVICE, names.SAMPLE_NAMESPACE),
             "trafficPolicy": {"connectionPool": {"http": {"maxRequestsPerConnection": 1}}},

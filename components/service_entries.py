@@ -8,6 +8,7 @@ import pulumi
 from pulumi_kubernetes import apiextensions
 
 from components import names
+from components.ownership import mark
 
 _KUBERNETES_WORDS: Mapping[str, str] = {
     "kubernetes.io/h2c": "HTTP2",
@@ -81,7 +82,11 @@ class ServiceEntries(pulumi.ComponentResource):
             f"{name}-entry",
             api_version="networking.istio.io/v1",
             kind="ServiceEntry",
-            metadata={"name": f"{args['service']}-elsewhere", "namespace": args["namespace"]},
+            metadata={
+                "name": f"{args['service']}-elsewhere",
+                "namespace": args["namespace"],
+                "annotations": mark(),
+            },
             spec={
                 "hosts": [
                     pulumi.Output.concat(

@@ -1,6 +1,6 @@
 """Namespaces and Services that exist in every cluster."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NotRequired, TypedDict
 
 import pulumi
@@ -42,6 +42,8 @@ class SharedServicesArgs(TypedDict):
     """Namespaces that the cluster lacks, with their labels."""
     services: Sequence[SharedServiceArgs]
     """Services that it lacks, in these namespaces or in existing ones."""
+    kept: Collection[str]
+    """Namespaces of these that hold objects of users, and stay when the mesh goes."""
     mark: Mapping[str, str]
     """Labels by which the next update recognizes copies."""
 
@@ -66,18 +68,17 @@ class SharedServices(pulumi.ComponentResource):
                 opts,
             ),
         )
-        child = pulumi.ResourceOptions(parent=self)
         namespaces = {
             namespace: core.v1.Namespace(
-                f"{name}-{namespace}",
+                f"{name}/{namespace}",
                 metadata={"name": namespace, "labels": {**labels, **args["mark"]}},
-                opts=child,
+                opts=_named_before(f"{name}-{namespace}", self, keep=namespace in args["kept"]),
             )
             for namespace, labels in args["namespaces"].items()
         }
         for service in args["services"]:
             core.v1.Service(
-                f"{name}-{service['namespace']}-{service['name']}",
+                f"{name}/{service['namespace']}/{service['name']}",
                 metadata={
                     "name": service["name"],
                     "namespace": namespaces[service["namespace"]].metadata.name
@@ -91,9 +92,21 @@ class SharedServices(pulumi.ComponentResource):
                     "selector": service["selector"],
                     "ports": [_port(p) for p in service["ports"]],
                 },
-                opts=child,
+                opts=_named_before(f"{name}-{service['namespace']}-{service['name']}", self),
             )
         self.register_outputs({})
+
+
+def _named_before(
+    name: str, parent: pulumi.Resource, *, keep: bool = False
+) -> pulumi.ResourceOptions:
+    """The name until 0.1 could be that of two objects: `eu` has `west-shop`, `eu-west` has `shop`.
+
+    A slash is in no name of Kubernetes, so that the new names are unique.
+    """
+    return pulumi.ResourceOptions(
+        parent=parent, aliases=[pulumi.Alias(name=name)], retain_on_delete=keep
+    )
 
 
 def _port(port: SharedPortArgs) -> core.v1.ServicePortArgsDict:

@@ -62,13 +62,15 @@ class ClusterApi:
                 return None
             raise
 
-    def count(self, path: str, **query: str) -> int:
-        """Return the number of objects of a list, without reading their content.
+    def metadata_list(self, path: str, **query: str) -> list[Any]:
+        """Metadata of all objects at a path, without their content.
 
         Raises:
             UnansweredError: the server is not there, or refuses.
         """
-        return len(self._ask("GET", path, query, None, _METADATA_LIST)["items"])
+        # The API server writes null for an empty list of metadata.
+        found = self._ask("GET", path, query, None, _METADATA_LIST)["items"] or ()
+        return [x["metadata"] for x in found]
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """The answer to an object that is sent, e.g. a SelfSubjectAccessReview.

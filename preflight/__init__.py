@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from kube.kubeconfig import Connection
-from preflight import holders, identity
+from preflight import holders, identity, removal
 from preflight.ask import ask, is_marked
 from preflight.charts import missing_charts
 from preflight.ending import ending
@@ -42,7 +42,7 @@ def examine(
     with ThreadPoolExecutor(8) as pool:
         charts = pool.submit(lambda: list(missing_charts(spec.mesh.istio)))
         asked = {
-            i: pool.submit(ask, spec, i, spec.clusters[i], connection, expected.stack)
+            i: pool.submit(ask, spec, i, spec.clusters[i], connection, expected)
             for i, connection in connections.items()
             if spec.clusters[i] in (spec.in_mesh_stack if builds is None else builds)
             and not spec.clusters[i].absent
@@ -78,6 +78,7 @@ def examine(
         *_overlaps(spec, facts),
         *identity.check(spec, expected, facts),
         *identity.check_changes(spec, expected.last),
+        *removal.check(spec, expected, facts),
     ]
     warnings = raise_if_refused([*problems, *(p for p in between if p not in problems)])
     by_name = {spec.clusters[i].name: known for i, known in facts.items()}
@@ -88,7 +89,7 @@ def examine(
             )
             for i, x in connections.items()
         },
-        **with_inventories(spec, by_name),
+        **with_inventories(spec, by_name, expected.last),
     }
     return PreflightResult(
         facts=found | {n: replace(found[n], holders=h.result()) for n, h in held.items()},

@@ -16,8 +16,9 @@ from typing import TypeVar
 from components import names
 from kube.api import ClusterApi, CredentialsError, UnansweredError
 from kube.kubeconfig import Connection
-from preflight import balancers, foreign, marks, practice
+from preflight import balancers, foreign, identity, marks, namespaces, practice
 from preflight.facts import ClusterFacts
+from preflight.identity import Expected
 from preflight.permissions import (
     GRANTING,
     NEEDED,
@@ -38,6 +39,7 @@ _CACERTS = "a cacerts of another owner"
 _OWNERSHIP = {
     "an Istio of another owner": foreign.istio,
     _CACERTS: foreign.cacerts,
+    "CRDs and releases of another owner": foreign.releases,
 }
 """Without answers to these queries, no existing object in a cluster is adopted."""
 _PAUSES_SECONDS = (0.5, 2.0)
@@ -60,19 +62,26 @@ class Answers:
 
 
 def ask(
-    spec: MeshSpec, index: int, cluster: Cluster, connection: Connection, stack: str
+    spec: MeshSpec, index: int, cluster: Cluster, connection: Connection, expected: Expected
 ) -> Answers:
     """Send all queries to one cluster.
 
     Args:
         index: the cluster's, in `isthmus:clusters`.
-        stack: the stack's mark (components/ownership.py).
+        expected: what the stack knows of its mesh.
     """
     try:
         with ClusterApi.connect(connection.kubeconfig) as api:
-            return _ask(spec, index, cluster, connection, stack, api)
+            return _ask(spec, index, cluster, connection, expected, api)
     except CredentialsError as error:
-        return Answers(ClusterFacts(connection, None), (), f"anything ({error})")
+        return _silent(index, cluster, connection, str(error))
+
+
+def _silent(index: int, cluster: Cluster, connection: Connection, why: str) -> Answers:
+    facts, path = ClusterFacts(connection, None), f"isthmus:clusters[{index}]"
+    if cluster.unchecked == "accept":
+        return Answers(facts, (), f"anything ({why})")
+    return Answers(facts, (_unknown_owner(path, cluster, {"anything": why}),))
 
 
 def _ask(
@@ -80,17 +89,17 @@ def _ask(
     index: int,
     cluster: Cluster,
     connection: Connection,
-    stack: str,
+    expected: Expected,
     api: ClusterApi,
 ) -> Answers:
     path, istio = f"isthmus:clusters[{index}]", spec.mesh.istio
-    owner = f"{stack.partition('/')[0]}/{cluster.stack}" if cluster.stack else stack
+    owner = identity.owner(expected.stack, cluster)
     try:
         version = _version(api)
     except CredentialsError:
         raise
     except UnansweredError as error:
-        return _unanswered(error, path, cluster, connection)
+        return _unanswered(error, index, cluster, connection)
     unchecked: dict[str, str] = {}
 
     def answer(what: str, question: Callable[[], T]) -> T | None:
@@ -111,6 +120,18 @@ def _ask(
         )
         nodes = pool.submit(answer, "its nodes", lambda: _has_several_nodes(spec, api))
         root = pool.submit(answer, "its root of trust", lambda: _root(api, istio.namespace, owner))
+        existing = pool.submit(
+            answer,
+            "existing namespaces",
+            lambda: namespaces.look(
+                api,
+                path,
+                cluster,
+                wanted=_wanted(spec),
+                stack=owner,
+                before=expected.last.namespaces_of(cluster.name),
+            ),
+        )
         others = [
             pool.submit(answer, what, lambda question=question: list(question()))
             for what, question in _questions(spec, path, cluster, api, owner).items()
@@ -121,6 +142,11 @@ def _ask(
         ]
     problems = list(versions.check_kubernetes(istio.version, version, f"{path}.kubeconfig"))
     problems += [p for other in others for p in other.result() or ()]
+    known = existing.result() or namespaces.Existing()
+    problems += known.problems
+    unknown = unchecked.keys() & {*_OWNERSHIP, "existing namespaces"}
+    if unknown and cluster.unchecked != "accept":
+        problems.append(_unknown_owner(path, cluster, {x: unchecked[x] for x in unknown}))
     if missing := [p for p in denied if p in NEEDED]:
         problems.append(lacking(missing, path, cluster.name, istio.namespace))
     elif denied:
@@ -133,8 +159,9 @@ def _ask(
             pods.result() or (),
             several_nodes=nodes.result() is not False,
             marks=marked.result(),
-            adoptable=unchecked.keys().isdisjoint(_OWNERSHIP),
+            adoptable=not unknown,
             root=root.result(),
+            adopted=known.adopted,
         ),
         tuple(problems),
         ", ".join(f"{what} ({why})" for what, why in unchecked.items()),
@@ -158,9 +185,9 @@ def _version(api: ClusterApi) -> str:
 
 
 def _unanswered(
-    error: UnansweredError, path: str, cluster: Cluster, connection: Connection
+    error: UnansweredError, index: int, cluster: Cluster, connection: Connection
 ) -> Answers:
-    facts = ClusterFacts(connection, None)
+    facts, path = ClusterFacts(connection, None), f"isthmus:clusters[{index}]"
     if error.status == 401:
         name = "credentials-refused"
         rule = f"must hold credentials that cluster {cluster.name} accepts ({error})"
@@ -174,10 +201,27 @@ def _unanswered(
             f"ISTHMUS_ABSENT={cluster.name} for one command"
         )
     else:
-        return Answers(facts, (), f"anything ({error})")
+        return _silent(index, cluster, connection, str(error))
     reason = "Isthmus can neither preview nor build its part of the mesh"
     value = shown(cluster.kubeconfig or "{}")
     return Answers(facts, (Problem(name, f"{path}.kubeconfig", rule, reason, fix, value),))
+
+
+def _wanted(spec: MeshSpec) -> tuple[str, ...]:
+    """Namespaces that the stack creates in each cluster, beside the shared ones."""
+    sample = (names.SAMPLE_NAMESPACE,) if spec.sample.enabled else ()
+    return (spec.mesh.istio.namespace, *sample)
+
+
+def _unknown_owner(path: str, cluster: Cluster, unanswered: Mapping[str, str]) -> Problem:
+    said = ", ".join(f"{what} ({why})" for what, why in sorted(unanswered.items()))
+    return Problem(
+        "ownership-unknown",
+        f"{path}.kubeconfig",
+        f"cluster {cluster.name} must say what exists there; it did not answer about {said}",
+        "objects of another owner would be overwritten, and deleted with the mesh",
+        f"use credentials that can read it, or set {path}.unchecked to accept",
+    )
 
 
 def _questions(

@@ -53,6 +53,8 @@ class ClusterFacts:
     is not in it yet, or did not tell."""
     holders: tuple[Holder, ...] = ()
     """What holds roots and certificates there, where a change of the root is under way."""
+    adopted: frozenset[str] = frozenset()
+    """Namespaces of the user that the mesh uses: never created, never deleted."""
     inventory: Inventory = field(default_factory=Inventory)
     """Its namespaces and Services that concern sharing."""
 

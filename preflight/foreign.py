@@ -78,6 +78,53 @@ def cacerts(api: ClusterApi, path: str, namespace: str, stack: str) -> Iterator[
         )
 
 
+def releases(api: ClusterApi, path: str, namespace: str, stack: str) -> Iterator[Problem]:
+    """Istio's CRDs of another release, and releases of the stack's names that it did not install.
+
+    The API server deletes every object of a CRD with it, so a foreign one is never adopted.
+    """
+    istios = {crd.partition("/")[0] for crd in names.ISTIO_CRDS}
+    crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    of_others = dict[str, list[str]]()
+    for found in api.metadata_list(crds):
+        annotations = found.get("annotations") or {}
+        key = ("meta.helm.sh/release-name", "meta.helm.sh/release-namespace")
+        owner = tuple(annotations.get(k, "") for k in key)
+        if found["name"] in istios and owner != (names.BASE, namespace):
+            of_others.setdefault(" in namespace ".join(x for x in owner if x), []).append(
+                found["name"]
+            )
+    for owner, found in of_others.items():
+        yield Problem(
+            "crds-of-others",
+            path,
+            f"must not have CRDs of Istio that this stack did not install: {found[0]}"
+            + (f" and {len(found) - 1} more" if len(found) > 1 else "")
+            + (f", of release {owner}" if owner else ", of no Helm release"),
+            "Helm refuses to install its CRDs over them, halfway through the update",
+            "remove the tool that installed them, or have this mesh adopt them: `kubectl annotate "
+            f"--overwrite crd {' '.join(sorted(found))} meta.helm.sh/release-name={names.BASE} "
+            f"meta.helm.sh/release-namespace={namespace}` and `kubectl label --overwrite crd … "
+            "app.kubernetes.io/managed-by=Helm`",
+        )
+    if marks.read(api, namespace).stack is not None:
+        return
+    ours = {names.BASE, names.ISTIOD, names.LEAVE_NOTHING, *names.GATEWAYS.values()}
+    records = api.metadata_list(
+        f"/api/v1/namespaces/{namespace}/secrets", labelSelector="owner=helm"
+    )
+    for release in sorted({r.get("labels", {}).get("name", "") for r in records} & ours):
+        yield Problem(
+            "release-of-others",
+            path,
+            f"must not have a Helm release {release} in namespace {namespace} that this stack did "
+            "not install",
+            "Helm refuses a second release of the name",
+            f"`helm uninstall {release} -n {namespace}` keeps the CRDs; or, if the release is this "
+            f"stack's own: {_adopt(namespace, stack)}",
+        )
+
+
 def _adopt(namespace: str, stack: str) -> str:
     return f"`kubectl annotate --overwrite namespace {namespace} {names.STACK}={stack}`"
 

@@ -40,7 +40,7 @@ def check(
         marks = known.marks
         if marks is None:  # not answered; that is a problem of its own
             continue
-        ours = marks.stack == _owner(expected.stack, cluster)
+        ours = marks.stack == owner(expected.stack, cluster)
         if marks.stack and not ours:
             continue  # preflight/foreign.py
         if ours and marks.mesh and marks.mesh != expected.mesh:
@@ -57,7 +57,7 @@ def check(
             yield _no_mark(path, cluster, spec.mesh.istio.namespace, expected.stack)
 
 
-def _owner(stack: str, cluster: Cluster) -> str:
+def owner(stack: str, cluster: Cluster) -> str:
     """The mark of the stack that builds a cluster."""
     return f"{stack.partition('/')[0]}/{cluster.stack}" if cluster.stack else stack
 

@@ -4,11 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from components import names
+
 
 @dataclass(frozen=True)
 class LastCluster:
     """One cluster of the last update."""
 
+    kubeconfig: str | None = field(default=None, repr=False)
+    """Content of a kubeconfig, with which a removed cluster is cleaned up. None where the stack of
+    this one cluster does not keep it."""
     uid: str | None = None
     """UID of its namespace `kube-system`; None where an older version updated it."""
     primary: str | None = None
@@ -35,6 +40,16 @@ class LastUpdate:
     """How charts were installed."""
     external_ca: bool = False
     """Whether another tool maintained the Secrets `cacerts`."""
+    sample: bool = False
+    """Whether the sample was installed."""
+    shared: tuple[str, ...] = ()
+    """Names of the namespaces that every cluster had."""
+
+    def namespaces_of(self, cluster: str) -> tuple[str, ...]:
+        """Namespaces that the last update had created in a cluster, beside the shared ones."""
+        if cluster not in self.clusters or self.namespace is None:
+            return ()
+        return (self.namespace, *((names.SAMPLE_NAMESPACE,) if self.sample else ()))
 
     @classmethod
     def read(cls, outputs: Mapping[str, Any]) -> "LastUpdate":
@@ -48,6 +63,7 @@ class LastUpdate:
         return cls(
             clusters={
                 c["name"]: LastCluster(
+                    described["kubeconfigs"].get(c["name"]),
                     told.get(c["name"], {}).get("uid"),
                     c.get("primary"),
                     c.get("stack"),
@@ -59,4 +75,6 @@ class LastUpdate:
             istio=istio.get("version"),
             install=istio.get("install", "rendered"),
             external_ca=cast("bool", (spec["mesh"].get("ca") or {}).get("external", False)),
+            sample=cast("bool", spec.get("sample", {}).get("enabled", False)),
+            shared=tuple(described.get("namespaces", ())),
         )

@@ -39,6 +39,16 @@ NEEDED = (
 )
 """A sample of each kind; credentials with these normally have the rest."""
 
+DELETING = (
+    Permission("delete", "namespaces"),
+    Permission("delete", "secrets", in_namespace=True),
+    Permission("delete", "services", in_namespace=True),
+    Permission("delete", "deployments", "apps", in_namespace=True),
+    Permission("delete", "clusterroles", _ROLES),
+    Permission("delete", "mutatingwebhookconfigurations", _ADMISSION),
+)
+"""Needed to remove a cluster from the mesh, one of each kind."""
+
 GRANTING = (
     Permission("escalate", "clusterroles", _ROLES),
     Permission("bind", "clusterroles", _ROLES),

@@ -19,6 +19,6 @@ def pods_with_proxies(facts: Mapping[str, ClusterFacts]) -> Mapping[str, int | N
 def _count(known: ClusterFacts) -> int | None:
     try:
         with ClusterApi.connect(known.connection.kubeconfig) as api:
-            return api.count("/api/v1/pods", labelSelector=_INJECTED)
+            return len(api.metadata_list("/api/v1/pods", labelSelector=_INJECTED))
     except UnansweredError:
         return None

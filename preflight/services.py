@@ -6,9 +6,11 @@ from dataclasses import replace
 from itertools import takewhile
 from typing import Any
 
+from components import names
 from kube.api import ClusterApi, UnansweredError
 from kube.kubeconfig import Connection
 from preflight.facts import ClusterFacts
+from preflight.last_update import LastUpdate
 from spec.mesh import MeshSpec
 from spec.problems import MeshRefusedError, Problem
 from spec.shared import (
@@ -45,18 +47,25 @@ KINDS = (
 """Kinds that control planes share: name, version, and plural in paths. Not WorkloadEntry and
 WorkloadGroup, which are of one network."""
 _LOCALITY = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone")
+_CONTENTS = {
+    "/api/v1": ("pods", "secrets", "configmaps", "persistentvolumeclaims", "services"),
+    "/apis/apps/v1": ("deployments", "statefulsets", "daemonsets"),
+    "/apis/batch/v1": ("cronjobs", "jobs"),
+}
+"""Kinds of objects that hold work or data of users, by their group."""
 
 
 def with_inventories(
-    spec: MeshSpec, facts: Mapping[str, ClusterFacts]
+    spec: MeshSpec, facts: Mapping[str, ClusterFacts], last: LastUpdate
 ) -> Mapping[str, ClusterFacts]:
-    """Return the facts with each cluster's inventory; without shared Services, query nothing.
+    """Return the facts with each cluster's inventory; query nothing if nothing is or was shared.
 
     Raises:
         MeshRefusedError: what the clusters have cannot be shared, or one of them does not answer.
     """
     # While a cluster is absent, shared objects stay as they are (stacks/kept.py).
-    if spec.absent or not (spec.mesh.federate or spec.namespaces or spec.services):
+    shares = spec.mesh.federate or spec.namespaces or spec.services or last.shared
+    if spec.absent or not shares:
         return facts
     inventories = _take(spec, {name: f.connection for name, f in facts.items()})
     problems = list(contradictions(spec, inventories))
@@ -142,11 +151,8 @@ def _inventory(
         x["metadata"]["name"]: _namespace(x) for x in api.get("/api/v1/namespaces")["items"]
     }
     for name, namespace in namespaces.items():
-        if namespace.made_by_isthmus and name not in shared.namespaces:
-            pods = api.get(f"/api/v1/namespaces/{name}/pods", limit="1")["items"]
-            namespaces[name] = FoundNamespace(
-                namespace.injection, made_by_isthmus=True, occupied=bool(pods)
-            )
+        if namespace.made_by_isthmus:
+            namespaces[name] = replace(namespace, occupied=_is_occupied(api, name))
     services = {
         _name(x): _service(x, labelled=_name(x) in labelled.services)
         for namespace in shared.namespaces
@@ -165,6 +171,25 @@ def _inventory(
         for name, found in nodes.items()
     }
     return Inventory(namespaces, services, running)
+
+
+def _is_occupied(api: ClusterApi, namespace: str) -> bool:
+    """Whether a namespace has objects that neither Isthmus nor Kubernetes nor istiod created."""
+    for group, kinds in _CONTENTS.items():
+        for kind in kinds:
+            found = api.metadata_list(f"{group}/namespaces/{namespace}/{kind}")
+            if any(not _is_created_by_itself(x) for x in found):
+                return True
+    return False
+
+
+def _is_created_by_itself(metadata: Any) -> bool:
+    return bool(
+        metadata.get("ownerReferences")
+        or MADE_BY_ISTHMUS in (metadata.get("labels") or {})
+        or "kubernetes.io/service-account.name" in (metadata.get("annotations") or {})
+        or metadata["name"] in ("kube-root-ca.crt", names.ROOT_CONFIG_MAP, "istio-ca-crl")
+    )
 
 
 def _configuration(

@@ -488,6 +488,11 @@ _VERSIONS: Mapping[str, Refusal] = {
         "sidecar, and sidecars then get gateways that they cannot use.",
         "Remove `AMBIENT_ENABLE_MULTI_NETWORK`.",
     ),
+    "crds-mode-unknown": Refusal(
+        525,
+        "`leaveNothing.crds`, which says what happens to Istio's CRDs at the end, is unknown.",
+        "Write `ifUnused`, `delete` or `keep`, or remove it.",
+    ),
 }
 _GKE: Mapping[str, Refusal] = {
     "cluster-has-no-source": Refusal(
@@ -784,6 +789,27 @@ _CLUSTERS: Mapping[str, Refusal] = {
         "The values say that Istio's CNI plugin is used, and the cluster does not have it.",
         "Install Istio's chart `cni` in every cluster first, or remove the value.",
     ),
+    "namespace-exists": Refusal(
+        806,
+        "Istio's namespace or `sample` exists, and this stack did not create it. It would be "
+        "deleted with the mesh.",
+        "Set the cluster's `adopt: true` to use the namespace and never delete it, or delete it.",
+    ),
+    "crds-of-others": Refusal(
+        807,
+        "Istio's CRDs exist, and another release or tool installed them.",
+        "Remove that tool, or have this mesh adopt the CRDs with the commands in the message.",
+    ),
+    "release-of-others": Refusal(
+        808,
+        "Istio's namespace has a Helm release of a name that Isthmus needs.",
+        "Uninstall it with Helm, which keeps the CRDs.",
+    ),
+    "ownership-unknown": Refusal(
+        809,
+        "A cluster did not say what exists there, so the update could overwrite it.",
+        "Use credentials that can read it, or set the cluster's `unchecked: accept`.",
+    ),
 }
 _IDENTITY: Mapping[str, Refusal] = {
     "cluster-of-another-state": Refusal(
@@ -837,6 +863,29 @@ _IDENTITY: Mapping[str, Refusal] = {
         829,
         "A remote cannot become a primary, or a primary a remote, while it is in the mesh.",
         "Restore the role, or remove the cluster, run `pulumi up`, and add it again.",
+    ),
+    "removed-cluster-unreachable": Refusal(
+        833,
+        "A cluster was removed from the configuration, and it does not answer with the credentials "
+        "of the last update, so its part of the mesh cannot be deleted.",
+        "Add it again with credentials that work, run `pulumi up`, and remove it then. If it does "
+        "not exist any more, set `PULUMI_K8S_DELETE_UNREACHABLE=true`.",
+    ),
+    "removed-cluster-replaced": Refusal(
+        830,
+        "The kubeconfig of a removed cluster leads to another cluster now, with an Istio of its "
+        "own. The update would delete objects there by name.",
+        "Delete the removed cluster's objects from the state.",
+    ),
+    "removed-cluster-denied": Refusal(
+        831,
+        "The credentials of a removed cluster cannot delete its part of the mesh.",
+        "Add it again with credentials of an administrator, run `pulumi up`, and remove it then.",
+    ),
+    "removed-cluster-in-use": Refusal(
+        832,
+        "A warning: a removed cluster has objects of Istio's kinds, or pods with sidecars.",
+        "Objects and their CRDs stay. Restart the pods, so that they lose their sidecars.",
     ),
 }
 _STACKS: Mapping[str, Refusal] = {

@@ -31,8 +31,9 @@ class ExtraValues:
     gateway: HelmValues = field(default_factory=dict[str, Any])
     """Gateways between networks."""
     leave_nothing: HelmValues = field(default_factory=dict[str, Any])
-    """Isthmus's chart that deletes on `destroy` what Istio leaves behind. Set `image` if clusters
-    cannot pull kubectl's image from the registry of Kubernetes."""
+    """Isthmus's own chart, which deletes on `destroy` what Istio leaves behind. `crds`: `ifUnused`
+    (Istio's CRDs of which no object is left), `delete` (all, with every object of their kinds) or
+    `keep`. `image`: another image with a shell and curl."""
 
 
 @dataclass(frozen=True, config=STRICT_CAMEL)
@@ -269,6 +270,13 @@ class Cluster:
     """Whether to leave the cluster as it is, because its API server does not answer: everything in
     it, and its remote secrets in other clusters. The others are updated meanwhile. The environment
     variable `ISTHMUS_ABSENT` names clusters for one command, e.g. `west,north`."""
+    adopt: bool = False
+    """Whether the mesh uses Istio's namespace and `sample` if they exist already. It then labels
+    them, and never deletes them. Without it, a namespace that this stack did not create is
+    refused."""
+    unchecked: Literal["refuse", "accept"] = "refuse"
+    """`accept`: the update runs although the cluster did not say what exists there, for example
+    because the credentials cannot read it. It then adopts nothing."""
     injection: Literal["automatic", "manual"] = "automatic"
     """`manual`: no injection webhook; users add sidecars with `istioctl kube-inject`."""
     api_server: ApiServer = field(default_factory=ApiServer)
@@ -307,11 +315,10 @@ class Images:
     them by digest (`…@sha256:…`) where a tag could move. Istio's are in its charts' values."""
 
     client: str = names.CLIENT_IMAGE
-    """The sample's client, the verification and the probe of the checks: `curl`, `nc`, a shell."""
+    """The sample's client, the verification, the probe of the checks, and what deletes on
+    `destroy` what Istio leaves behind: `curl`, `nc`, a shell."""
     server: str = names.SERVER_IMAGE
     """The sample's `helloworld`."""
-    kubectl: str = names.KUBECTL_IMAGE
-    """Removes on `destroy` what Istio leaves behind: `kubectl` as its entry point."""
     pull_secrets: tuple[DnsLabel, ...] = ()
     """Secrets for pulling these images; they are in Istio's namespace and in `sample`."""
 

@@ -41,7 +41,7 @@ class FoundNamespace:
     made_by_isthmus: bool
     """Whether Isthmus created it."""
     occupied: bool = False
-    """Whether it contains pods; checked only if the namespace might be deleted."""
+    """Whether it holds objects of users; asked only of those that Isthmus created."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,8 @@ class WantedNamespace:
     labels: Mapping[str, str]
     exists_in: frozenset[str] = frozenset()
     """Clusters that have one of the user's own."""
+    occupied_in: frozenset[str] = frozenset()
+    """Clusters where it holds objects of users, so that it must stay."""
 
 
 @dataclass(frozen=True)
@@ -201,16 +203,21 @@ def _namespaces(
     }
     for name in wanted:
         labels.setdefault(name, _injection(inventories, name))
-    if spec.mesh.federate:
-        # A namespace without shared Services can still contain pods, so it is not deleted.
-        for inventory in inventories.values():
-            for name, namespace in inventory.namespaces.items():
-                if namespace.made_by_isthmus and namespace.occupied:
-                    labels.setdefault(name, namespace.injection)
+    # The last shared Service of a namespace may be gone, or its key in the configuration, and
+    # objects of users not: they would be deleted with it.
+    for inventory in inventories.values():
+        for name, namespace in inventory.namespaces.items():
+            if namespace.made_by_isthmus and namespace.occupied:
+                labels.setdefault(name, namespace.injection)
     return {
         name: WantedNamespace(
             given,
             frozenset(c for c, i in inventories.items() if _is_own(i.namespaces.get(name))),
+            frozenset(
+                c
+                for c, i in inventories.items()
+                if name in i.namespaces and i.namespaces[name].occupied
+            ),
         )
         for name, given in labels.items()
     }

@@ -186,13 +186,14 @@ def _create_member(
     args: MeshMemberArgs = {
         "identity": _identity(built, cluster),
         "announced_by_label": built.spec.mesh.gateways.announced_by == "labels",
+        "adopts_namespace": built.adopts(cluster, built.istio.namespace),
         "marks": marks(cluster.name, _uid(built, cluster), built.mesh_uuid),
         "is_read": bool(built.spec.readers_of(cluster)),
         "token_generation": cluster.token_generation,
         "source": built.charts,
         "base_values": built.istio.values.base,
         "leave_nothing_values": {
-            "image": built.spec.images.kubectl,
+            "image": built.spec.images.client,
             "imagePullSecrets": [{"name": s} for s in built.spec.images.pull_secrets],
             **built.istio.values.leave_nothing,
         },
@@ -315,10 +316,16 @@ def _create_remote_secret(
     if name := built.connections.tls_server_name(cluster):
         args["tls_server_name"] = name
     return RemoteSecret(
-        f"{reader.name}-reads-{cluster.name}",
+        f"{reader.name}/reads/{cluster.name}",
         args,
         # The reader's ClusterRole comes with the cluster's istiod chart.
-        built.options(reader, watching, istiod),
+        pulumi.ResourceOptions.merge(
+            built.options(reader, watching, istiod),
+            # The name until 0.1 could be that of two secrets: of `a` and `b-reads-c`, say.
+            pulumi.ResourceOptions(
+                aliases=[pulumi.Alias(name=f"{reader.name}-reads-{cluster.name}")]
+            ),
+        ),
     )
 
 

@@ -78,6 +78,11 @@ class Built:
             and self.spec.control_plane_of(cluster) not in absent
         }
 
+    def adopts(self, cluster: Cluster, namespace: str) -> bool:
+        """Whether a namespace is the user's, so that it is neither created nor deleted."""
+        facts = self.facts.get(cluster.name)
+        return facts is not None and namespace in facts.adopted
+
     def options(
         self, cluster: Cluster, *depends_on: pulumi.Resource | None
     ) -> pulumi.ResourceOptions:

@@ -127,7 +127,12 @@ def _unreadable(said: str) -> Problem:
 def select(state: Sequence[Entry], spec: MeshSpec) -> list[Entry]:
     """The resources to keep with their parents, in the order of the state."""
     absent = {c.name for c in spec.absent}
-    secrets = {f"{reader.name}-reads-{name}" for reader in spec.clusters for name in absent}
+    secrets = {
+        f"{reader.name}{reads}{name}"
+        for reader in spec.clusters
+        for name in absent
+        for reads in ("/reads/", "-reads-")  # the latter until 0.1
+    }
     by_urn = _by_urn(state)
     kept = set[str]()
     for urn, entry in by_urn.items():

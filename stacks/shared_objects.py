@@ -77,6 +77,11 @@ def create_shared_objects(built: Built, cluster: Cluster) -> None:
                 for name, service in shared.services.items()
                 if cluster.name not in service.exists_in
             ],
+            "kept": {
+                name
+                for name, namespace in shared.namespaces.items()
+                if cluster.name in namespace.occupied_in
+            },
             "mark": {MADE_BY_ISTHMUS: built.spec.mesh.id},
         },
         built.options(cluster, built.members[cluster.name]),
@@ -120,7 +125,19 @@ def create_entries(
     if elsewhere:
         namespace, name = service
         ServiceEntries(
-            f"{cluster.name}-{namespace}-{name}",
+            f"{cluster.name}/{namespace}/{name}",
             {"namespace": namespace, "service": name, "ports": ports, "elsewhere": elsewhere},
-            built.options(cluster, after, built.webhooks[cluster.name]),
+            pulumi.ResourceOptions.merge(
+                built.options(cluster, after, built.webhooks[cluster.name]),
+                # The name until 0.1 could be that of two Services: see SharedServices.
+                pulumi.ResourceOptions(
+                    aliases=[
+                        pulumi.Alias(name=f"{cluster.name}-{namespace}-{name}", type_=type_)
+                        for type_ in (
+                            "isthmus:index:ServiceEntries",
+                            "isthmus:index:FederatedService",
+                        )
+                    ]
+                ),
+            ),
         )

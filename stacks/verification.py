@@ -33,6 +33,7 @@ def create_sample(built: Built, cluster: Cluster, version: str) -> Sample:
             "client_image": built.spec.images.client,
             "pull_secrets": built.spec.images.pull_secrets,
             "is_primary": not cluster.is_remote,
+            "adopts_namespace": built.adopts(cluster, names.SAMPLE_NAMESPACE),
             "injects": cluster.injection == "automatic",
         },
         built.options(cluster, built.webhooks[cluster.name]),

@@ -34,7 +34,7 @@ _CHART_KEYS_DERIVED: Mapping[str, tuple[str, ...]] = {
         "meshConfig.defaultConfig.discoveryAddress",
     ),
     "gateway": ("name", "networkGateway", "revision"),
-    "leave_nothing": ("crdsOf",),
+    "leave_nothing": ("crdsOf", "crdNames"),
 }
 
 
@@ -156,6 +156,19 @@ def _no_ambient_networks_with_sidecars(spec: MeshSpec) -> Iterator[Problem]:
         )
 
 
+def _crds_mode_is_known(spec: MeshSpec) -> Iterator[Problem]:
+    mode = spec.mesh.istio.values.leave_nothing.get("crds", "ifUnused")
+    if mode not in ("ifUnused", "delete", "keep"):
+        yield Problem(
+            "crds-mode-unknown",
+            "isthmus:mesh.istio.values.leaveNothing.crds",
+            "must be ifUnused, delete or keep",
+            "deleting a CRD deletes every object of its kind, also those of users",
+            "remove it: by default only CRDs without objects are deleted",
+            mode,
+        )
+
+
 def _reaches(values: Mapping[str, Any], key: str) -> bool:
     return find(values, key) is not MISSING
 
@@ -179,4 +192,5 @@ RULES = (
     _strict_mtls_holds_everywhere,
     _values_have_an_effect,
     _no_ambient_networks_with_sidecars,
+    _crds_mode_is_known,
 )

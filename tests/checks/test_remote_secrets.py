@@ -176,5 +176,5 @@ def test_a_client_gets_the_fields_that_were_read_and_nothing_else() -> None:
 
 def test_what_isthmus_writes_is_of_the_shape() -> None:
     mesh = recorded(two_networks())
-    written = mesh.one("Secret", "east-reads-west-secret").inputs["stringData"]["west"]
+    written = mesh.one("Secret", "east/reads/west-secret").inputs["stringData"]["west"]
     assert remote_kubeconfig.read(written).server == "https://west.test:6443"

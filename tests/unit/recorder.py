@@ -42,6 +42,8 @@ class Recorded:
     """Types and names, `type::name`, of what it waits for."""
     ignore_changes: frozenset[str]
     """Inputs whose changes are left alone, by the names that the provider has for them."""
+    retained: bool
+    """Whether it stays in the cluster when it leaves the stack."""
     aliases: frozenset[str]
     """Names that it had before."""
     transforms: int
@@ -94,7 +96,7 @@ class Recording:
 @cache
 def created_certificate(name: str) -> str:
     """PEM text of the certificate that a tls resource of that name has created."""
-    return certificate(new_key(), name=name)
+    return certificate(new_key(), name=name[:64])
 
 
 class _Answers(mocks.Mocks):
@@ -157,7 +159,8 @@ class _Monitor(mocks.MockMonitor):
                     provider=_provider_name(request),
                     dependencies=frozenset(_key(urn) for urn in request.dependencies),
                     ignore_changes=frozenset(request.ignoreChanges),
-                    aliases=frozenset(a.spec.name for a in request.aliases),
+                    retained=request.retainOnDelete,
+                    aliases=frozenset(a.spec.name for a in request.aliases if a.spec.name),
                     transforms=len(request.transforms),
                 )
             )

@@ -78,12 +78,12 @@ def test_a_labelled_service_is_copied_to_the_cluster_that_lacks_it_and_to_no_oth
     mesh = built({"east": EAST, "west": WEST})
     assert places(mesh, "Service", "cart") == {"west"}
     assert places(mesh, "Namespace", "shop") == {"west"}
-    copy = mesh.one("Service", "west-shop-cart").inputs
+    copy = mesh.one("Service", "west/shop/cart").inputs
     assert copy["spec"]["selector"] == {"app": "cart"}
     assert [(p["name"], p["port"], p["targetPort"]) for p in copy["spec"]["ports"]] == [
         ("http", 80, 8080)
     ]
-    namespace = mesh.one("Namespace", "west-shop").inputs["metadata"]
+    namespace = mesh.one("Namespace", "west/shop").inputs["metadata"]
     assert namespace["labels"] == {"istio-injection": "enabled", MADE_BY_ISTHMUS: "mesh1"}
 
 
@@ -187,7 +187,7 @@ def test_a_labelled_object_of_istio_is_copied_to_every_other_control_plane(
     copy = mesh.one("AuthorizationPolicy", "west-authorizationpolicy-shop-only-get")
     assert copy.inputs["spec"] == {"action": "ALLOW"}
     assert copy.inputs["metadata"]["labels"] == {MADE_BY_ISTHMUS: "mesh1"}
-    assert mesh.waits_for(copy, mesh.one("Namespace", "west-shop"))
+    assert mesh.waits_for(copy, mesh.one("Namespace", "west/shop"))
 
 
 def test_copies_of_istios_objects_go_with_the_users_own() -> None:
@@ -281,3 +281,14 @@ def test_an_entry_speaks_what_the_service_speaks(
     port: str, app_protocol: str | None, protocol: str
 ) -> None:
     assert protocol_of(port, app_protocol) == protocol
+
+
+@pytest.mark.parametrize("federate", [None, "mesh=shared"])
+def test_a_copied_namespace_with_objects_of_users_is_kept(federate: str | None) -> None:
+    """Its key is gone from the configuration, or the label from the Service."""
+    left = FoundNamespace({"istio-injection": "enabled"}, made_by_isthmus=True, occupied=True)
+    given = configured()
+    given["mesh"]["federate"] = federate
+    mesh = built({"east": Inventory(), "west": Inventory(namespaces={"shop": left})}, given)
+    (kept,) = [r for r in mesh.of_type("Namespace") if r.name == "west/shop"]
+    assert kept.retained

@@ -91,7 +91,7 @@ def openings(mesh: Recording, cluster: str) -> dict[str, tuple[list[str], list[s
 
 
 def kubeconfig(mesh: Recording, reader: str, cluster: str) -> dict[str, Any]:
-    secret = mesh.one("Secret", f"{reader}-reads-{cluster}-secret")
+    secret = mesh.one("Secret", f"{reader}/reads/{cluster}-secret")
     return yaml.safe_load(secret.inputs["stringData"][cluster])
 
 
@@ -139,7 +139,7 @@ def test_people_and_this_program_log_in_by_the_plugin_and_istiods_by_a_token(
         access = json.loads(provider.inputs["kubeconfig"])
         assert access["users"][0]["user"]["exec"]["command"] == "gke-gcloud-auth-plugin"
         assert access["clusters"][0]["cluster"] == {"server": f"https://{provider.name}.gke.test"}
-    secrets = [s for s in prod.of_type("Secret") if "-reads-" in s.name]
+    secrets = [s for s in prod.of_type("Secret") if "/reads/" in s.name]
     assert len(secrets) == 4
     for secret in secrets:
         (text,) = secret.inputs["stringData"].values()

@@ -110,7 +110,7 @@ def test_the_clusters_stack_creates_the_cluster_and_its_remote_secret(west: Reco
         r.key for r in west if r.provider == "east" and not r.type.startswith("isthmus:")
     }
     assert in_the_primary == {
-        "kubernetes:core/v1:Secret::east-reads-west-secret",
+        "kubernetes:core/v1:Secret::east/reads/west-secret",
         "kubernetes:batch/v1:Job::east-job",
     }
 

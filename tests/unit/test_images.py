@@ -8,10 +8,9 @@ from spec import config
 from tests.unit.meshes import recorded, two_networks
 from tests.unit.recorder import Recording
 
-_OWN = {
+_OWN: dict[str, Any] = {
     "client": "registry.test/curl@sha256:1",
     "server": "registry.test/hello@sha256:2",
-    "kubectl": "registry.test/kubectl@sha256:3",
     "pullSecrets": ["regcred"],
 }
 
@@ -32,7 +31,7 @@ def test_every_image_can_come_from_the_users_registry() -> None:
     assert all(pod["imagePullSecrets"] == [{"name": "regcred"}] for pod in pods(mesh))
     for cluster in ("east", "west"):
         values = mesh.one("helm.sh/v3:Release", f"{cluster}-leave-nothing").inputs["values"]
-        assert values["image"] == _OWN["kubectl"]
+        assert values["image"] == _OWN["client"]
         assert values["imagePullSecrets"] == [{"name": "regcred"}]
     images = config.parse(configured).images
     checked = probe._job("check", images)["spec"]["template"]["spec"]  # pyright: ignore[reportPrivateUsage]

@@ -9,6 +9,7 @@ import pytest
 
 from kube.api import UnansweredError
 from preflight import services
+from preflight.last_update import LastUpdate
 from spec import config
 from spec.problems import MeshRefusedError
 from spec.shared import MADE_BY_ISTHMUS, Inventory, ReadyPods
@@ -67,6 +68,9 @@ class Api:
             return found.item
         return {"items": found}
 
+    def metadata_list(self, path: str) -> list[Any]:
+        return [x["metadata"] for x in self.get(path)["items"]]
+
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Answers]:
@@ -87,7 +91,7 @@ def inventories(discovery: str = "entries", **more: Any) -> dict[str, Inventory]
     given = configuration(cluster("east", "n1"), cluster("west", "n2"))
     given["mesh"] |= {"discovery": discovery, **({"federate": "mesh=shared"} if not more else {})}
     spec = config.parse({**given, **more})
-    known = services.with_inventories(spec, facts(spec))
+    known = services.with_inventories(spec, facts(spec), LastUpdate())
     return {name: x.inventory for name, x in known.items()}
 
 
@@ -197,11 +201,23 @@ def test_headless_services_and_external_names_are_known(
         inventories()
 
 
-def test_a_copied_namespace_says_whether_pods_are_in_it(asked: dict[str, Answers]) -> None:
+@pytest.mark.parametrize(
+    ("kind", "name", "occupied"),
+    [
+        ("/api/v1/namespaces/old/pods", "web", True),
+        ("/api/v1/namespaces/old/persistentvolumeclaims", "data", True),
+        ("/api/v1/namespaces/old/secrets", "password", True),
+        ("/apis/batch/v1/namespaces/old/cronjobs", "nightly", True),
+        ("/api/v1/namespaces/old/configmaps", "istio-ca-root-cert", False),
+    ],
+)
+def test_a_copied_namespace_says_whether_objects_of_users_are_in_it(
+    asked: dict[str, Answers], kind: str, name: str, occupied: bool
+) -> None:
     namespace = {"metadata": {"name": "old", "labels": {MADE_BY_ISTHMUS: "mesh1"}}}
-    west = {"/api/v1/namespaces": [namespace], "/api/v1/namespaces/old/pods": [ready(True)]}
+    west = {"/api/v1/namespaces": [namespace], kind: [{"metadata": {"name": name}}]}
     asked |= {"east": {}, "west": west}
-    assert inventories()["west"].namespaces["old"].occupied
+    assert inventories()["west"].namespaces["old"].occupied is occupied
 
 
 def test_a_cluster_that_does_not_list_its_objects_is_refused_with_its_path(

@@ -77,7 +77,7 @@ def test_the_certificates_name_goes_with_the_url_into_the_remote_secret(
         for name, known in meshes.facts(spec).items()
     }
     mesh = record(lambda: build_mesh(spec, facts, MeshIdentity.create()))
-    secret = mesh.one("Secret", "east-reads-west-secret").inputs["stringData"]["west"]
+    secret = mesh.one("Secret", "east/reads/west-secret").inputs["stringData"]["west"]
     assert yaml.safe_load(secret)["clusters"][0]["cluster"].get("tls-server-name") == expected
 
 
@@ -307,6 +307,6 @@ def test_the_remote_secret_trusts_for_the_kubeconfigs_url_what_the_kubeconfig_tr
         for name, known in meshes.facts(spec).items()
     }
     mesh = record(lambda: build_mesh(spec, facts, MeshIdentity.create()))
-    secret = mesh.one("Secret", "east-reads-west-secret").inputs["stringData"]["west"]
+    secret = mesh.one("Secret", "east/reads/west-secret").inputs["stringData"]["west"]
     data = yaml.safe_load(secret)["clusters"][0]["cluster"].get("certificate-authority-data")
     assert data == (authority and base64.b64encode(authority.encode()).decode())

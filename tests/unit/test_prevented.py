@@ -50,7 +50,7 @@ def test_the_readers_token_is_created_and_waited_for(mesh: Recording) -> None:
     assert annotations["kubernetes.io/service-account.name"] == "istio-reader-service-account"
     assert annotations["pulumi.com/waitFor"] == "jsonpath={.data.token}"
     assert mesh.waits_for(token, mesh.one("helm.sh/v3:Release", "west-base")), "has the account"
-    assert mesh.waits_for(mesh.one("Secret", "east-reads-west-secret"), token)
+    assert mesh.waits_for(mesh.one("Secret", "east/reads/west-secret"), token)
 
 
 def test_an_api_server_behind_a_proxy_is_reached_by_its_own_name() -> None:
@@ -65,7 +65,7 @@ def test_an_api_server_behind_a_proxy_is_reached_by_its_own_name() -> None:
             cluster("west", "west-net", primary="east", apiServer=behind),
         )
     )
-    text = mesh.one("Secret", "east-reads-west-secret").inputs["stringData"]["west"]
+    text = mesh.one("Secret", "east/reads/west-secret").inputs["stringData"]["west"]
     assert yaml.safe_load(text)["clusters"][0]["cluster"] == {
         "server": "https://proxy.example:443",
         "certificate-authority-data": base64.b64encode(_AUTHORITY.encode()).decode(),

@@ -123,7 +123,7 @@ def test_a_remote_takes_its_place_in_this_order(mesh: Recording) -> None:
         mesh.one("Secret", "west-cacerts"),
         mesh.one("helm.sh/v3:Release", "west-base"),
         mesh.one(chart, "west-istiod"),
-        mesh.one("Secret", "east-reads-west-secret"),
+        mesh.one("Secret", "east/reads/west-secret"),
         mesh.one("MutatingWebhookConfigurationPatch", "west-injector"),
         mesh.one(chart, "west-gateway"),
     ]
@@ -161,11 +161,11 @@ def test_another_token_is_created_beside_the_former_one() -> None:
     token = again.one("Secret", "west-reader-token-2")
     assert token.inputs["metadata"]["name"].endswith("-istio-remote-secret-token-2")
     assert not [r for r in again if r.name == "west-reader-token"]
-    assert again.waits_for(again.one("Secret", "east-reads-west-secret"), token)
+    assert again.waits_for(again.one("Secret", "east/reads/west-secret"), token)
 
 
 def test_the_remote_secret_is_named_for_the_cluster_everywhere(mesh: Recording) -> None:
-    secret = mesh.one("Secret", "east-reads-west-secret")
+    secret = mesh.one("Secret", "east/reads/west-secret")
     assert secret.provider == "east"
     assert secret.inputs["metadata"]["annotations"] == {"networking.istio.io/cluster": "west"}
     assert list(secret.inputs["stringData"]) == ["west"]
@@ -224,7 +224,7 @@ def test_what_istio_leaves_behind_is_removed_last(mesh: Recording) -> None:
         for chart in ("istiod", "gateway"):
             assert mesh.waits_for(mesh.one("helm.sh/v4:Chart", f"{cluster}-{chart}"), last)
     west = mesh.one("helm.sh/v3:Release", "west-leave-nothing")
-    assert mesh.waits_for(mesh.one("Secret", "east-reads-west-secret"), west)
+    assert mesh.waits_for(mesh.one("Secret", "east/reads/west-secret"), west)
 
 
 def test_every_cluster_asks_for_every_version(mesh: Recording) -> None:
@@ -321,7 +321,7 @@ def test_what_istiod_closes_itself_is_no_drift() -> None:
 
 
 def test_the_cleanup_hook_can_come_from_the_users_registry() -> None:
-    image = {"image": "registry.test/kubectl:1"}
+    image = {"image": "registry.test/curl:1"}
     mesh = meshes.recorded(meshes.two_networks(values={"leaveNothing": image}))
     for cluster in ("east", "west"):
         values = mesh.one("helm.sh/v3:Release", f"{cluster}-leave-nothing").inputs["values"]

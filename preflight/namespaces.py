@@ -1,0 +1,73 @@
+"""Namespaces that exist already, where the stack would otherwise create and later delete them."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from components import names
+from kube.api import ClusterApi
+from spec.mesh import Cluster
+from spec.problems import Problem
+
+
+@dataclass(frozen=True)
+class Existing:
+    """What was found of the namespaces that the stack wants."""
+
+    adopted: frozenset[str] = frozenset()
+    """Those of the user: labeled and marked while the mesh exists, and never deleted."""
+    problems: tuple[Problem, ...] = ()
+
+
+def look(
+    api: ClusterApi,
+    path: str,
+    cluster: Cluster,
+    *,
+    wanted: Collection[str],
+    stack: str,
+    before: Collection[str],
+) -> Existing:
+    """Ask for each wanted namespace whose it is.
+
+    Args:
+        stack: the mark of the stack that builds the cluster.
+        before: namespaces that the last update had created; an older version did not mark all.
+
+    Raises:
+        UnansweredError: the API server does not answer, or refuses.
+    """
+    adopted, problems = set[str](), list[Problem]()
+    for namespace in wanted:
+        metadata = api.metadata(f"/api/v1/namespaces/{namespace}")
+        if metadata is None:
+            continue
+        annotations = metadata.get("annotations") or {}
+        owner = annotations.get(names.STACK)
+        if names.ADOPTED in annotations and owner == stack:
+            adopted.add(namespace)
+        elif owner is None and namespace not in before:
+            adopted.add(namespace)
+            problems.extend(_exists(path, cluster, namespace))
+    return Existing(frozenset(adopted), tuple(problems))
+
+
+def _exists(path: str, cluster: Cluster, namespace: str) -> Iterator[Problem]:
+    if cluster.adopt:
+        yield Problem(
+            "namespace-exists",
+            f"{path}.adopt",
+            f"adopts namespace {namespace} of cluster {cluster.name}, which this stack did not "
+            "create",
+            "it gets labels and annotations, and it is not deleted with the mesh",
+            "nothing, if that is meant",
+            refuses=False,
+        )
+        return
+    yield Problem(
+        "namespace-exists",
+        path,
+        f"must not have a namespace {namespace} that this stack did not create",
+        "the stack would create it, and later delete it with everything in it",
+        f"set {path}.adopt to true to use it and never delete it, or delete it if it is empty: "
+        f"`kubectl --context {cluster.name} get all,secrets,pvc -n {namespace}`",
+    )
