@@ -4,8 +4,8 @@ import shlex
 
 import pytest
 
-from checks.api import Ran
 from checks.model import Status
+from kube.pods import Ran
 from tests.checks import fake
 
 
