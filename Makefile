@@ -62,14 +62,14 @@ lint: $(VENV) policy/.venv ## style, spelling and types
 browser: $(VENV)           ## install the browser that tests of the checks' report need
 	$(BIN)/python -m lab.toolchain browser
 
-test: preflight browser lint toolchain  ## everything that CI runs: lint, and every test of one matrix cell each
+test: preflight browser lint toolchain  ## linters, types, and every test; each example with the install method in its file
 	$(IN_PAIRS) --ignore=tests/mesh
 	$(IN_PAIRS) -m "not whole_matrix" tests/mesh
 
 test-mesh: toolchain       ## the tests on real meshes
 	$(IN_PAIRS) -m "not whole_matrix" tests/mesh
 
-test-all: test             ## `make test`, and every example by the other way to install charts
+test-all: test             ## `make test`, and every example with the other install method
 	$(IN_PAIRS) -m whole_matrix tests/mesh
 
 bench: toolchain           ## measure the figures of the README

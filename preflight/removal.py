@@ -62,7 +62,7 @@ def _look(name: str, last: LastCluster, namespace: str, deleted: Collection[str]
             f"({error})",
             "its part of the mesh could not be deleted, and the update would stop at its end",
             f"add {name} again with credentials that work and run `pulumi up`, then remove it; if "
-            f"it does not exist any more: `{_FORGET}=true pulumi up`",
+            f"it does not exist any more: `{_FORGET}=true pulumi up --refresh`",
             refuses=os.environ.get(_FORGET) != "true",
         )
         return [unreachable]
@@ -82,7 +82,7 @@ def _ask(
                 f"{namespace}",
                 "objects would be deleted there by name, which this stack did not create",
                 f"delete the objects of {name} from the state: `pulumi state delete`, or "
-                f"disconnect that cluster and run `{_FORGET}=true pulumi up`",
+                f"disconnect that cluster and run `{_FORGET}=true pulumi up --refresh`",
             )
         return
     if denied := [str(p) for p in DELETING if not is_granted(api, p, namespace)]:

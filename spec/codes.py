@@ -233,7 +233,7 @@ _TRUST: Mapping[str, Refusal] = {
     "root-ends-too-soon": Refusal(
         405,
         "The root ends within a year. Everything that it has signed ends with it.",
-        "Plan a new root: docs/trust.md, When they end.",
+        "Change the root in three updates: docs/trust.md, A new root.",
     ),
     "intermediate-without-root": Refusal(
         406,
@@ -869,7 +869,7 @@ _IDENTITY: Mapping[str, Refusal] = {
         "A cluster was removed from the configuration, and it does not answer with the credentials "
         "of the last update, so its part of the mesh cannot be deleted.",
         "Add it again with credentials that work, run `pulumi up`, and remove it then. If it does "
-        "not exist any more, set `PULUMI_K8S_DELETE_UNREACHABLE=true`.",
+        "not exist any more, run `PULUMI_K8S_DELETE_UNREACHABLE=true pulumi up --refresh`.",
     ),
     "removed-cluster-replaced": Refusal(
         830,

@@ -103,7 +103,7 @@ class CertificateAuthority:
     """Every root that the mesh trusts, instead of `root`: for a change of the root without an
     outage (docs/trust.md)."""
     signs: DnsLabel | None = None
-    """Name of the one of `roots` that signs the intermediates. May be left out if there is one."""
+    """Name of the one of `roots` that signs the intermediates. Can be left out if there is one."""
     external: bool = False
     """Whether another tool (cert-manager, Vault, External Secrets) maintains the Secret `cacerts`
     of every cluster, of type `Opaque` or `kubernetes.io/tls`. Isthmus waits for it, and never

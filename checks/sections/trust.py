@@ -113,7 +113,7 @@ def _expiry(mesh: Mesh, view: View) -> Iterator[Finding]:
         is_root = name == "the root"
         margin = _ROOT_AHEAD_DAYS if is_root else mesh.spec.mesh.ca.renew_before_days
         fix = (
-            "plan a new root (docs/trust.md, When they end)"
+            "change the root (docs/trust.md, A new root)"
             if is_root
             else "`pulumi up` issues a new one under the same root; if it is user-provided, write "
             f"the next one as `ca` of {view.name}"
