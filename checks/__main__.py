@@ -103,7 +103,7 @@ def main(
     one pod and deletes it again.
 
     Exit status: 0 if nothing failed (there may be warnings), 1 if a check failed, 2 if nothing
-    could be looked at.
+    could be checked.
     """
     if description_file and not kubeconfig:
         raise click.UsageError("--description needs --kubeconfig")

@@ -1,8 +1,8 @@
 """Queries to each cluster's API server, as the user of its kubeconfig.
 
-A query that is refused or unanswered is no error: the cluster is then unchecked in this
-point, and that is said. A cluster that cannot be reached at all, or does not know the user, is one:
-its part of the mesh could neither be previewed nor built.
+If a query is refused or unanswered, the cluster is reported as unchecked in this point. The mesh is
+refused if that is the owner of existing objects, and if a cluster cannot be reached at all or does
+not know the user: its part of the mesh could neither be previewed nor built.
 """
 
 import itertools
@@ -285,7 +285,7 @@ def _pod_ranges(
     nodes = api.get("/api/v1/nodes", limit=_NODES)["items"]
     ranges = [ip_network(text) for node in nodes for text in node["spec"].get("podCIDRs") or ()]
     if nodes and not ranges:  # as on EKS, where pods have addresses of the VPC
-        raise UnansweredError(None, f"its nodes tell none, {path}.ranges.pods may")
+        raise UnansweredError(None, f"its nodes have none; set {path}.ranges.pods")
     if ranges and (stranger := _pod_elsewhere(api, ranges)):
         # Calico and Cilium have an address management of their own (projectcalico/calico#2592).
         raise UnansweredError(

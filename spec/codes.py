@@ -709,7 +709,7 @@ _ACCESS: Mapping[str, Refusal] = {
     "inventory-not-read": Refusal(
         713,
         "A cluster did not list its namespaces, Services and pods. Without them Isthmus cannot "
-        "tell existing objects from its own.",
+        "distinguish existing objects from its own.",
         "Use credentials that are allowed to list them in all namespaces.",
     ),
     "kubeconfig-redacted": Refusal(

@@ -1,4 +1,4 @@
-"""Which namespaces and Services clusters have, and which of them the mesh shares. Pure."""
+"""Which namespaces, Services and objects of Istio the mesh shares. Pure."""
 
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -9,8 +9,8 @@ from spec.mesh import MeshSpec
 from spec.problems import Problem
 
 MADE_BY_ISTHMUS = "isthmus/sameness"
-"""Label of every namespace and Service that Isthmus created in order to share it; the value is the
-mesh's ID. An existing object without it belongs to the user and is never changed or deleted."""
+"""Label of every object that Isthmus created in order to share it; the value is the mesh's ID.
+An existing object without it belongs to the user and is never changed or deleted."""
 
 INJECTION = (names.INJECTION, names.REVISION)
 """Labels of a namespace that say how its pods are injected."""
@@ -41,7 +41,7 @@ class FoundNamespace:
     made_by_isthmus: bool
     """Whether Isthmus created it."""
     occupied: bool = False
-    """Whether it holds objects of users; asked only of those that Isthmus created."""
+    """Whether it holds objects of users; queried only of those that Isthmus created."""
 
 
 @dataclass(frozen=True)
@@ -224,7 +224,7 @@ def _namespaces(
 
 
 def _injection(inventories: Inventories, namespace: str) -> Mapping[str, str]:
-    """Return the Service of the first cluster that has one of the user's."""
+    """Return the labels about injection, from the first cluster with a namespace of the user's."""
     for inventory in inventories.values():
         found = inventory.namespaces.get(namespace)
         if found is not None and not found.made_by_isthmus:

@@ -444,7 +444,7 @@ def test_nodes_that_report_no_ranges_are_unchecked_until_ranges_are_configured(
 ) -> None:
     up.has("/api/v1/nodes", node())
     (said,) = look.examine("up", "other").unchecked
-    assert "its nodes tell none, isthmus:clusters[0].ranges.pods may" in said
+    assert "its nodes have none; set isthmus:clusters[0].ranges.pods" in said
     mesh = spec(look.kubeconfig, look.charts, "up", "other")
     configured = replace(mesh.clusters[0], ranges=Ranges(pods=(IPv4Network("10.4.0.0/16"),)))
     mesh = replace(mesh, clusters=(configured, mesh.clusters[1]))
