@@ -42,8 +42,10 @@ class SharedServicesArgs(TypedDict):
     """Namespaces that the cluster lacks, with their labels."""
     services: Sequence[SharedServiceArgs]
     """Services that it lacks, in these namespaces or in existing ones."""
-    kept: Collection[str]
+    occupied: Collection[str]
     """Namespaces of these that hold objects of users, and stay when the mesh goes."""
+    occupied_mark: Mapping[str, str]
+    """Labels by which the next update recognizes these."""
     mark: Mapping[str, str]
     """Labels by which the next update recognizes copies."""
 
@@ -71,8 +73,15 @@ class SharedServices(pulumi.ComponentResource):
         namespaces = {
             namespace: core.v1.Namespace(
                 f"{name}/{namespace}",
-                metadata={"name": namespace, "labels": {**labels, **args["mark"]}},
-                opts=_named_before(f"{name}-{namespace}", self, keep=namespace in args["kept"]),
+                metadata={
+                    "name": namespace,
+                    "labels": {
+                        **labels,
+                        **args["mark"],
+                        **(args["occupied_mark"] if namespace in args["occupied"] else {}),
+                    },
+                },
+                opts=_named_before(f"{name}-{namespace}", self, keep=namespace in args["occupied"]),
             )
             for namespace, labels in args["namespaces"].items()
         }

@@ -16,6 +16,7 @@ from spec.problems import MeshRefusedError, Problem
 from spec.shared import (
     INJECTION,
     MADE_BY_ISTHMUS,
+    OCCUPIED,
     ConfigurationName,
     Federation,
     FoundConfiguration,
@@ -273,7 +274,9 @@ def _labels(item: Any) -> Mapping[str, str]:
 def _namespace(item: Any) -> FoundNamespace:
     labels = _labels(item)
     injection = {key: labels[key] for key in INJECTION if key in labels}
-    return FoundNamespace(injection, made_by_isthmus=MADE_BY_ISTHMUS in labels)
+    return FoundNamespace(
+        injection, made_by_isthmus=MADE_BY_ISTHMUS in labels, was_occupied=OCCUPIED in labels
+    )
 
 
 def _service(item: Any, *, labelled: bool) -> FoundService:

@@ -12,6 +12,10 @@ MADE_BY_ISTHMUS = "isthmus/sameness"
 """Label of every object that Isthmus created in order to share it; the value is the mesh's ID.
 An existing object without it belongs to the user and is never changed or deleted."""
 
+OCCUPIED = "isthmus/occupied"
+"""Label of a shared namespace that held objects of users at the last update. Pulumi keeps it when
+it leaves the state, and so it must stay there until an update has found it empty."""
+
 INJECTION = (names.INJECTION, names.REVISION)
 """Labels of a namespace that say how its pods are injected."""
 
@@ -42,6 +46,8 @@ class FoundNamespace:
     """Whether Isthmus created it."""
     occupied: bool = False
     """Whether it holds objects of users; queried only of those that Isthmus created."""
+    was_occupied: bool = False
+    """Whether it did at the last update."""
 
 
 @dataclass(frozen=True)
@@ -204,10 +210,11 @@ def _namespaces(
     for name in wanted:
         labels.setdefault(name, _injection(inventories, name))
     # The last shared Service of a namespace may be gone, or its key in the configuration, and
-    # objects of users not: they would be deleted with it.
+    # objects of users not: they would be deleted with it. When these are gone too, one more update
+    # takes back that Pulumi keeps it, and the next one deletes it.
     for inventory in inventories.values():
         for name, namespace in inventory.namespaces.items():
-            if namespace.made_by_isthmus and namespace.occupied:
+            if namespace.made_by_isthmus and (namespace.occupied or namespace.was_occupied):
                 labels.setdefault(name, namespace.injection)
     return {
         name: WantedNamespace(

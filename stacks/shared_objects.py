@@ -13,7 +13,7 @@ from components.service_entries import (
 from components.shared_configuration import SharedConfiguration, SharedObjectArgs
 from components.shared_services import SharedServices
 from spec.mesh import Cluster
-from spec.shared import MADE_BY_ISTHMUS, ReadyPods, ServiceName
+from spec.shared import MADE_BY_ISTHMUS, OCCUPIED, ReadyPods, ServiceName
 from stacks.built import Built
 
 
@@ -77,11 +77,12 @@ def create_shared_objects(built: Built, cluster: Cluster) -> None:
                 for name, service in shared.services.items()
                 if cluster.name not in service.exists_in
             ],
-            "kept": {
+            "occupied": {
                 name
                 for name, namespace in shared.namespaces.items()
                 if cluster.name in namespace.occupied_in
             },
+            "occupied_mark": {OCCUPIED: "true"},
             "mark": {MADE_BY_ISTHMUS: built.spec.mesh.id},
         },
         built.options(cluster, built.members[cluster.name]),

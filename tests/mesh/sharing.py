@@ -69,6 +69,7 @@ def follows_the_users_services_and_pods(mesh: LiveMesh, given: dict[str, Any]) -
     assert pods, "the user's pods went with the copy of the namespace"
 
     mesh.kubectl("west", "-n", _NAMESPACE, "delete", "deploy", "pods", "--cascade=foreground")
+    mesh.up()  # takes back that Pulumi keeps it
     mesh.up()
     assert _NAMESPACE not in mesh.kubectl("west", "get", "namespaces", "-o", "name")
     mesh.kubectl("east", "delete", "namespace", _NAMESPACE)

@@ -11,6 +11,7 @@ from spec import config
 from spec.problems import Problem
 from spec.shared import (
     MADE_BY_ISTHMUS,
+    OCCUPIED,
     FoundConfiguration,
     FoundNamespace,
     FoundService,
@@ -290,5 +291,18 @@ def test_a_copied_namespace_with_objects_of_users_is_kept(federate: str | None) 
     given = configured()
     given["mesh"]["federate"] = federate
     mesh = built({"east": Inventory(), "west": Inventory(namespaces={"shop": left})}, given)
-    (kept,) = [r for r in mesh.of_type("Namespace") if r.name == "west/shop"]
+    kept = mesh.one("Namespace", "west/shop")
     assert kept.retained
+    assert OCCUPIED in kept.inputs["metadata"]["labels"]
+
+
+def test_a_namespace_that_was_kept_is_deleted_two_updates_after_it_is_empty() -> None:
+    """Pulumi forgets a retained resource without deleting it, by the option of the last update."""
+    kept = replace(SHOP_COPY, was_occupied=True)
+    mesh = built({"east": Inventory(), "west": Inventory(namespaces={"shop": kept})})
+    released = mesh.one("Namespace", "west/shop")
+    assert not released.retained
+    assert OCCUPIED not in released.inputs["metadata"]["labels"]
+    released_copy = replace(kept, was_occupied=False)
+    mesh = built({"east": Inventory(), "west": Inventory(namespaces={"shop": released_copy})})
+    assert places(mesh, "Namespace", "shop") == set()

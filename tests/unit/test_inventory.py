@@ -12,7 +12,7 @@ from preflight import services
 from preflight.last_update import LastUpdate
 from spec import config
 from spec.problems import MeshRefusedError
-from spec.shared import MADE_BY_ISTHMUS, Inventory, ReadyPods
+from spec.shared import MADE_BY_ISTHMUS, OCCUPIED, Inventory, ReadyPods
 from tests.unit.meshes import cluster, configuration, facts
 
 CART = ("shop", "cart")
@@ -217,7 +217,10 @@ def test_a_copied_namespace_says_whether_objects_of_users_are_in_it(
     namespace = {"metadata": {"name": "old", "labels": {MADE_BY_ISTHMUS: "mesh1"}}}
     west = {"/api/v1/namespaces": [namespace], kind: [{"metadata": {"name": name}}]}
     asked |= {"east": {}, "west": west}
-    assert inventories()["west"].namespaces["old"].occupied is occupied
+    found = inventories()["west"].namespaces["old"]
+    assert (found.occupied, found.was_occupied) == (occupied, False)
+    namespace["metadata"]["labels"][OCCUPIED] = "true"
+    assert inventories()["west"].namespaces["old"].was_occupied
 
 
 def test_a_cluster_that_does_not_list_its_objects_is_refused_with_its_path(
