@@ -374,10 +374,11 @@ _TRUST: Mapping[str, Refusal] = {
     ),
     "root-use-unknown": Refusal(
         446,
-        "A proxy, or another part of a cluster, did not answer which roots it trusts and which one "
-        "its certificate is under, and the update would change the root.",
+        "A proxy, another part of a cluster, or a whole absent cluster did not answer which roots "
+        "it trusts and which one its certificate is under, and the update would change the root.",
         "Wait until the pod is ready, or remove it; the account of the kubeconfig must be allowed "
-        "to run commands in pods (`pods/exec`).",
+        "to run commands in pods (`pods/exec`). Wait until an absent cluster is back, or remove it "
+        "from `isthmus:clusters`.",
     ),
     "proxies-follow-no-root": Refusal(
         447,

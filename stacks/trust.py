@@ -46,6 +46,8 @@ async def confirm_roots(
     # The rest would only repeat it, for every proxy.
     if not any(p.refuses for p in problems):
         problems += [p for n, known in facts.items() for p in _step(n, known, ours, signer)]
+        if any(_changes(known, ours, signer) for known in facts.values()):
+            problems += _absent(spec)
     for warning in raise_if_refused(problems):
         pulumi.log.warn(str(warning))
 
@@ -122,9 +124,8 @@ def _step(
             + _restart(leaving),
             _names(ours),
         )
-    changes = any(h.shows and h.shows != signer for h in held)
-    changes |= any(not h.trusts <= set(ours) for h in held)
-    if changes and (unknown := [h for h in known.holders if h.unknown]):
+    unknown = [h for h in known.holders if h.unknown]
+    if unknown and _held_changes(known, ours, signer):
         yield Problem(
             "root-use-unknown",
             "isthmus:mesh.ca",
@@ -144,6 +145,35 @@ def _step(
             "when they start",
             f"`kubectl --context {cluster} rollout restart` of their Deployments",
             refuses=False,
+        )
+
+
+def _held_changes(
+    known: ClusterFacts, ours: "Sequence[Certificate]", signer: "Certificate | None"
+) -> bool:
+    """Whether a part of the cluster has a certificate or a root that the update would take away."""
+    held = [h for h in known.holders if not h.unknown]
+    return any((h.shows and h.shows != signer) or not h.trusts <= set(ours) for h in held)
+
+
+def _changes(
+    known: ClusterFacts, ours: "Sequence[Certificate]", signer: "Certificate | None"
+) -> bool:
+    """Whether the update would change the roots of a cluster, or the one that signs there."""
+    trusted = set(certificates.read_pem(known.root or ""))
+    return _held_changes(known, ours, signer) or bool(trusted and trusted != set(ours))
+
+
+def _absent(spec: MeshSpec) -> Iterator[Problem]:
+    for cluster in spec.absent:
+        yield Problem(
+            "root-use-unknown",
+            "isthmus:mesh.ca",
+            f"cannot change the root while cluster {cluster.name} is absent",
+            "it keeps its roots and certificates, and does not say which ones they are. The next "
+            "step might lead to two parts of the mesh that refuse each other",
+            "write the former roots again and update the others; change the root when the cluster "
+            "is back, or has been removed from isthmus:clusters",
         )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import pulumi
 import pytest
 
 from components.shared_ca import trust_bundle
@@ -16,6 +17,7 @@ from spec.problems import MeshRefusedError, Problem
 from spec.rules import certificates
 from stacks.build import build_mesh
 from stacks.identity import MeshIdentity
+from stacks.trust import confirm_roots
 from tests.authorities import Authority
 from tests.unit import meshes
 from tests.unit.meshes import two_networks
@@ -108,6 +110,31 @@ def test_a_proxy_that_does_not_answer_stops_a_stage_that_depends_on_it() -> None
         assert "proxy of sample/new (exec in new: not ready)" in problem.rule
     built(STAGES[1], READY[0], silent)
     built(STAGES[2], READY[2], silent)
+
+
+@pytest.mark.parametrize("stage", range(3))
+def test_no_root_changes_while_a_cluster_is_absent(stage: int) -> None:
+    spec = config.parse(configured(STAGES[stage + 1]))
+    absent = replace(
+        spec, clusters=tuple(replace(c, absent=c.name == "west") for c in spec.clusters)
+    )
+    trusted, signer = (A, A + B, A + B, B)[stage + 1], (A, A, B, B)[stage + 1]
+    east = replace(meshes.facts(spec)["east"], root=(A, A + B, A + B)[stage])
+
+    def confirm(*held: Holder) -> None:
+        async def run() -> None:
+            root, signs = pulumi.Output.from_input(trusted), pulumi.Output.from_input(signer)
+            await confirm_roots(absent, [root], signs, {"east": replace(east, holders=held)})
+
+        record(run)
+
+    with pytest.raises(MeshRefusedError) as refusal:
+        confirm(READY[stage])
+    (problem,) = refusal.value.problems
+    assert problem.name == "root-use-unknown"
+    assert "while cluster west is absent" in problem.rule
+    east = replace(east, root=trusted)
+    confirm(READY[stage + 1])
 
 
 def test_only_a_few_of_many_proxies_are_named() -> None:
