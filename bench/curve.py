@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 
 from bench.figures import DEV, bare_mesh, row, seconds, state_size
-from tests.mesh.live import LiveMesh
+from lab.live import LiveMesh
 
 _LARGEST = 8
 _AT_ONCE = 4

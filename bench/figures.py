@@ -12,9 +12,9 @@ import yaml
 
 from lab import toolchain
 from lab.lab import Lab
+from lab.live import LiveMesh
 from lab.spec import parse
-from tests.mesh.live import LiveMesh
-from tests.mesh.workspace import Workspace
+from lab.workspace import Workspace
 
 DEV = Path(__file__).parents[1] / "Pulumi.dev.yaml"
 

@@ -11,7 +11,7 @@ import yaml
 
 from bench import procedure
 from bench.figures import DEV, bare_mesh, row, seconds
-from tests.mesh.live import LiveMesh
+from lab.live import LiveMesh
 
 _ROUNDS = 3
 _CLUSTERS = DEV.parent / "lab/dev.yaml"

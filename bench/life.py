@@ -11,11 +11,11 @@ import yaml
 
 from lab import toolchain
 from lab.lab import Lab
+from lab.live import LiveMesh
 from lab.load import Load
 from lab.spec import parse
+from lab.workspace import Workspace
 from tests.mesh import life
-from tests.mesh.live import LiveMesh
-from tests.mesh.workspace import Workspace
 
 _DEV = Path(__file__).parents[1] / "Pulumi.dev.yaml"
 _CLUSTERS = _DEV.parent / "lab/dev.yaml"

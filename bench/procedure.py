@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from lab.live import LiveMesh
 from tests.mesh.by_hand import sample_workloads
-from tests.mesh.live import LiveMesh
 
 PRIMARY, REMOTE = "east", "west"
 _CLUSTERS = (PRIMARY, REMOTE)

@@ -72,8 +72,23 @@ class ClusterApi:
         found = self._ask("GET", path, query, None, _METADATA_LIST)["items"] or ()
         return [x["metadata"] for x in found]
 
+    def is_allowed(self, **attributes: str) -> bool:
+        """Whether the user may do this: `verb`, `resource`, and what else a SelfSubjectAccessReview
+        takes as `resourceAttributes`. External authorizers answer it too.
+
+        Raises:
+            UnansweredError: the server is not there, or refuses.
+        """
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        }
+        answer = self.post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review)
+        return bool(answer["status"]["allowed"])
+
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """The answer to an object that is sent, e.g. a SelfSubjectAccessReview.
+        """The answer to an object that is sent.
 
         Raises:
             UnansweredError: the server is not there, or refuses.

@@ -11,12 +11,12 @@ from checks.model import Result, Status
 from checks.run import run
 from lab import toolchain
 from lab.lab import Lab
+from lab.live import LiveMesh
 from lab.spec import parse
+from lab.workspace import Workspace
 from spec.description import Description
 from tests.authorities import Authority, text
 from tests.checks.breakages import BREAKAGES, Breakage, Patient
-from tests.mesh.live import LiveMesh
-from tests.mesh.workspace import Workspace
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a lab of real clusters needs root")
 

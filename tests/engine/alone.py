@@ -7,9 +7,9 @@ from typing import Any
 
 from lab import toolchain
 from lab.lab import Lab
+from lab.live import LiveMesh
 from lab.spec import parse
-from tests.mesh.live import LiveMesh
-from tests.mesh.workspace import Workspace
+from lab.workspace import Workspace
 
 
 def mesh_of(kubeconfig: Path, **istio: Any) -> dict[str, Any]:

@@ -12,13 +12,13 @@ from kubernetes import client, config
 
 import preflight
 from components.names import STACK
+from lab.live import LiveMesh
 from preflight.facts import PreflightResult
 from preflight.identity import Expected
 from spec import config as configuration
 from spec.problems import MeshRefusedError, Problem
 from tests.engine.alone import alone, mesh_of
 from tests.engine.cluster import Cluster
-from tests.mesh.live import LiveMesh
 
 _STACK = "isthmus/test"
 _SYSTEM = "istio-system"

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from components.names import STACK
+from lab.live import LiveMesh
 from stacks import interrupted_releases as releases
 from tests.checks.edits import until
 from tests.engine.alone import alone, mesh_of
 from tests.engine.cluster import Cluster
-from tests.mesh.live import LiveMesh
 
 _SYSTEM = "istio-system"
 _RELEASE = "kubernetes:helm.sh/v3:Release"

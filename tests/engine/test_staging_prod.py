@@ -11,8 +11,8 @@ import yaml
 
 from lab import toolchain
 from lab.stand_ins.gcp import PRETENDS
+from lab.workspace import Workspace
 from tests.engine.program import Program
-from tests.mesh.workspace import Workspace
 
 _PROJECT = Path(__file__).parents[2]
 _KUBERNETES = {"staging": {"eu", "us"}, "prod": {"eu", "us-east", "us-west"}}

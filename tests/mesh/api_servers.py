@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from tests.mesh.live import LiveMesh
+from lab.live import LiveMesh
 
 _NAME, _PORT = "api-for-istiod", 6443
 

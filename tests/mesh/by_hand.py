@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
+from lab.live import LiveMesh
 from spec.mesh import Cluster, MeshSpec
-from tests.mesh.live import LiveMesh
 
 
 def inject(mesh: LiveMesh, spec: MeshSpec, cluster: Cluster, version: str) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.mesh.live import LiveMesh
+from lab.live import LiveMesh
 
 
 def answers_from_its_own_cluster(mesh: LiveMesh, given: dict[str, Any]) -> None:

@@ -13,9 +13,9 @@ from xdist.scheduler import LoadScopeScheduling
 
 from lab import toolchain
 from lab.lab import Lab
+from lab.live import LiveMesh, Snapshots, snapshots
 from lab.spec import parse
-from tests.mesh.live import LiveMesh, Snapshots, snapshots
-from tests.mesh.workspace import Workspace
+from lab.workspace import Workspace
 
 MakeMesh = Callable[[list[dict[str, str]]], LiveMesh]
 

@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
+from lab.live import FailedCommandError, LiveMesh
 from lab.loadbalancer import BY_NAME
-from tests.mesh.live import LiveMesh
 
 
 def balanced_by_name(mesh: LiveMesh, given: dict[str, Any]) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def _injects(mesh: LiveMesh) -> bool:
     probe = ("run", "probe", "--image=none", "--dry-run=server", "-o", "json")
     try:
         made = mesh.kubectl("west", "-n", "sample", *probe)
-    except AssertionError as error:
+    except FailedCommandError as error:
         if "sidecar-injector.istio.io" not in str(error):
             raise
         return False

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from kube import kubeconfig
+from lab.live import LiveMesh
 from lab.load import Load, Report
 from preflight import holders
 from preflight.facts import Holder
 from spec import config
 from tests.checks.edits import until
-from tests.mesh.live import LiveMesh
 
 _PATIENCE_SECONDS = 420
 """The kubelet writes a changed Secret to istiod's volume within two minutes on an idle machine."""

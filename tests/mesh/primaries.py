@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.mesh.live import LiveMesh
+from lab.live import LiveMesh
 
 
 def leaves_nothing_behind(mesh: LiveMesh, given: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tests.mesh.live import LiveMesh
+from lab.live import LiveMesh
 
 _NAMESPACE, _SERVICE = "shop", "cart"
 _LOCALITY = {"topology.kubernetes.io/region": "r1", "topology.kubernetes.io/zone": "r1-z1"}

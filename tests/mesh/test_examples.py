@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from lab.live import LiveMesh
 from spec import config
 from spec.mesh import Cluster, MeshSpec
 from tests.mesh import api_servers, by_hand, cluster_local, exposures, primaries, sharing
 from tests.mesh.conftest import MakeMesh
-from tests.mesh.live import LiveMesh
 
 METHODS = ("rendered", "release")
 BEFORE: Mapping[str, Callable[[LiveMesh, dict[str, Any]], dict[str, Any]]] = {

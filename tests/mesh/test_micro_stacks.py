@@ -6,8 +6,8 @@ from pathlib import Path
 import pulumi.automation as automation
 import pytest
 
+from lab.live import LiveMesh, Snapshots
 from tests.mesh.conftest import MakeMesh
-from tests.mesh.live import LiveMesh, Snapshots
 
 EXAMPLE = Path(__file__).parents[2] / "examples/micro-stacks"
 

@@ -8,12 +8,12 @@ from typing import Any
 import pulumi.automation as automation
 import pytest
 
+from lab.live import LiveMesh, Snapshots
 from lab.load import Stream
 from tests.checks.edits import until
 from tests.documents import ROOT, blocks, on_a_mesh
 from tests.mesh import life
 from tests.mesh.conftest import MakeMesh
-from tests.mesh.live import LiveMesh, Snapshots
 
 ROOTS = ("root", "next")
 """Names of the root that the mesh has, and of the one that it gets."""

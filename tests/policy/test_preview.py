@@ -11,10 +11,10 @@ import pytest
 
 from lab import toolchain
 from lab.lab import Lab
+from lab.live import LiveMesh
 from lab.spec import parse
+from lab.workspace import Workspace
 from tests.engine.program import Program
-from tests.mesh.live import LiveMesh
-from tests.mesh.workspace import Workspace
 
 _ROOT = Path(__file__).parents[2]
 _PACK = _ROOT / "lab" / "policy-pack"

@@ -214,12 +214,13 @@ def test_headless_services_and_external_names_are_known(
 def test_a_copied_namespace_says_whether_objects_of_users_are_in_it(
     asked: dict[str, Answers], kind: str, name: str, occupied: bool
 ) -> None:
-    namespace = {"metadata": {"name": "old", "labels": {MADE_BY_ISTHMUS: "mesh1"}}}
+    labels = {MADE_BY_ISTHMUS: "mesh1"}
+    namespace = {"metadata": {"name": "old", "labels": labels}}
     west = {"/api/v1/namespaces": [namespace], kind: [{"metadata": {"name": name}}]}
     asked |= {"east": {}, "west": west}
     found = inventories()["west"].namespaces["old"]
     assert (found.occupied, found.was_occupied) == (occupied, False)
-    namespace["metadata"]["labels"][OCCUPIED] = "true"
+    labels[OCCUPIED] = "true"
     assert inventories()["west"].namespaces["old"].was_occupied
 
 

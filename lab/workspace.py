@@ -15,7 +15,7 @@ import yaml
 from lab.environment import backend, forget_killed_updates
 from lab.stand_ins.install import install
 
-_PROJECT = Path(__file__).parents[2]
+_PROJECT = Path(__file__).parents[1]
 _PROGRAM = (
     "Pulumi.yaml",
     "__main__.py",
@@ -83,9 +83,8 @@ class Workspace:
             text=True,
             start_new_session=True,
         )
-        assert update.stdout is not None
         printed = list[str]()
-        for line in update.stdout:
+        for line in update.stdout or ():
             printed.append(line)
             if when in line:
                 break

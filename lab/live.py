@@ -1,4 +1,4 @@
-"""A mesh under test: its clusters, its stack, and judges that we did not write."""
+"""A mesh in a lab: its clusters, its stack, and what upstream's tools say about it."""
 
 import json
 import subprocess
@@ -13,9 +13,9 @@ from typing import Any
 import pulumi.automation as automation
 import yaml
 
+from lab import cluster_objects
 from lab.lab import Lab
-from tests.mesh import cluster_objects
-from tests.mesh.workspace import Workspace
+from lab.workspace import Workspace
 
 _HELLO = "http://helloworld.sample:5000/hello"
 
@@ -25,6 +25,10 @@ Snapshots = Mapping[str, set[cluster_objects.ObjectName]]
 
 def snapshots(lab: Lab) -> Snapshots:
     return {c.name: cluster_objects.snapshot(c) for c in lab.clusters}
+
+
+class FailedCommandError(Exception):
+    """A command of the lab's tools has failed; a test that needs it fails with its output."""
 
 
 @dataclass
@@ -57,7 +61,11 @@ class LiveMesh:
         return snapshots(self.lab)
 
     def run(self, *command: str, stdin: str | None = None) -> str:
-        """Run one of the lab's tools with the lab's kubeconfig; the output, or a failed test."""
+        """Run one of the lab's tools with the lab's kubeconfig; return its output.
+
+        Raises:
+            FailedCommandError: the command has failed; with its output.
+        """
         environment = {**self.workspace.environment, "KUBECONFIG": str(self.lab.kubeconfig)}
         done = subprocess.run(
             command,
@@ -68,7 +76,8 @@ class LiveMesh:
             timeout=120,
             check=False,
         )
-        assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
+        if done.returncode != 0:
+            raise FailedCommandError(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
         return done.stdout
 
     def kubectl(self, cluster: str, *arguments: str) -> str:
