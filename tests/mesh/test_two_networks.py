@@ -2,7 +2,7 @@
 
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pulumi.automation as automation
@@ -19,11 +19,32 @@ ROOTS = ("root", "next")
 """Names of the root that the mesh has, and of the one that it gets."""
 DEV = ROOT / "Pulumi.dev.yaml"
 README = ROOT / "README.md"
+_SAMPLE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "sample"}}
+_MINE = {
+    "apiVersion": "v1",
+    "kind": "ConfigMap",
+    "metadata": {"name": "mine", "namespace": "sample"},
+    "data": {"kept": "yes"},
+}
+_ROUTE = {
+    "apiVersion": "networking.istio.io/v1",
+    "kind": "VirtualService",
+    "metadata": {"name": "mine", "namespace": "default"},
+    "spec": {
+        "hosts": ["mine.example.com"],
+        "http": [{"route": [{"destination": {"host": "mine"}}]}],
+    },
+}
 
 
 @pytest.fixture(scope="module")
-def before(bare: LiveMesh) -> Snapshots:
-    return bare.snapshot()
+def before(bare: LiveMesh) -> Iterator[Snapshots]:
+    """In west, a user has a namespace `sample` with a ConfigMap."""
+    bare.apply("west", _SAMPLE, _MINE)
+    look = ("-n", "sample", "get", "configmaps,serviceaccounts", "--output", "name")
+    until("Kubernetes to complete it", lambda: len(bare.kubectl("west", *look).split()) == 3)
+    yield bare.snapshot()
+    bare.kubectl("west", "delete", "namespace", "sample")
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +55,9 @@ def bare(make_mesh: MakeMesh) -> LiveMesh:
 
 @pytest.fixture(scope="module")
 def both(bare: LiveMesh) -> dict[str, Any]:
-    return bare.placed(LiveMesh.read(DEV))
+    configuration = bare.placed(LiveMesh.read(DEV))
+    configuration["clusters"][1]["adopt"] = True
+    return configuration
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +68,26 @@ def mesh(bare: LiveMesh, before: Snapshots, both: dict[str, Any]) -> LiveMesh:
     bare.workspace.killed_up(when="Deployment east-istiod:istio-system/istiod creating")
     bare.up()
     return bare
+
+
+def refusal(mesh: LiveMesh, configuration: Mapping[str, Any], *, west: Mapping[str, Any]) -> str:
+    """Return what a preview reports when west is configured in another way."""
+    east, remote = configuration["clusters"]
+    mesh.workspace.configure({**configuration, "clusters": [east, {**remote, **west}]})
+    try:
+        with pytest.raises(automation.CommandError) as error:
+            mesh.workspace.stack.preview()
+    finally:
+        mesh.workspace.configure(configuration)
+    return str(error.value)
+
+
+def test_a_namespace_of_a_user_is_refused_until_it_is_adopted(
+    bare: LiveMesh, before: Snapshots, both: dict[str, Any]
+) -> None:
+    assert before
+    said = refusal(bare, both, west={"adopt": False})
+    assert "must not have a namespace sample that this stack did not create" in said
 
 
 def outputs(mesh: LiveMesh) -> Mapping[str, Any]:
@@ -154,6 +197,30 @@ def test_a_refresh_finds_nothing(mesh: LiveMesh) -> None:
     mesh.workspace.stack.refresh(expect_no_changes=True)
 
 
+def test_a_renamed_cluster_is_refused_and_its_old_name_changes_nothing(
+    mesh: LiveMesh, both: dict[str, Any]
+) -> None:
+    assert "restore the name west" in refusal(mesh, both, west={"name": "europe"})
+    mesh.workspace.stack.up(expect_no_changes=True)
+
+
+def test_another_context_is_refused(mesh: LiveMesh, both: dict[str, Any]) -> None:
+    east, west = both["clusters"]
+    swapped = {**both, "clusters": [{**east, "context": "west"}, west]}
+    assert "this kubeconfig leads to the cluster that is west" in refusal(
+        mesh, swapped, west={"context": "east"}
+    )
+    mesh.workspace.configure(both)
+
+
+def test_another_mesh_id_keeps_the_root(mesh: LiveMesh, both: dict[str, Any]) -> None:
+    mesh.workspace.configure({**both, "mesh": {**both["mesh"], "id": "mesh2"}})
+    shown = mesh.workspace.stack.preview().stdout
+    mesh.workspace.configure(both)
+    assert "istio-system/istio" in shown
+    assert "SelfSignedCert" not in shown, "the root would change"
+
+
 def test_the_load_shows_a_gateway_that_is_gone(mesh: LiveMesh, both: dict[str, Any]) -> None:
     """The control of every test that claims that no request has failed."""
     scale = ("-n", "istio-system", "scale", "deploy/istio-eastwestgateway")
@@ -201,9 +268,13 @@ def test_another_root_costs_no_request(mesh: LiveMesh, both: dict[str, Any]) -> 
 def test_removing_the_remote_removes_what_it_added(
     mesh: LiveMesh, before: Snapshots, both: dict[str, Any]
 ) -> None:
-    mesh.up({**both, "clusters": both["clusters"][:1]})
+    mesh.apply("west", _ROUTE)
+    shown = mesh.up({**both, "clusters": both["clusters"][:1]}).stdout
+    assert "has 1 virtualservices of users" in shown
     after = mesh.snapshot()
-    assert after["west"] == before["west"]
+    assert before["west"] <= after["west"]
+    kept = {name for _, _, name in after["west"] - before["west"]}
+    assert kept == {"mine", "virtualservices.networking.istio.io"}
     assert not [name for _, _, name in after["east"] if "west" in name]
     assert set(mesh.ask("east")) == {"v1"}
 
@@ -215,5 +286,6 @@ def test_adding_the_remote_again_restores_it(mesh: LiveMesh, both: dict[str, Any
 
 
 def test_destroy_leaves_the_clusters_as_they_were(mesh: LiveMesh, before: Snapshots) -> None:
+    mesh.kubectl("west", "delete", "virtualservice", "mine")
     mesh.workspace.stack.destroy()
     assert mesh.snapshot() == before
