@@ -5,9 +5,9 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
+from lab.live import LiveMesh
 from stacks.read_config import ABSENT
 from tests.firewall import refused
-from lab.live import LiveMesh
 
 _ISTIO = ("-n", "istio-system")
 _BAD = "istio-remote-secret-bad"
