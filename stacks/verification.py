@@ -100,12 +100,7 @@ def _fingerprint(built: Built, root: pulumi.Output[str]) -> pulumi.Output[str]:
     """A hash of all that traffic depends on: the spec, which clusters they are, addresses and the
     shared root."""
     clusters = [
-        {
-            k: v
-            for k, v in asdict(c).items()
-            if k not in ("kubeconfig", "context", "gke", "ca", "absent")
-        }
-        for c in built.present
+        {k: v for k, v in asdict(c).items() if k not in _NOT_TRAFFIC} for c in built.present
     ]
     mesh = {k: v for k, v in asdict(built.spec.mesh).items() if k != "ca"}
     identities = [built.facts[c.name].uid for c in built.present if c.name in built.facts]
