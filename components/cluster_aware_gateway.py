@@ -8,7 +8,7 @@ from pulumi_kubernetes import apiextensions, core
 
 from components import charts, names, values
 from components.cluster_identity import ClusterIdentity
-from components.load_balancer import WAIT, address_of
+from components.load_balancer import address_of, waiting
 from components.ownership import mark
 
 GatewayKind = Literal["own", "ingress"]
@@ -77,23 +77,24 @@ class ClusterAwareGateway(pulumi.ComponentResource):
                 labels[names.LISTENER_PORT] = str(port)
         # The chart could create the Service. It is here so that its address is the output of a
         # resource, for both methods of installation.
+        spec: core.v1.ServiceSpecArgsDict = {
+            "type": "LoadBalancer",
+            "selector": {"app": gateway, **selector},
+            "load_balancer_source_ranges": list(args.get("source_ranges", ())) or None,
+            "ports": [
+                {"name": n, "port": p, "target_port": p, "protocol": "TCP"}
+                for n, p in _ports(kind, port, args).items()
+            ],
+        }
         service = core.v1.Service(
             f"{name}-service",
             metadata={
                 "name": gateway,
                 "namespace": identity.namespace,
                 "labels": labels,
-                "annotations": {**args.get("annotations", {}), **WAIT},
+                "annotations": waiting(args.get("annotations", {}), labels, spec),
             },
-            spec={
-                "type": "LoadBalancer",
-                "selector": {"app": gateway, **selector},
-                "load_balancer_source_ranges": list(args.get("source_ranges", ())) or None,
-                "ports": [
-                    {"name": n, "port": p, "target_port": p, "protocol": "TCP"}
-                    for n, p in _ports(kind, port, args).items()
-                ],
-            },
+            spec=spec,
             opts=child,
         )
         charts.install(

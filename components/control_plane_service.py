@@ -7,7 +7,7 @@ import pulumi
 from pulumi_kubernetes import core
 
 from components import names
-from components.load_balancer import WAIT, address_of
+from components.load_balancer import address_of, waiting
 
 Cloud = Literal["gke", "aks", "eks"]
 
@@ -54,22 +54,23 @@ class ControlPlaneService(pulumi.ComponentResource):
         self, name: str, args: ControlPlaneServiceArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("isthmus:index:ControlPlaneService", name, {}, opts)
+        spec: core.v1.ServiceSpecArgsDict = {
+            "type": "LoadBalancer",
+            "selector": {"app": "istiod", "istio": "pilot"},
+            "load_balancer_source_ranges": list(args.get("source_ranges", ())) or None,
+            "ports": [
+                {"name": "tls-istiod", "port": names.XDS_PORT, "protocol": "TCP"},
+                {"name": "tls-webhook", "port": names.WEBHOOK_PORT, "protocol": "TCP"},
+            ],
+        }
         service = core.v1.Service(
             f"{name}-istiod-remotes",
             metadata={
                 "name": names.REMOTE_SERVICE,
                 "namespace": args["namespace"],
-                "annotations": {**args.get("annotations", {}), **WAIT},
+                "annotations": waiting(args.get("annotations", {}), spec),
             },
-            spec={
-                "type": "LoadBalancer",
-                "selector": {"app": "istiod", "istio": "pilot"},
-                "load_balancer_source_ranges": list(args.get("source_ranges", ())) or None,
-                "ports": [
-                    {"name": "tls-istiod", "port": names.XDS_PORT, "protocol": "TCP"},
-                    {"name": "tls-webhook", "port": names.WEBHOOK_PORT, "protocol": "TCP"},
-                ],
-            },
+            spec=spec,
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.address = address_of(

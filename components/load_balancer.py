@@ -1,7 +1,9 @@
 """Addresses of load balancers."""
 
 import asyncio
+import hashlib
 import ipaddress
+import json
 import socket
 from collections.abc import Mapping
 from typing import Any
@@ -9,16 +11,38 @@ from typing import Any
 import pulumi
 from pulumi_kubernetes import core
 
-WAIT: Mapping[str, str] = {"pulumi.com/waitFor": "jsonpath={.status.loadBalancer.ingress}"}
-"""Annotation of a Service for which the provider waits only until it has an address.
-
-The provider would also wait for its endpoints, and then ten seconds more for them to settle
-(provider/pkg/await/service.go). The Deployment waits for the gateway's pods.
-"""
-
+_WRITTEN = "isthmus/written"
+"""Annotation of a Service: a digest of what this program has written into it."""
 _TRIES = 30
 _PAUSE_SECONDS = 10
 """A new load balancer's name is in the DNS minutes after it is in the Service's status."""
+
+
+def waiting(
+    annotations: Mapping[str, str], *written: pulumi.Input[Any]
+) -> pulumi.Output[Mapping[str, str]]:
+    """Return annotations of a Service for which the provider waits only until it has an address.
+
+    The provider would also wait for its endpoints, and then ten seconds more for them to settle
+    (provider/pkg/await/service.go). The Deployment waits for the gateway's pods.
+
+    It also waits for the update itself. The provider judges what its watch shows, which can be
+    older, and records what it judged (Observe in provider/pkg/await/condition/observer.go compares
+    generations, and Services have none). The next preview would show the same update again.
+
+    Args:
+        written: everything else that is written into the Service.
+    """
+
+    def complete(text: str) -> Mapping[str, str]:
+        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        conditions = [
+            "jsonpath={.status.loadBalancer.ingress}",
+            f"jsonpath={{.metadata.annotations['{_WRITTEN}']}}={digest}",
+        ]
+        return {**annotations, _WRITTEN: digest, "pulumi.com/waitFor": json.dumps(conditions)}
+
+    return pulumi.Output.json_dumps([annotations, *written], sort_keys=True).apply(complete)
 
 
 def address_of(service: core.v1.Service, what: str) -> pulumi.Output[str]:

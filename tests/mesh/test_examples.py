@@ -24,7 +24,7 @@ AFTER: Mapping[str, Callable[[LiveMesh, dict[str, Any]], None]] = {
     "one-network-internal": exposures.change_to_the_gateway_and_back,
     "one-network-pod-ip": exposures.pod_moves,
     "replicated": sharing.follows_the_users_services_and_pods,
-    "two-primaries": primaries.leaves_nothing_behind,
+    "two-primaries": primaries.is_absent_and_then_leaves,
     "two-primaries-one-network": cluster_local.answers_from_its_own_cluster,
 }
 """What is claimed of a stack beyond what is claimed of all, while it is up."""

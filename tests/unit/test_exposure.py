@@ -1,5 +1,6 @@
 """Claims about the paths to a control plane."""
 
+import json
 import socket
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -38,10 +39,28 @@ def test_a_control_plane_with_its_own_service_needs_no_gateway_on_one_network() 
     mesh = meshes.recorded(one_network(exposure="load-balancer"))
     assert not mesh.of_type("isthmus:index:ClusterAwareGateway")
     service = mesh.one("Service", "a-istiod-remotes")
-    assert set(service.inputs["metadata"]["annotations"]) == {"pulumi.com/waitFor"}
+    assert service.inputs["metadata"]["annotations"].keys() == {
+        "isthmus/written",
+        "pulumi.com/waitFor",
+    }
     chart = mesh.one("helm.sh/v4:Chart", "b-istiod")
     assert mesh.waits_for(chart, service)
     assert chart.inputs["values"]["global"]["remotePilotAddress"].startswith("192.0.2.")
+
+
+def test_a_load_balancer_is_waited_for_as_it_is_after_the_update() -> None:
+    """Services have no generation, so the provider can take the one before for the new one."""
+    waits = set[str]()
+    for given in (dev(), dev(statusPort=True), dev(annotations={"mine": "yes"})):
+        annotations = (
+            meshes.recorded(given).one("Service", "west-service").inputs["metadata"]["annotations"]
+        )
+        address, itself = json.loads(annotations["pulumi.com/waitFor"])
+        assert address == "jsonpath={.status.loadBalancer.ingress}"
+        digest = annotations["isthmus/written"]
+        assert itself == f"jsonpath={{.metadata.annotations['isthmus/written']}}={digest}"
+        waits.add(itself)
+    assert len(waits) == 3, "an older form of the Service would do"
 
 
 def test_the_pods_own_address_is_read_when_istiod_is_ready() -> None:
