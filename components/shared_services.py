@@ -44,8 +44,6 @@ class SharedServicesArgs(TypedDict):
     """Services that it lacks, in these namespaces or in existing ones."""
     occupied: Collection[str]
     """Namespaces of these that hold objects of users, and stay when the mesh goes."""
-    occupied_mark: Mapping[str, str]
-    """Labels by which the next update recognizes these."""
     mark: Mapping[str, str]
     """Labels by which the next update recognizes copies."""
 
@@ -73,14 +71,7 @@ class SharedServices(pulumi.ComponentResource):
         namespaces = {
             namespace: core.v1.Namespace(
                 f"{name}/{namespace}",
-                metadata={
-                    "name": namespace,
-                    "labels": {
-                        **labels,
-                        **args["mark"],
-                        **(args["occupied_mark"] if namespace in args["occupied"] else {}),
-                    },
-                },
+                metadata={"name": namespace, "labels": {**labels, **args["mark"]}},
                 opts=_named_before(f"{name}-{namespace}", self, keep=namespace in args["occupied"]),
             )
             for namespace, labels in args["namespaces"].items()

@@ -13,7 +13,7 @@ from components.service_entries import (
 from components.shared_configuration import SharedConfiguration, SharedObjectArgs
 from components.shared_services import SharedServices
 from spec.mesh import Cluster
-from spec.shared import MADE_BY_ISTHMUS, OCCUPIED, ReadyPods, ServiceName
+from spec.shared import MADE_BY_ISTHMUS, OCCUPIED, ReadyPods, ServiceName, WantedNamespace
 from stacks.built import Built
 
 
@@ -54,7 +54,7 @@ def create_shared_objects(built: Built, cluster: Cluster) -> None:
         cluster.name,
         {
             "namespaces": {
-                name: namespace.labels
+                name: {**namespace.labels, **_occupied(namespace, cluster)}
                 for name, namespace in shared.namespaces.items()
                 if cluster.name not in namespace.exists_in
             },
@@ -80,9 +80,8 @@ def create_shared_objects(built: Built, cluster: Cluster) -> None:
             "occupied": {
                 name
                 for name, namespace in shared.namespaces.items()
-                if cluster.name in namespace.occupied_in
+                if _occupied(namespace, cluster)
             },
-            "occupied_mark": {OCCUPIED: "true"},
             "mark": {MADE_BY_ISTHMUS: built.spec.mesh.id},
         },
         built.options(cluster, built.members[cluster.name]),
@@ -94,6 +93,11 @@ def create_shared_objects(built: Built, cluster: Cluster) -> None:
             if p.protocol == "TCP"  # a ServiceEntry has no other
         ]
         create_entries(built, cluster, name, ports, service.runs_in, same)
+
+
+def _occupied(namespace: WantedNamespace, cluster: Cluster) -> Mapping[str, str]:
+    """Return the label of a namespace that holds objects of users in this cluster, if it does."""
+    return {OCCUPIED: "true"} if cluster.name in namespace.occupied_in else {}
 
 
 def create_entries(
