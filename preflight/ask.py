@@ -42,7 +42,7 @@ _OWNERSHIP = {
     "CRDs and releases of another owner": foreign.releases,
 }
 """Without answers to these queries, no existing object in a cluster is adopted."""
-_PAUSES_SECONDS = (0.5, 2.0)
+PAUSES_SECONDS = (0.5, 2.0)
 """Between the tries to reach an API server."""
 _AT_ONCE = 6
 """Connections to one API server: most of a question's time is spent on the way."""
@@ -174,7 +174,7 @@ def _version(api: ClusterApi) -> str:
     Raises:
         UnansweredError: of the last try.
     """
-    for pause in (*_PAUSES_SECONDS, None):
+    for pause in (*PAUSES_SECONDS, None):
         try:
             return str(api.get("/version")["gitVersion"]).removeprefix("v")
         except UnansweredError as error:

@@ -1,6 +1,8 @@
 """Configurations and facts that the unit tests share."""
 
+import json
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from kube.kubeconfig import Connection
@@ -62,7 +64,21 @@ def facts(spec: MeshSpec) -> dict[str, ClusterFacts]:
 
 
 def recorded(configured: Mapping[str, Any], **hostnames: str) -> Recording:
-    """All resources of a mesh; `hostnames` as in `record`, with `_` for `-`."""
+    """All resources of a mesh; `hostnames` as in `record`, with `_` for `-`.
+
+    A mesh without host names is recorded once for all tests that use it; a host name is resolved
+    each time, by the resolver of the test.
+    """
+    if hostnames:
+        return _record(configured, {n.replace("_", "-"): host for n, host in hostnames.items()})
+    return _recorded_once(json.dumps(configured))
+
+
+@cache
+def _recorded_once(configured: str) -> Recording:
+    return _record(json.loads(configured), {})
+
+
+def _record(configured: Mapping[str, Any], hostnames: Mapping[str, str]) -> Recording:
     spec = config.parse(configured)
-    named = {name.replace("_", "-"): host for name, host in hostnames.items()}
-    return record(lambda: build_mesh(spec, facts(spec), MeshIdentity.create()), named)
+    return record(lambda: build_mesh(spec, facts(spec), MeshIdentity.create()), hostnames)

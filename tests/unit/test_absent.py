@@ -224,7 +224,7 @@ class _Flaky:
 
 
 def version_of(api: _Flaky, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(preflight_ask, "_PAUSES_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr(preflight_ask, "PAUSES_SECONDS", (0.0, 0.0))
     return preflight_ask._version(api)  # pyright: ignore[reportPrivateUsage, reportArgumentType]
 
 

@@ -20,9 +20,9 @@ from spec import config
 from stacks.build import build_mesh
 from stacks.identity import MeshIdentity
 from tests.unit import meshes
+from tests.unit.clusters import Kubernetes, Preflight
 from tests.unit.meshes import cluster, configuration, facts, refused
 from tests.unit.recorder import record
-from tests.unit.test_preflight import Kubernetes, Preflight
 
 _STACK = "isthmus/dev"
 SCRIPT = Path(__file__).parents[2] / "components/leave-nothing/files/leave-nothing.sh"
@@ -210,6 +210,8 @@ def test_a_renamed_resource_has_its_old_name_as_an_alias() -> None:
 
 class _Cluster(http.server.BaseHTTPRequestHandler):
     """Answers of the API server by path, and what was deleted."""
+
+    disable_nagle_algorithm = True
 
     def do_GET(self) -> None:  # the name of the base class
         found = self._answers.get(urlsplit(self.path).path)

@@ -11,8 +11,8 @@ from preflight.last_update import LastUpdate
 from spec import config
 from spec.problems import Problem
 from tests.unit import meshes
+from tests.unit.clusters import Kubernetes, Preflight
 from tests.unit.meshes import cluster, configuration
-from tests.unit.test_preflight import Kubernetes, Preflight
 
 _NAMESPACE = "/api/v1/namespaces/istio-system"
 _STACK = "isthmus/dev"

@@ -1,278 +1,46 @@
 """Claims about what is refused before anything changes."""
 
 import datetime as dt
-import http.server
-import ipaddress
 import json
-import ssl
-import threading
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from io import BytesIO
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Any, cast
-from urllib.parse import urlsplit
+from typing import Any
 
 import pytest
 import yaml
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 import preflight
 from components.names import STACK
 from kube.kubeconfig import Connection
-from preflight import charts as istio_charts
-from preflight.facts import PreflightResult
 from preflight.identity import Expected
 from spec import config
 from spec.mesh import MeshSpec, Ranges
-from spec.problems import MeshRefusedError, Problem
+from spec.problems import MeshRefusedError
 from spec.rules import kubeconfigs
 from tests.authorities import certificate, new_key
+from tests.unit.clusters import (
+    EXPECTED,
+    LISTS,
+    NAMESPACE,
+    OWN_STACK,
+    REVIEWS,
+    Kubernetes,
+    Preflight,
+    issue,
+    spec,
+)
 from tests.unit.meshes import cluster, configuration
 
-_LISTS = {
-    "/api/v1/pods",
-    "/api/v1/namespaces/istio-system/secrets",
-    "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
-    "/api/v1/nodes",
-    "/apis/apps/v1/daemonsets",
-    "/api/v1/services",
-    "/apis/apps/v1/deployments",
-    "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations",
-    "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations",
-}
-_NAMESPACE = "/api/v1/namespaces/istio-system"
 _ROOT = certificate(new_key(), name="Root of the test")
-_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-
-
-@dataclass
-class Kubernetes:
-    """What the API server of the test says; without changes, that of an empty cluster."""
-
-    version: str = "v1.34.4"
-    answers: dict[str, Any] = field(default_factory=dict[str, Any])
-    """Bodies by path, above those of an empty cluster."""
-    refusals: dict[str, int] = field(default_factory=dict[str, int])
-    """HTTP status by path; by `*` for all."""
-    denied: set[str] = field(default_factory=set[str])
-    """Resources that the user has no permission for, and verbs that it cannot use."""
-    asked: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
-    """Paths that were requested, and the media type of the answer."""
-    users: set[str | None] = field(default_factory=set[str | None])
-    """Values of the header Authorization of these requests."""
-
-    def has(self, path: str, *items: Mapping[str, Any]) -> None:
-        self.answers[path] = {"items": list(items)}
-
-    def get(self, path: str) -> tuple[int, Any]:
-        if status := self.refusals.get(path, self.refusals.get("*", 0)):
-            return status, {}
-        if path in self.answers:
-            return 200, self.answers[path]
-        if path == "/version":
-            return 200, {"gitVersion": self.version}
-        if path == "/api/v1/namespaces/kube-system":
-            return 200, {"metadata": {"uid": str(id(self))}}
-        if path in _LISTS:
-            return 200, {"items": []}
-        return 404, {}
-
-    def review(self, body: Any) -> tuple[int, Any]:
-        if status := self.refusals.get(_REVIEWS):
-            return status, {}
-        asked = body["spec"]["resourceAttributes"]
-        return 201, {"status": {"allowed": not {asked["resource"], asked["verb"]} & self.denied}}
-
-
-class _Server(http.server.ThreadingHTTPServer):
-    kubernetes = Kubernetes()
-
-
-class _ApiServer(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:  # the name of the base class
-        path = urlsplit(self.path).path
-        self._kubernetes.asked.append((path, self.headers["Accept"]))
-        self._kubernetes.users.add(self.headers["Authorization"])
-        status, body = self._kubernetes.get(path)
-        if "PartialObjectMetadataList" in self.headers["Accept"] and body == {"items": []}:
-            body = {"items": None}  # as the real one
-        self._answer(status, body)
-
-    def do_POST(self) -> None:  # the name of the base class
-        sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self._answer(*self._kubernetes.review(sent))
-
-    @property
-    def _kubernetes(self) -> Kubernetes:
-        return cast("_Server", self.server).kubernetes
-
-    def _answer(self, status: int, body: Any) -> None:
-        data = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Silent."""
-
-
-def _certificate(folder: Path) -> Path:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "api")])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(minutes=1))
-        .not_valid_after(now + dt.timedelta(hours=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
-        )
-        .sign(key, hashes.SHA256())
-    )
-    pem = folder / "api.pem"
-    pem.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    (folder / "ca.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    return pem
-
-
-@pytest.fixture
-def servers(tmp_path: Path) -> Iterator[dict[str, _Server]]:
-    """API servers `up` and `other`, and one that is no longer there, `down`."""
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(_certificate(tmp_path))
-    made = {name: _Server(("127.0.0.1", 0), _ApiServer) for name in ("up", "other", "down")}
-    for server in made.values():
-        server.kubernetes = Kubernetes()
-        server.socket = tls.wrap_socket(server.socket, server_side=True)
-    made["down"].server_close()
-    running = [made["up"], made["other"]]
-    for server in running:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    yield made
-    for server in running:
-        server.shutdown()
-        server.server_close()
-
-
-@pytest.fixture
-def up(servers: dict[str, _Server]) -> Kubernetes:
-    return servers["up"].kubernetes
-
-
-@pytest.fixture
-def other(servers: dict[str, _Server]) -> Kubernetes:
-    return servers["other"].kubernetes
-
-
-@pytest.fixture
-def kubeconfig(servers: dict[str, _Server], tmp_path: Path) -> str:
-    """A kubeconfig with a context for each server."""
-    file = tmp_path / "kubeconfig"
-    file.write_text(
-        yaml.safe_dump(
-            {
-                "clusters": [
-                    {
-                        "name": name,
-                        "cluster": {
-                            "server": f"https://127.0.0.1:{server.server_port}",
-                            "certificate-authority": "ca.pem",
-                        },
-                    }
-                    for name, server in servers.items()
-                ],
-                "users": [{"name": "u", "user": {"token": "do-not-print"}}],
-                "contexts": [
-                    {"name": name, "context": {"cluster": name, "user": "u"}} for name in servers
-                ],
-            }
-        )
-    )
-    return str(file)
-
-
-@pytest.fixture
-def charts(tmp_path: Path) -> str:
-    for name in istio_charts.CHARTS:
-        (tmp_path / "charts" / name).mkdir(parents=True)
-        (tmp_path / "charts" / name / "Chart.yaml").write_text("version: 1.31.0\n")
-    return str(tmp_path / "charts")
-
-
-def spec(
-    kubeconfig: str, charts: str, *contexts: str, version: str = "1.31.0", **more: Any
-) -> MeshSpec:
-    """Clusters `c0`, `c1`, … of one network; each watches the others at a separate address."""
-    return config.parse_types(
-        configuration(
-            *(
-                {
-                    **cluster(f"c{i}", "n"),
-                    "kubeconfig": kubeconfig,
-                    "context": context,
-                    "apiServer": {"server": f"https://c{i}.test:6443"},
-                    **more,
-                }
-                for i, context in enumerate(contexts)
-            ),
-            charts=charts,
-            version=version,
-        )
-    )
-
-
-_STACK = "isthmus/dev"
-_EXPECTED = Expected(_STACK)
-
-
-@dataclass
-class Preflight:
-    """The preflight of stack `isthmus/dev` for clusters that are named by their contexts."""
-
-    kubeconfig: str
-    charts: str
-
-    def examine(
-        self, *contexts: str, expected: Expected = _EXPECTED, **more: Any
-    ) -> PreflightResult:
-        return preflight.examine(spec(self.kubeconfig, self.charts, *contexts, **more), expected)
-
-    def refused(self, *contexts: str, **more: Any) -> list[Problem]:
-        with pytest.raises(MeshRefusedError) as refusal:
-            self.examine(*contexts, **more)
-        assert "do-not-print" not in str(refusal.value)
-        return list(refusal.value.problems)
-
-
-@pytest.fixture
-def look(kubeconfig: str, charts: str) -> Preflight:
-    return Preflight(kubeconfig, charts)
 
 
 def test_an_api_server_that_the_kubeconfigs_ca_has_not_signed_is_refused(
     look: Preflight, tmp_path: Path
 ) -> None:
     (tmp_path / "other").mkdir()
-    _certificate(tmp_path / "other")
+    issue(tmp_path / "other")
     (tmp_path / "other/ca.pem").replace(tmp_path / "ca.pem")
     (problem,) = look.refused("up")
     assert problem.path == "isthmus:clusters[0].kubeconfig"
@@ -287,9 +55,9 @@ def test_a_healthy_cluster_gives_facts_and_no_problems(look: Preflight, up: Kube
 
 
 def test_the_root_of_the_stacks_own_mesh_is_read(look: Preflight, up: Kubernetes) -> None:
-    up.answers[f"{_NAMESPACE}/configmaps/istio-ca-root-cert"] = {"data": {"root-cert.pem": "PEM"}}
+    up.answers[f"{NAMESPACE}/configmaps/istio-ca-root-cert"] = {"data": {"root-cert.pem": "PEM"}}
     assert look.examine("up").facts["c0"].root is None, "the cluster is not marked"
-    up.answers[_NAMESPACE] = {"metadata": {"annotations": {STACK: _STACK}}}
+    up.answers[NAMESPACE] = {"metadata": {"annotations": {STACK: OWN_STACK}}}
     assert look.examine("up").facts["c0"].root == "PEM"
 
 
@@ -448,12 +216,12 @@ def test_nodes_that_report_no_ranges_are_unchecked_until_ranges_are_configured(
     mesh = spec(look.kubeconfig, look.charts, "up", "other")
     configured = replace(mesh.clusters[0], ranges=Ranges(pods=(IPv4Network("10.4.0.0/16"),)))
     mesh = replace(mesh, clusters=(configured, mesh.clusters[1]))
-    assert not preflight.examine(mesh, _EXPECTED).unchecked
+    assert not preflight.examine(mesh, EXPECTED).unchecked
 
 
 def test_nodes_are_queried_only_for_what_depends_on_them(look: Preflight, up: Kubernetes) -> None:
     one = spec(look.kubeconfig, look.charts, "up")
-    preflight.examine(replace(one, mesh=replace(one.mesh, redundant=False)), _EXPECTED)
+    preflight.examine(replace(one, mesh=replace(one.mesh, redundant=False)), EXPECTED)
     assert "/api/v1/nodes" not in {path for path, _ in up.asked}
 
 
@@ -484,8 +252,8 @@ def webhook(name: str, namespace: str | None) -> dict[str, Any]:
     return {**named(name), "webhooks": [{"clientConfig": client}]}
 
 
-_INJECTORS, _VALIDATORS = sorted(x for x in _LISTS if "admission" in x)
-_OURS = {"metadata": {"annotations": {STACK: _STACK}}}
+_INJECTORS, _VALIDATORS = sorted(x for x in LISTS if "admission" in x)
+_OURS = {"metadata": {"annotations": {STACK: OWN_STACK}}}
 
 
 def test_an_istio_of_someone_else_is_refused_once_with_its_webhooks(
@@ -496,7 +264,7 @@ def test_an_istio_of_someone_else_is_refused_once_with_its_webhooks(
     (problem,) = look.refused("up")
     assert problem.path == "isthmus:clusters[0]"
     assert "Deployment istiod-1-28 in namespace istio-system" in problem.rule
-    assert f"kubectl annotate --overwrite namespace istio-system {STACK}={_STACK}" in problem.fix
+    assert f"kubectl annotate --overwrite namespace istio-system {STACK}={OWN_STACK}" in problem.fix
 
 
 @pytest.mark.parametrize(
@@ -519,8 +287,8 @@ def test_webhooks_that_an_old_istio_left_are_refused(
 
 
 def test_what_this_stack_created_is_not_foreign(look: Preflight, up: Kubernetes) -> None:
-    up.answers[_NAMESPACE] = _OURS
-    up.answers[f"{_NAMESPACE}/secrets/cacerts"] = named("cacerts")
+    up.answers[NAMESPACE] = _OURS
+    up.answers[f"{NAMESPACE}/secrets/cacerts"] = named("cacerts")
     up.has("/apis/apps/v1/deployments", named("istiod", "istio-system"))
     up.has(_INJECTORS, webhook("istio-sidecar-injector", "istio-system"))
     assert look.examine("up").facts
@@ -539,13 +307,13 @@ def test_our_webhooks_are_known_where_the_namespace_was_deleted_by_hand(
 
 
 def test_a_cluster_in_the_mesh_of_another_stack_is_refused(look: Preflight, up: Kubernetes) -> None:
-    up.answers[_NAMESPACE] = {"metadata": {"annotations": {STACK: "isthmus/prod"}}}
+    up.answers[NAMESPACE] = {"metadata": {"annotations": {STACK: "isthmus/prod"}}}
     (problem,) = look.refused("up")
     assert problem.value == "isthmus/prod"
 
 
 def test_a_foreign_cacerts_is_refused_and_never_read(look: Preflight, up: Kubernetes) -> None:
-    path = f"{_NAMESPACE}/secrets/cacerts"
+    path = f"{NAMESPACE}/secrets/cacerts"
     up.answers[path] = {**named("cacerts"), "data": {"ca-key.pem": "do-not-print"}}
     (problem,) = look.refused("up")
     assert "Secret cacerts of another owner" in problem.rule
@@ -554,7 +322,7 @@ def test_a_foreign_cacerts_is_refused_and_never_read(look: Preflight, up: Kubern
     assert "PartialObjectMetadata" in forms.pop()
 
 
-@pytest.mark.parametrize("silent", [_NAMESPACE, "/apis/apps/v1/deployments", "*"])
+@pytest.mark.parametrize("silent", [NAMESPACE, "/apis/apps/v1/deployments", "*"])
 def test_nothing_is_adopted_in_a_cluster_that_does_not_say_whose_it_is(
     look: Preflight, up: Kubernetes, silent: str
 ) -> None:
@@ -569,11 +337,11 @@ def test_in_a_cluster_of_another_stack_only_a_mark_lets_objects_be_adopted(
     look: Preflight, up: Kubernetes
 ) -> None:
     mesh = spec(look.kubeconfig, look.charts, "up")
-    assert not preflight.examine(mesh, _EXPECTED, builds=()).facts["c0"].adoptable
-    up.answers[_NAMESPACE] = _OURS
-    assert preflight.examine(mesh, _EXPECTED, builds=()).facts["c0"].adoptable
+    assert not preflight.examine(mesh, EXPECTED, builds=()).facts["c0"].adoptable
+    up.answers[NAMESPACE] = _OURS
+    assert preflight.examine(mesh, EXPECTED, builds=()).facts["c0"].adoptable
     up.refusals["*"] = 503
-    assert not preflight.examine(mesh, _EXPECTED, builds=()).facts["c0"].adoptable
+    assert not preflight.examine(mesh, EXPECTED, builds=()).facts["c0"].adoptable
 
 
 def test_permissions_that_the_update_will_need_are_named(look: Preflight, up: Kubernetes) -> None:
@@ -604,9 +372,7 @@ def test_load_balancers_that_never_come_cause_a_warning(look: Preflight, up: Kub
     def warned() -> list[str]:
         mesh = spec(look.kubeconfig, look.charts, "up", "other", network="n0")
         apart = (mesh.clusters[0], replace(mesh.clusters[1], network="n1"))
-        return [
-            p.rule for p in preflight.examine(replace(mesh, clusters=apart), _EXPECTED).warnings
-        ]
+        return [p.rule for p in preflight.examine(replace(mesh, clusters=apart), EXPECTED).warnings]
 
     (rule,) = warned()
     assert "Service shop/web has waited for one for 60 minutes" in rule
@@ -619,7 +385,7 @@ def test_load_balancers_that_never_come_cause_a_warning(look: Preflight, up: Kub
 def test_a_query_without_permission_is_reported_as_unchecked(
     look: Preflight, up: Kubernetes
 ) -> None:
-    for path in (*_LISTS, _NAMESPACE, _REVIEWS, "/api/v1/namespaces/kube-system"):
+    for path in (*LISTS, NAMESPACE, REVIEWS, "/api/v1/namespaces/kube-system"):
         up.refusals[path] = 403
     found = look.examine("up", "other", unchecked="accept")
     (said,) = found.unchecked
@@ -683,7 +449,7 @@ def test_a_cluster_that_does_not_exist_yet_has_no_facts(look: Preflight) -> None
         "ranges": "10.64.0.0/10",
         "otherRanges": ["10.4.0.0/16"],
     }
-    found = preflight.examine(config.parse_types(configured), Expected(_STACK))
+    found = preflight.examine(config.parse_types(configured), Expected(OWN_STACK))
     assert set(found.facts) == {"here"}
 
 
@@ -707,7 +473,7 @@ def test_ranges_of_nodes_that_are_not_the_pods_are_not_believed(
 def has_labels(kubernetes: Kubernetes, namespace: str, **labels: str) -> None:
     names = {key.replace("__", "/").replace("_", "-"): value for key, value in labels.items()}
     path = f"/api/v1/namespaces/{namespace}"
-    annotations = {STACK: _STACK}
+    annotations = {STACK: OWN_STACK}
     kubernetes.answers[path] = {
         "metadata": {"name": namespace, "labels": names, "annotations": annotations}
     }
@@ -721,7 +487,7 @@ def on_two_networks(look: Preflight) -> MeshSpec:
 
 def refused_for(mesh: MeshSpec) -> list[str]:
     try:
-        preflight.examine(mesh, _EXPECTED)
+        preflight.examine(mesh, EXPECTED)
     except MeshRefusedError as refusal:
         return [p.name for p in refusal.problems]
     return []

@@ -11,7 +11,7 @@ from spec import config
 from stacks.summary import summary
 from tests.authorities import Authority
 from tests.unit import meshes
-from tests.unit.test_preflight import Kubernetes, Preflight
+from tests.unit.clusters import Kubernetes, Preflight
 
 _SPEC = config.parse(meshes.two_networks())
 
