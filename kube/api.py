@@ -33,7 +33,7 @@ class ClusterApi:
         """Connect with a kubeconfig of one context, given as its content.
 
         Raises:
-            CredentialsError: it is none that can be used.
+            CredentialsError: the kubeconfig cannot be used.
         """
         login = Login(kubeconfig)
         try:
@@ -131,7 +131,7 @@ class ClusterApi:
         try:
             return json.loads(data)
         except ValueError:
-            raise UnansweredError(answer.status, "what came back is not JSON") from None
+            raise UnansweredError(answer.status, "the response is not JSON") from None
 
 
 def connection_failure(error: Exception) -> str:

@@ -72,7 +72,7 @@ class Login:
         """`kubeconfig`: the content of one with one context.
 
         Raises:
-            CredentialsError: it is none that can be used.
+            CredentialsError: the kubeconfig cannot be used.
         """
         import_client()
         try:

@@ -116,7 +116,7 @@ def _load(kubeconfig: str) -> Iterator[_Document]:
         try:
             text = path.read_bytes()
         except (OSError, ValueError) as error:
-            why = error.strerror if isinstance(error, OSError) else "no path"
+            why = error.strerror if isinstance(error, OSError) else "invalid path"
             raise KubeconfigError(
                 "kubeconfig-unreadable",
                 f"must name a file that can be read ({why})",
@@ -205,7 +205,7 @@ def _content(key: str, folder: Path, file: object) -> bytes:
     try:
         return (folder / Path(str(file)).expanduser()).read_bytes()
     except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "no path"
+        why = error.strerror if isinstance(error, OSError) else "invalid path"
         raise KubeconfigError(
             "kubeconfig-file-missing",
             f"names a file for {key} that cannot be read ({why}: {file})",
@@ -266,8 +266,7 @@ def _check_user(user: Mapping[str, Any]) -> None:
     if provider is not None and _name_of(provider) != "oidc":
         raise KubeconfigError(
             "kubeconfig-auth-provider-removed",
-            f"must not sign in by the auth-provider {_name_of(provider)}, which kubectl gave up in "
-            "1.26",
+            f"must not use the auth-provider {_name_of(provider)}, which kubectl removed in 1.26",
             "write the kubeconfig again with the cloud's own tool, which names a program under "
             "`exec` (`gcloud container clusters get-credentials`, `kubelogin`)",
         )
@@ -279,7 +278,7 @@ def _check_user(user: Mapping[str, Any]) -> None:
 
 
 def _name_of(provider: object) -> str:
-    return str(provider.get("name")) if isinstance(provider, Mapping) else "of no name"
+    return str(provider.get("name")) if isinstance(provider, Mapping) else "without a name"
 
 
 def _server(cluster: Mapping[str, Any], user: Mapping[str, Any], name: str) -> str:

@@ -19,16 +19,15 @@ def pending(api: ClusterApi, path: str, cluster: str) -> Iterator[Problem]:
     ]
     if not waiting or len(waiting) < len(services):
         return
-    oldest = min(waiting, key=_made)
-    age = dt.datetime.now(dt.UTC) - _made(oldest)
+    oldest = min(waiting, key=_created_at)
+    age = dt.datetime.now(dt.UTC) - _created_at(oldest)
     if age > _LONG:
         metadata = oldest["metadata"]
         yield Problem(
             "load-balancers-pending",
             path,
-            "should give load balancers their addresses: Service "
-            f"{metadata['namespace']}/{metadata['name']} has waited for one for "
-            f"{age.total_seconds() / 60:.0f} minutes",
+            f"has load balancers, but none has an address: Service {metadata['namespace']}/"
+            f"{metadata['name']} has waited for {age.total_seconds() / 60:.0f} minutes",
             f"the gateway of {cluster} would get no address either, and the update would fail",
             "install a load balancer controller, or see the events: `kubectl describe service "
             f"-n {metadata['namespace']} {metadata['name']}` (quotas, pools of addresses)",
@@ -36,5 +35,5 @@ def pending(api: ClusterApi, path: str, cluster: str) -> Iterator[Problem]:
         )
 
 
-def _made(service: Any) -> dt.datetime:
+def _created_at(service: Any) -> dt.datetime:
     return dt.datetime.fromisoformat(service["metadata"]["creationTimestamp"])

@@ -35,7 +35,7 @@ def _retired(istio: Istio) -> Iterator[Problem]:
     yield Problem(
         "charts-retired",
         "isthmus:mesh.istio.charts",
-        f"must not be where Istio {istio.version} is not published"
+        f"must be where Istio {istio.version} is published"
         if gone
         else "should be where Istio publishes its charts",
         "Istio has moved, and the former address has no version from 1.31 on",
@@ -82,7 +82,7 @@ def _entries(index: IO[bytes]) -> Mapping[str, Sequence[Mapping[str, object]]]:
     try:
         return dict(yaml.load(index, yaml.CSafeLoader)["entries"])  # safe, and quick
     except (yaml.YAMLError, TypeError, KeyError, ValueError):
-        raise ValueError("it answers, but not with an index of charts") from None
+        raise ValueError("the response is not the index of a Helm repository") from None
 
 
 def _missing_in_directory(istio: Istio) -> Iterator[Problem]:

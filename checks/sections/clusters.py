@@ -26,7 +26,7 @@ def _answers(mesh: Mesh, view: View) -> Iterator[Finding]:
             return
         yield failed(
             f"{server}: {error}",
-            f"query it yourself: kubectl --server {server} get --raw /version. If its address or "
+            f"see what it answers: kubectl --server {server} get --raw /version. If its address or "
             "credentials are new, `pulumi up` writes them to the stack's outputs",
             Part("cluster", view.name),
         )
@@ -52,7 +52,7 @@ def _clock(_mesh: Mesh, view: View) -> Iterator[Finding]:
             Part("cluster", view.name),
         )
     else:
-        yield ok("in step with this machine")
+        yield ok("in sync with this machine")
 
 
 def _nodes(_mesh: Mesh, view: View) -> Iterator[Finding]:
@@ -98,7 +98,7 @@ _check = partial(Check, "clusters")
 
 CHECKS = (
     _check(1001, "cluster-answers", "API server answers", _answers),
-    _check(1002, "cluster-clock", "clock is right", _clock),
+    _check(1002, "cluster-clock", "the clock is right", _clock),
     _check(1003, "cluster-nodes", "nodes are ready", _nodes),
     _check(1004, "cluster-probe", "a pod for the checks can be started", _probe),
 )

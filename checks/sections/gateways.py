@@ -112,7 +112,7 @@ def _alone(mesh: Mesh, view: View) -> Iterator[Finding]:
             Part("gateway", view.name),
         )
     if labelled == gateways_named:
-        yield ok("on no other Service")
+        yield ok("no other Service has the label")
 
 
 def _health(mesh: Mesh, view: View) -> Iterator[Finding]:
@@ -181,7 +181,7 @@ CHECKS = (
     _check(
         1402,
         "gateway-service",
-        "its Service has address and network",
+        "the Service has an address and the network label",
         _service,
         with_gateway,
     ),

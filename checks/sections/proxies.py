@@ -117,7 +117,7 @@ def _excused(pod: Json) -> bool:
 _check = partial(Check, "injection")
 
 CHECKS = (
-    _check(1505, "proxy-identity", "proxies know cluster and network", _identity),
+    _check(1505, "proxy-identity", "proxies have the right cluster and network", _identity),
     _check(
         1506,
         "proxy-connected",

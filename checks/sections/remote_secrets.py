@@ -268,7 +268,7 @@ CHECKS = (
     _check(
         1301,
         "remote-secret",
-        "there is one for each watched cluster",
+        "each watched cluster has a remote secret",
         _objects,
         primaries,
     ),

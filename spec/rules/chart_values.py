@@ -79,7 +79,7 @@ _WITHOUT_EFFECT: Mapping[str, Mapping[str, str]] = {
         "service.loadBalancerSourceRanges": "isthmus:mesh.gateways.sourceRanges",
         "service.loadBalancerIP": "isthmus:clusters[].gateway.annotations",
         "service.ports": "isthmus:mesh.gateways.port",
-        "service": "isthmus:mesh.gateways; it has no such setting for other keys",
+        "service": "isthmus:mesh.gateways; other keys of `service` have no replacement",
         "networkGatewayPorts": "isthmus:mesh.gateways.port",
     },
     "istiod": {
@@ -100,7 +100,7 @@ def _values_have_an_effect(spec: MeshSpec) -> Iterator[Problem]:
                 yield Problem(
                     "values-without-effect",
                     f"isthmus:mesh.istio.values.{chart}.{key}",
-                    "must not be set, because it does not do here what Istio's documents say",
+                    "must not be set: Isthmus does not use this value",
                     "Isthmus creates the gateway's Service itself, for its address"
                     if chart == "gateway"
                     else "a gateway or a sidecar that istiod does not see never starts",
@@ -117,7 +117,7 @@ def _values_do_not_contradict(spec: MeshSpec) -> Iterator[Problem]:
                     "values-derived",
                     f"isthmus:mesh.istio.values.{to_camel(chart)}.{key}",
                     "is derived from the clusters and cannot be set",
-                    "two copies would differ one day, and the mesh would break silently",
+                    "a second copy could differ from the first and break the mesh silently",
                     "remove it; names, networks and roles are in isthmus:clusters",
                 )
 

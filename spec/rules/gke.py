@@ -55,7 +55,7 @@ def _google_cloud_is_configured_where_it_is_used(spec: MeshSpec) -> Iterator[Pro
         yield Problem(
             "gcp-unused",
             "isthmus:gcp",
-            "is only for clusters with gke, and there is none",
+            "is set, but no cluster has gke",
             "it would have no effect",
             "remove it, or add gke to a cluster",
         )

@@ -98,7 +98,7 @@ def _ranges_are_private(spec: MeshSpec) -> Iterator[Problem]:
                 path,
                 f"must be inside one of {', '.join(_PRIVATE)}, and outside {_DOCKER}",
                 "for other ranges GKE replaces the pods' addresses by those of their nodes, which "
-                "the mesh's firewall rules do not admit; Docker uses the last one on every node",
+                f"the mesh's firewall rules do not admit; Docker uses {_DOCKER} on every node",
                 "choose a private range that nothing else uses, such as 10.64.0.0/10",
                 text,
             )

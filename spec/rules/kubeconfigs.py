@@ -58,8 +58,8 @@ def check_kubeconfigs(
                 "api-server-unverified",
                 f"isthmus:clusters[{i}].kubeconfig",
                 "should not have `insecure-skip-tls-verify`",
-                f"whoever is between here and {cluster.name} gets the credentials of both the "
-                "operator and the reader's account",
+                f"an attacker on the network path to {cluster.name} could read the credentials of "
+                "the operator and of the reader's account",
                 "put the API server's CA into the kubeconfig as `certificate-authority-data`",
                 refuses=False,
             )
@@ -98,8 +98,8 @@ def _unreachable(spec: MeshSpec, path: str, cluster: Cluster, server: str) -> Pr
         path,
         f"must lead to an address that other clusters reach: istiod of {_names(spec, cluster)} "
         f"watches {cluster.name}",
-        "on every machine this address is the machine itself; the cluster would stay `timeout` "
-        "(istio/istio#58047)",
+        "this address always means the local machine, so istiod would report the cluster as "
+        "`timeout` (istio/istio#58047)",
         f"set isthmus:clusters[{i}].apiServer.server to {_SERVER}",
         server,
     )

@@ -64,7 +64,7 @@ def _listed_roots_are_distinct(spec: MeshSpec) -> Iterator[Problem]:
             "roots-not-distinct",
             "isthmus:mesh.ca.roots",
             "must be different roots with different names",
-            "a root keeps its name, by which `signs` and the state know it",
+            "`signs` and the state refer to a root by its name",
             "give each root its own name and certificate",
             known,
         )
@@ -89,7 +89,7 @@ def _user_provided_roots_can_sign(spec: MeshSpec) -> Iterator[Problem]:
                 "root-not-one-certificate",
                 f"{ca.place(root)}.certificate",
                 "must be set, because its key is",
-                "a key alone is no root",
+                "a root needs its certificate, not only its key",
                 "write the root's certificate, or remove the key to have a root created",
             )
 

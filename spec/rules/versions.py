@@ -64,7 +64,7 @@ def _images_are_of_the_version(spec: MeshSpec) -> Iterator[Problem]:
             "image-of-another-version",
             "isthmus:mesh.istio.values.istiod.global.tag",
             f"should have the version of the charts, {istio.version}",
-            "no one tests charts of one version with images of another",
+            "Istio does not test charts with images of another version",
             "remove it, and set isthmus:mesh.istio.version",
             tag,
             refuses=False,

@@ -75,7 +75,7 @@ def test_json_has_everything() -> None:
     assert text["results"][4] == {
         "section": "remote secrets",
         "check": "remote-secret",
-        "claim": "there is one for each watched cluster",
+        "claim": "each watched cluster has a remote secret",
         "cluster": "east",
         "status": "failed",
         "seconds": 0.25,

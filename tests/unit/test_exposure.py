@@ -297,7 +297,7 @@ def test_an_advertised_address_that_istiod_would_not_use_is_refused() -> None:
         (
             {"gateway": {"service": {"externalTrafficPolicy": "Local"}}},
             "gateway.service",
-            "no such setting",
+            "have no replacement",
         ),
         (
             {"gateway": {"networkGatewayPorts": []}},

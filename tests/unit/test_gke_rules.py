@@ -72,7 +72,7 @@ def test_a_cluster_has_a_kubeconfig_or_is_created() -> None:
 def test_google_cloud_is_configured_where_clusters_are_created_and_nowhere_else() -> None:
     assert one(configuration(EU, gcp=None)).path == "isthmus:gcp"
     given = {"name": "a", "network": "n", "kubeconfig": "kubeconfig"}
-    assert "there is none" in one(configuration(given)).rule
+    assert "no cluster has gke" in one(configuration(given)).rule
 
 
 def test_charts_are_not_rendered_for_clusters_that_do_not_exist_yet() -> None:

@@ -244,7 +244,7 @@ _SECRET = "do-not-print"  # noqa: S105
         (changed("user", token=f"{_SECRET}\n"), "a token of one line", "without the newline"),
         (
             changed("user", **{"auth-provider": {"name": "gcp"}}),
-            "kubectl gave up",
+            "kubectl removed",
             "get-credentials",
         ),
         (

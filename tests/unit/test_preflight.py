@@ -114,7 +114,7 @@ def test_a_page_to_log_in_at_is_no_repository(
     monkeypatch.setattr("urllib.request.urlopen", urlopen)
     (problem,) = Preflight(kubeconfig, "https://charts.test").refused("up")
     assert problem.name == "charts-not-found"
-    assert "not with an index of charts" in problem.rule
+    assert "not the index of a Helm repository" in problem.rule
 
 
 def test_charts_of_another_version_are_refused(look: Preflight) -> None:
@@ -375,7 +375,7 @@ def test_load_balancers_that_never_come_cause_a_warning(look: Preflight, up: Kub
         return [p.rule for p in preflight.examine(replace(mesh, clusters=apart), EXPECTED).warnings]
 
     (rule,) = warned()
-    assert "Service shop/web has waited for one for 60 minutes" in rule
+    assert "Service shop/web has waited for 60 minutes" in rule
     up.has("/api/v1/services", balancer(60), balancer(60, ingress=[{"ip": "192.0.2.1"}]))
     assert not warned(), "another has got its address"
     up.has("/api/v1/services", balancer(5))
