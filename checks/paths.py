@@ -13,14 +13,14 @@ ISTIOD_PORTS = (names.XDS_PORT, names.WEBHOOK_PORT)
 
 
 def gateway_name(mesh: Mesh) -> str:
-    """Of the gateways' Services and Deployments."""
+    """Return the name of the gateways' Services and Deployments."""
     return names.GATEWAYS[mesh.spec.mesh.gateways.pods]
 
 
 def gateway_address(mesh: Mesh, view: View) -> str:
     """Return the address of a cluster's gateway: from the stack, or else from its Service."""
-    told = mesh.description.gateways.get(view.name)
-    return told or (load_balancer(view, gateway_name(mesh)) or [""])[0]
+    recorded = mesh.description.gateways.get(view.name)
+    return recorded or (load_balancer(view, gateway_name(mesh)) or [""])[0]
 
 
 def load_balancer(view: View, service: str) -> Sequence[str]:

@@ -8,6 +8,8 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 import yaml
 
+from components import names
+
 
 class RemoteSecretArgs(TypedDict):
     """The watched cluster, and its credentials."""
@@ -44,10 +46,10 @@ class RemoteSecret(pulumi.ComponentResource):
         kubernetes.core.v1.Secret(
             f"{name}-secret",
             metadata={
-                "name": f"istio-remote-secret-{cluster}",
+                "name": f"{names.REMOTE_PREFIX}{cluster}",
                 "namespace": args["namespace"],
-                "labels": {"istio/multiCluster": "true"},
-                "annotations": {"networking.istio.io/cluster": cluster},
+                "labels": {names.REMOTE_LABEL: "true"},
+                "annotations": {names.REMOTE_CLUSTER: cluster},
             },
             string_data={cluster: _kubeconfig(args)},
             opts=pulumi.ResourceOptions(parent=self),

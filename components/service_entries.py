@@ -107,7 +107,7 @@ class ServiceEntries(pulumi.ComponentResource):
                         # thousands of connections between them.
                         "network": gateway.network,
                         # Without it the sidecar sends plain text, and 15443 hangs up on it.
-                        "labels": {"security.istio.io/tlsMode": "istio"},
+                        "labels": {names.TLS_MODE: "istio"},
                         "weight": gateway.weight,
                         **({"locality": gateway.locality} if gateway.locality else {}),
                     }
@@ -125,6 +125,6 @@ def protocol_of(port_name: str, app_protocol: str | None = None) -> str:
     Empty if neither names one; then Istio detects it from the traffic.
     Source: https://istio.io/latest/docs/ops/configuration/traffic-management/protocol-selection/
     """
-    told = _KUBERNETES_WORDS.get(app_protocol or "", app_protocol or port_name).upper()
-    word = "GRPC-WEB" if told.startswith("GRPC-WEB") else told.split("-")[0]
+    protocol = _KUBERNETES_WORDS.get(app_protocol or "", app_protocol or port_name).upper()
+    word = "GRPC-WEB" if protocol.startswith("GRPC-WEB") else protocol.split("-")[0]
     return word if word in _PROTOCOLS else ""

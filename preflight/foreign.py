@@ -66,7 +66,7 @@ def istio(api: ClusterApi, path: str, namespace: str, stack: str) -> Iterator[Pr
 
 def cacerts(api: ClusterApi, path: str, namespace: str, stack: str) -> Iterator[Problem]:
     """Report a Secret `cacerts` that this stack did not create, without reading its content."""
-    secret = f"/api/v1/namespaces/{namespace}/secrets/cacerts"
+    secret = f"/api/v1/namespaces/{namespace}/secrets/{names.CACERTS}"
     if marks.read(api, namespace).stack is None and api.metadata(secret) is not None:
         yield Problem(
             "cacerts-exists",

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
+from components import names
 from kube.api import ClusterApi, UnansweredError
 from preflight.facts import ClusterFacts
 
-_INJECTED = "security.istio.io/tlsMode=istio"
+_INJECTED = f"{names.TLS_MODE}=istio"
 """The injection adds this label to a pod (istio/istio, pkg/kube/inject/inject.go)."""
 
 

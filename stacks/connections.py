@@ -101,7 +101,7 @@ class Connections:
 
     def tls_server_name(self, cluster: Cluster) -> str | None:
         """Name in the API server's certificate; the kubeconfig's with the kubeconfig's URL."""
-        told = cluster.api_server
-        if told.tls_server_name is not None or told.server is not None or cluster.gke:
-            return told.tls_server_name
+        configured = cluster.api_server
+        if configured.tls_server_name is not None or configured.server is not None or cluster.gke:
+            return configured.tls_server_name
         return self._facts[cluster.name].connection.tls_server_name

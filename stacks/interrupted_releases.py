@@ -39,10 +39,8 @@ def adopt_interrupted_releases(
             ):
                 pulumi.log.warn(
                     f"Helm release {release} in cluster {cluster} has status `{status}` but is not "
-                    "in "
-                    "the stack's state, so an earlier update was killed. Removing Helm's record "
-                    "and "
-                    "installing over the existing objects."
+                    "in the stack's state, so an earlier update was killed. Removing Helm's record "
+                    "and installing over the existing objects."
                 )
 
         # If the record cannot be deleted, Helm reports the error itself.

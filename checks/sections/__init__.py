@@ -1,1 +1,1 @@
-"""The checks, a file for each section."""
+"""The checks by topic; a section can have two files."""

@@ -47,8 +47,7 @@ def _destination_rules(mesh: Mesh, view: View) -> Iterator[Finding]:
                 yield failed(
                     f"the DestinationRule {name} sets tls.mode {mode} for {service}",
                     "between networks only mTLS works, because a gateway reads the SNI in it. "
-                    "Without "
-                    "it istiod leaves gateways of other networks out of the endpoints. Set "
+                    "Without it istiod leaves gateways of other networks out of the endpoints. Set "
                     f"ISTIO_MUTUAL, or remove tls: {look}",
                     Part("istiod", view.name),
                 )
@@ -57,8 +56,7 @@ def _destination_rules(mesh: Mesh, view: View) -> Iterator[Finding]:
                     f"the DestinationRule {name} keeps {service} near its callers: "
                     "localityLbSetting with outlierDetection",
                     "other clusters receive requests only when no local pod answers. If that is "
-                    "not "
-                    f"intended, set localityLbSetting.enabled: false in it: {look}",
+                    f"not intended, set localityLbSetting.enabled: false in it: {look}",
                     Part("istiod", view.name),
                 )
 

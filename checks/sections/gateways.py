@@ -11,8 +11,6 @@ from kube.pods import UnreachedError
 from picture.state import Part
 from spec.mesh import Cluster, MeshSpec
 
-_PORT = "networking.istio.io/gatewayPort"
-
 
 def _ready(mesh: Mesh, view: View) -> Iterator[Finding]:
     name = paths.gateway_name(mesh)
@@ -25,14 +23,12 @@ def _ready(mesh: Mesh, view: View) -> Iterator[Finding]:
         label = _label_against_injection(view) if stuck else None
         yield failed(
             f"no pod of {name} is ready: {why}",
-            f"the label {label} of namespace {view.namespace} excludes it from injection. Remove "
-            "it: "
-            f"kubectl --context {view.name} label namespace {view.namespace} {label}-; then delete "
-            "the pod"
+            f"the label {label} of namespace {view.namespace} excludes it from injection. "
+            f"Remove it: kubectl --context {view.name} label namespace {view.namespace} {label}-; "
+            "then delete the pod"
             if label
             else "it was created before the injector answered, so it has no image. Delete it: "
-            f"kubectl "
-            f"--context {view.name} -n {view.namespace} delete pod -l app={name}"
+            f"kubectl --context {view.name} -n {view.namespace} delete pod -l app={name}"
             if stuck
             else look,
             Part("gateway", view.name),
@@ -65,8 +61,7 @@ def _service(mesh: Mesh, view: View) -> Iterator[Finding]:
         yield failed(
             f"the Service {name} has no address",
             "no other network can reach this cluster. The Service's events have the cloud's "
-            "reason: "
-            f"kubectl --context {view.name} -n {view.namespace} describe service {name}",
+            f"reason: kubectl --context {view.name} -n {view.namespace} describe service {name}",
             part,
         )
     elif recorded and recorded not in addresses:
@@ -81,15 +76,14 @@ def _service(mesh: Mesh, view: View) -> Iterator[Finding]:
     if gateways.announced_by == "labels":
         wanted = {names.NETWORK: view.cluster.network}
         if gateways.port != names.GATEWAY_PORT:
-            wanted[_PORT] = str(gateways.port)
+            wanted[names.LISTENER_PORT] = str(gateways.port)
         for label, value in wanted.items():
             if labels.get(label) != value:
                 yield failed(
                     f"the label {label} of the Service {name} is {labels.get(label)!r}, not "
                     f"{value!r}",
                     "istiod reads from it which network is behind the gateway, so other clusters "
-                    "send "
-                    "this one no traffic, or the wrong traffic. `pulumi up --refresh` sets it",
+                    "send this one no traffic, or the wrong traffic. `pulumi up --refresh` sets it",
                     part,
                 )
 

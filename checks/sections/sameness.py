@@ -41,8 +41,7 @@ def _namespaces(mesh: Mesh, view: View) -> Iterator[Finding]:
             yield failed(
                 f"namespace {name} is Terminating: {_held(namespace)}",
                 "no object can be created in it until the listed ones are gone. Delete them, or "
-                "their "
-                "finalizers, then `pulumi up --refresh` creates the namespace again",
+                "their finalizers, then `pulumi up --refresh` creates the namespace again",
                 Part("cluster", view.name),
             )
             continue
@@ -52,8 +51,7 @@ def _namespaces(mesh: Mesh, view: View) -> Iterator[Finding]:
                 f"namespace {name} has "
                 + ", ".join(f"{k}={found.get(k, '')!r}, not {labels[k]!r}" for k in other),
                 "its pods are injected differently than in other clusters. `pulumi up --refresh` "
-                "sets "
-                "the labels; then restart the workloads",
+                "sets the labels; then restart the workloads",
                 Part("cluster", view.name),
             )
         else:

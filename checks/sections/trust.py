@@ -63,8 +63,7 @@ def _cacerts(mesh: Mesh, view: View) -> Iterator[Finding]:
             if files
             else "there is no Secret cacerts",
             "without cacerts istiod silently signs with its own root, and with an incomplete one "
-            "it "
-            f"does not start. {_AGAIN}",
+            f"it does not start. {_AGAIN}",
             part,
         )
         return
@@ -191,8 +190,7 @@ def _istiod(mesh: Mesh, view: View) -> Iterator[Finding]:
             f"istiod of {serving.name} signs with another intermediate than the one in cacerts "
             f"({certificates.name(today)})",
             "it has not loaded the new one, and uses the old one until that expires: kubectl "
-            "--context "
-            f"{serving.name} -n {view.namespace} rollout restart deploy/istiod",
+            f"--context {serving.name} -n {view.namespace} rollout restart deploy/istiod",
             part,
         )
     else:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from components import names
 from spec.mesh import MeshSpec
 from spec.problems import Problem
 
@@ -41,7 +42,7 @@ def _services_are_the_same_everywhere(spec: MeshSpec) -> Iterator[Problem]:
             )
         seen.add((service.namespace, service.name))
     for i, namespace in enumerate(spec.namespaces):
-        if namespace.name in (spec.mesh.istio.namespace, "sample"):
+        if namespace.name in (spec.mesh.istio.namespace, names.SAMPLE_NAMESPACE):
             yield Problem(
                 "namespace-reserved",
                 f"isthmus:namespaces[{i}].name",
