@@ -964,7 +964,7 @@ def page() -> str:
     parts = [_ABOUT]
     for title, refusals in _SECTIONS.items():
         parts.append(f"\n## {title}\n")
-        for name, refusal in refusals.items():
+        for name, refusal in sorted(refusals.items(), key=lambda x: x[1].code):
             parts.append(
                 f"\n### {refusal.code}\n\n`{name}`: {refusal.meaning}\n\n**Fix:** {refusal.fix}\n"
             )
