@@ -63,6 +63,13 @@ def test_another_algorithm_or_lifetime_keeps_the_root() -> None:
     assert not mesh.one("PrivateKey", "ca/east").ignore_changes, "intermediates follow"
 
 
+@pytest.mark.parametrize("bits", [4096, 2048])
+def test_keys_are_of_the_configured_length(bits: int) -> None:
+    mesh = built(with_ca(algorithm=f"RSA-{bits}"))
+    for key in (mesh.one("PrivateKey", name) for name in ("ca-root", "ca/east", "ca/west")):
+        assert (key.inputs["algorithm"], key.inputs["rsaBits"]) == ("RSA", bits), key.name
+
+
 def test_a_root_that_was_named_after_the_mesh_is_kept() -> None:
     """The engine gives a child its parent's alias, with the rest of the child's name."""
     assert built(two_networks()).one("SharedCA", "ca").aliases == {"mesh1"}
