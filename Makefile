@@ -63,7 +63,8 @@ browser: $(VENV)           ## install the browser that tests of the checks' repo
 	$(BIN)/python -m lab.toolchain browser
 
 test: preflight browser lint toolchain  ## linters, types, and every test; each example with the install method in its file
-	$(IN_PAIRS) --ignore=tests/mesh
+	# In their order: the many short unit tests come last, and keep both processes busy to the end.
+	$(IN_PAIRS) --no-loadscope-reorder --ignore=tests/mesh
 	$(IN_PAIRS) -m "not whole_matrix" tests/mesh
 
 test-mesh: toolchain       ## the tests on real meshes

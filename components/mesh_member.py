@@ -117,8 +117,8 @@ class MeshMember(pulumi.ComponentResource):
             ),
             opts=child,
         )
-        # Always as a release: its CRDs are 1 MB of state and half of an update's time as resources
-        # of the stack, and neither Helm nor Pulumi removes them (`helm.sh/resource-policy: keep`).
+        # Always as a release: as resources of the stack its CRDs are most of the state and half of an
+        # update's time, and neither Helm nor Pulumi removes them (`helm.sh/resource-policy: keep`).
         base = charts.install(
             f"{name}-base",
             "base",

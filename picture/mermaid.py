@@ -72,7 +72,10 @@ class _Chart:
             label = _label("istiod", self._knows(cluster))
             yield f'      {key}_istiod["{label}"]{self._red(Part("istiod", name))}'
         if self._load_balancer(cluster):
-            label = _label(words.way(spec, cluster), words.entry_address(spec, cluster, state))
+            label = _label(
+                words.path_to_control_plane(spec, cluster),
+                words.entry_address(spec, cluster, state),
+            )
             yield f'      {key}_entry["{label}"]'
         if spec.has_gateway(cluster):
             address, ports = state.gateways.get(name), words.gateway_ports(spec, cluster)
@@ -86,7 +89,7 @@ class _Chart:
     def _knows(self, primary: Cluster) -> str:
         failed = {p.other for p in self.state.failed if p[:2] == ("secret", primary.name)}
         read = [f"{x} (failed)" if x in failed else x for x in words.read_by(self.spec, primary)]
-        return " ".join((*words.knows(self.spec, primary), ", ".join(read))).rstrip()
+        return " ".join((*words.how_it_finds_others(self.spec, primary), ", ".join(read))).rstrip()
 
     def _load_balancer(self, primary: Cluster) -> bool:
         control_plane = self.spec.control_plane(primary)

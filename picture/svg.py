@@ -189,7 +189,7 @@ class _Drawing:
             card.istiod,
             "istiod",
             "istiod",
-            words.knows(self.spec, card.cluster),
+            words.how_it_finds_others(self.spec, card.cluster),
             Part("istiod", name),
         )
         for read, box in card.secrets.items():
@@ -200,7 +200,7 @@ class _Drawing:
         if card.load_balancer:
             box = card.load_balancer
             address = words.entry_address(self.spec, card.cluster, self.state)
-            way = words.way(self.spec, card.cluster)
+            way = words.path_to_control_plane(self.spec, card.cluster)
             lines = [*(["internal"] if way.startswith("internal") else [])]
             lines += [address] if address else []
             self._box(group, box, "load-balancer", "load balancer", lines, None)
@@ -210,7 +210,10 @@ class _Drawing:
     def _remote_control_plane(self, group: ET.Element, card: Card) -> None:
         primary = self.by_name[card.cluster.primary or ""]
         address = words.entry_address(self.spec, primary, self.state)
-        lines = [f"by its {words.way(self.spec, primary)}", *([address] if address else [])]
+        lines = [
+            f"by its {words.path_to_control_plane(self.spec, primary)}",
+            *([address] if address else []),
+        ]
         self._box(
             group,
             card.istiod,

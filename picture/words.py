@@ -12,7 +12,7 @@ DIRECT = "within one network: pod to pod, mTLS"
 CONTROL = f"to the control plane: configuration and certificates, port {CONTROL_PORT}"
 SECRETS = "remote secret: istiod reads the endpoints of that cluster"
 
-_WAYS = {
+_PATHS = {
     "load-balancer": "load balancer",
     "internal-load-balancer": "internal load balancer",
     "pod-ip": "pod address",
@@ -47,19 +47,19 @@ def read_by(spec: MeshSpec, primary: Cluster) -> tuple[str, ...]:
     return tuple(c.name for c in spec.clusters if primary in spec.readers_of(c))
 
 
-def knows(spec: MeshSpec, primary: Cluster) -> tuple[str, ...]:
+def how_it_finds_others(spec: MeshSpec, primary: Cluster) -> tuple[str, ...]:
     """Return how a primary's istiod finds other clusters; empty if there are none."""
     if spec.mesh.discovery == "entries":
         return ("entries lead to other clusters",)
     return ("remote secrets:",) if read_by(spec, primary) else ()
 
 
-def way(spec: MeshSpec, primary: Cluster) -> str:
+def path_to_control_plane(spec: MeshSpec, primary: Cluster) -> str:
     """Return the name of the path on which remotes reach a primary's control plane."""
     control_plane = spec.control_plane(primary)
     if control_plane is None:
         raise ValueError(f"{primary.name} has no remotes")
-    return _WAYS.get(control_plane.exposure) or gateway(spec)
+    return _PATHS.get(control_plane.exposure) or gateway(spec)
 
 
 def entry_address(spec: MeshSpec, primary: Cluster, state: State) -> str | None:
@@ -98,7 +98,7 @@ def sentences(spec: MeshSpec, state: State) -> Iterator[str]:
             address = entry_address(spec, primary, state)
             yield (
                 f"{cluster.name} is a remote of {primary.name}, whose istiod it reaches by the "
-                f"{way(spec, primary)}{f' at {address}' if address else ''}."
+                f"{path_to_control_plane(spec, primary)}{f' at {address}' if address else ''}."
             )
         else:
             read = ", ".join(read_by(spec, cluster)) or "no other cluster"

@@ -1,6 +1,6 @@
 """Components for the clusters on Google Cloud.
 
-Only a mesh that has such clusters imports this: pulumi_gcp costs a second and a half.
+Only a mesh with such clusters imports this, because pulumi_gcp is slow to import.
 """
 
 from collections.abc import Mapping, Sequence

@@ -74,7 +74,7 @@ def _new(path: str, name: str) -> Problem:
         "absent-cluster-new",
         f"{path}.absent",
         f"must be false: cluster {name} was not in the last update",
-        "an absent cluster is left as it is, and of this one there is nothing yet",
+        "only a cluster that an earlier update built can be absent",
         f"remove {name} from isthmus:clusters until it answers",
         True,
     )

@@ -35,8 +35,7 @@ _NO_LOGS = """\
 This file keeps Pulumi from writing a debug log of every run.
 
 The log holds every property of every resource, compressed and encrypted: with Istio's 15 large
-resource definitions that is five sixths of the engine's work (a preview of Istio's base chart
-takes 6.8 s of CPU with it, 1.2 s without). Remove this file to get the logs.
+resource definitions that is most of the engine's work. Remove this file to get the logs.
 """
 
 

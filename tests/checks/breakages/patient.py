@@ -55,7 +55,7 @@ class Patient:
         until(f"istiod knows {wanted}", lambda: self.registry() == wanted)
 
     def connected(self) -> set[str]:
-        """Proxies that have the ear of istiod."""
+        """Proxies that are connected to istiod."""
         return {str(p["proxy"]) for p in self._istiod_says("/debug/syncz")}
 
     def proxies(self) -> set[str]:
