@@ -129,7 +129,7 @@ def _ask(
                 cluster,
                 wanted=_wanted(spec),
                 stack=owner,
-                before=expected.last.namespaces_of(cluster.name),
+                last=expected.last,
             ),
         )
         others = [

@@ -42,6 +42,8 @@ class LastUpdate:
     """Whether another tool maintained the Secrets `cacerts`."""
     sample: bool = False
     """Whether the sample was installed."""
+    gateway: str = names.EAST_WEST_GATEWAY
+    """Helm release of the gateways between networks."""
     shared: tuple[str, ...] = ()
     """Names of the namespaces that every cluster had."""
 
@@ -76,5 +78,6 @@ class LastUpdate:
             install=istio.get("install", "rendered"),
             external_ca=cast("bool", (spec["mesh"].get("ca") or {}).get("external", False)),
             sample=cast("bool", spec.get("sample", {}).get("enabled", False)),
+            gateway=names.GATEWAYS[(spec["mesh"].get("gateways") or {}).get("pods", "own")],
             shared=tuple(described.get("namespaces", ())),
         )

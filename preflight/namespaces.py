@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from components import names
 from kube.api import ClusterApi
+from preflight import contents
+from preflight.last_update import LastUpdate
 from spec.mesh import Cluster
 from spec.problems import Problem
 
@@ -25,18 +27,19 @@ def look(
     *,
     wanted: Collection[str],
     stack: str,
-    before: Collection[str],
+    last: LastUpdate,
 ) -> Existing:
-    """Ask for each wanted namespace whose it is.
+    """Ask for each wanted namespace whose it is, and for each other what it still holds.
 
     Args:
         stack: the mark of the stack that builds the cluster.
-        before: namespaces that the last update had created; an older version did not mark all.
+        last: had created namespaces there; an older version did not mark all.
 
     Raises:
         UnansweredError: the API server does not answer, or refuses.
     """
     adopted, problems = set[str](), list[Problem]()
+    before = last.namespaces_of(cluster.name)
     for namespace in wanted:
         metadata = api.metadata(f"/api/v1/namespaces/{namespace}")
         if metadata is None:
@@ -48,7 +51,25 @@ def look(
         elif owner is None and namespace not in before:
             adopted.add(namespace)
             problems.extend(_exists(path, cluster, namespace))
+    ours = contents.Ours.of(stack, last, cluster.name)
+    for namespace in before:
+        if namespace == names.SAMPLE_NAMESPACE and namespace not in wanted:
+            problems.extend(_sample_is_in_use(api, cluster, ours))
     return Existing(frozenset(adopted), tuple(problems))
+
+
+def _sample_is_in_use(api: ClusterApi, cluster: Cluster, ours: contents.Ours) -> Iterator[Problem]:
+    namespace = names.SAMPLE_NAMESPACE
+    metadata = api.metadata(f"/api/v1/namespaces/{namespace}")
+    if metadata is None or names.ADOPTED in (metadata.get("annotations") or {}):
+        return
+    of_istio = contents.of_istio(api, ours).get(namespace, ())
+    if found := [*contents.of_namespace(api, namespace, ours), *of_istio]:
+        path = "isthmus:sample.enabled"
+        keep = f"set {path} to true"
+        yield contents.in_use(
+            path, cluster=cluster.name, namespace=namespace, found=found, keep=keep
+        )
 
 
 def _exists(path: str, cluster: Cluster, namespace: str) -> Iterator[Problem]:

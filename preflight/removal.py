@@ -4,18 +4,20 @@ They are deleted from at the end of the update, with the kubeconfigs of the last
 """
 
 import os
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from components import names
 from kube.api import ClusterApi, UnansweredError
+from preflight import contents
 from preflight.facts import ClusterFacts
 from preflight.identity import Expected
-from preflight.last_update import LastCluster
+from preflight.last_update import LastUpdate
 from preflight.permissions import DELETING, is_granted
 from spec.mesh import MeshSpec
 from spec.problems import Problem
-from spec.shared import MADE_BY_ISTHMUS
+from spec.shared import MADE_BY_ISTHMUS, OCCUPIED
 
 _PATH = "isthmus:clusters"
 _FORGET = "PULUMI_K8S_DELETE_UNREACHABLE"
@@ -40,20 +42,17 @@ def check(
         return
     namespace = expected.last.namespace or spec.mesh.istio.namespace
     with ThreadPoolExecutor(8) as pool:
-        asked = [
-            pool.submit(_look, name, last, namespace, expected.last.namespaces_of(name))
-            for name, last in removed.items()
-        ]
+        asked = [pool.submit(_look, name, namespace, expected) for name in removed]
         for answer in asked:
             yield from answer.result()
 
 
-def _look(name: str, last: LastCluster, namespace: str, deleted: Collection[str]) -> list[Problem]:
+def _look(name: str, namespace: str, expected: Expected) -> list[Problem]:
     from kubernetes.config import ConfigException
 
     try:
-        with ClusterApi.connect(last.kubeconfig or "") as api:
-            return list(_ask(api, name, last, namespace, deleted))
+        with ClusterApi.connect(expected.last.clusters[name].kubeconfig or "") as api:
+            return list(_ask(api, name, namespace, expected))
     except (UnansweredError, ConfigException, OSError, ValueError) as error:
         unreachable = Problem(
             "removed-cluster-unreachable",
@@ -68,9 +67,8 @@ def _look(name: str, last: LastCluster, namespace: str, deleted: Collection[str]
         return [unreachable]
 
 
-def _ask(
-    api: ClusterApi, name: str, last: LastCluster, namespace: str, deleted: Collection[str]
-) -> Iterator[Problem]:
+def _ask(api: ClusterApi, name: str, namespace: str, expected: Expected) -> Iterator[Problem]:
+    last = expected.last.clusters[name]
     uid = (api.metadata("/api/v1/namespaces/kube-system") or {}).get("uid")
     if last.uid and uid != last.uid:
         if api.metadata(f"/api/v1/namespaces/{namespace}") is not None:
@@ -95,7 +93,48 @@ def _ask(
             f"add {name} again with credentials of an administrator and run `pulumi up`, then "
             "remove it",
         )
-    objects = ", ".join(f"{count} {kind}" for kind, count in _objects(api).items())
+    ours = contents.Ours.of(expected.stack, expected.last, name)
+    of_istio = contents.of_istio(api, ours)
+    deleted = list(_deleted(api, name, expected.last))
+    for gone in deleted:
+        if found := [*contents.of_namespace(api, gone, ours), *of_istio.get(gone, ())]:
+            keep = _keep(name, gone, is_shared=gone in expected.last.shared)
+            yield contents.in_use(_PATH, cluster=name, namespace=gone, found=found, keep=keep)
+    yield from _stays(api, name, deleted, of_istio)
+
+
+def _deleted(api: ClusterApi, name: str, last: LastUpdate) -> Iterator[str]:
+    """Namespaces that go with the cluster: not those of users, nor those that are kept."""
+    for namespace in last.namespaces_of(name):
+        metadata = api.metadata(f"/api/v1/namespaces/{namespace}")
+        if metadata and names.ADOPTED not in (metadata.get("annotations") or {}):
+            yield namespace
+    for namespace in last.shared:
+        labels = (api.metadata(f"/api/v1/namespaces/{namespace}") or {}).get("labels") or {}
+        if MADE_BY_ISTHMUS in labels and OCCUPIED not in labels:
+            yield namespace
+
+
+def _keep(name: str, namespace: str, *, is_shared: bool) -> str:
+    if is_shared:
+        return (
+            f"add {name} again and run `pulumi up`, which notes that {namespace} stays, then "
+            "remove it"
+        )
+    return f"keep {name} in {_PATH}"
+
+
+def _stays(
+    api: ClusterApi, name: str, deleted: Collection[str], of_istio: Mapping[str, Collection[str]]
+) -> Iterator[Problem]:
+    """Warn about what users have in other namespaces of a cluster."""
+    kinds = Counter(
+        x.partition(".")[0]
+        for where, found in of_istio.items()
+        if where not in deleted
+        for x in found
+    )
+    objects = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
     injected = api.metadata_list("/api/v1/pods", labelSelector="security.istio.io/tlsMode=istio")
     pods = len([pod for pod in injected if pod["namespace"] not in deleted])
     if objects or pods:
@@ -109,26 +148,3 @@ def _ask(
             "nothing, if that is meant; restart the pods after the removal",
             refuses=False,
         )
-
-
-def _objects(api: ClusterApi) -> Mapping[str, int]:
-    """Number of objects of Istio's kinds that no Isthmus stack created, by kind."""
-    counts = dict[str, int]()
-    for crd in names.ISTIO_CRDS:
-        named, version = crd.split("/")
-        kind, group = named.split(".", 1)
-        try:
-            found = api.metadata_list(f"/apis/{group}/{version}/{kind}")
-        except UnansweredError as error:
-            if error.status == 404:
-                continue
-            raise
-        users = [
-            x
-            for x in found
-            if names.STACK not in (x.get("annotations") or {})
-            and MADE_BY_ISTHMUS not in (x.get("labels") or {})
-        ]
-        if users:
-            counts[kind] = len(users)
-    return counts

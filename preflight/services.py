@@ -6,9 +6,9 @@ from dataclasses import replace
 from itertools import takewhile
 from typing import Any
 
-from components import names
 from kube.api import ClusterApi, UnansweredError
 from kube.kubeconfig import Connection
+from preflight import contents
 from preflight.facts import ClusterFacts
 from preflight.last_update import LastUpdate
 from spec.mesh import MeshSpec
@@ -48,12 +48,6 @@ KINDS = (
 """Kinds that control planes share: name, version, and plural in paths. Not WorkloadEntry and
 WorkloadGroup, which are of one network."""
 _LOCALITY = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone")
-_CONTENTS = {
-    "/api/v1": ("pods", "secrets", "configmaps", "persistentvolumeclaims", "services"),
-    "/apis/apps/v1": ("deployments", "statefulsets", "daemonsets"),
-    "/apis/batch/v1": ("cronjobs", "jobs"),
-}
-"""Kinds of objects that hold work or data of users, by their group."""
 
 
 def with_inventories(
@@ -151,9 +145,11 @@ def _inventory(
     namespaces = {
         x["metadata"]["name"]: _namespace(x) for x in api.get("/api/v1/namespaces")["items"]
     }
-    for name, namespace in namespaces.items():
-        if namespace.made_by_isthmus:
-            namespaces[name] = replace(namespace, occupied=_is_occupied(api, name))
+    copies = {name: x for name, x in namespaces.items() if x.made_by_isthmus}
+    of_istio = contents.of_istio(api) if copies else {}
+    for name, copy in copies.items():
+        occupied = name in of_istio or any(contents.of_namespace(api, name))
+        namespaces[name] = replace(copy, occupied=occupied)
     services = {
         _name(x): _service(x, labelled=_name(x) in labelled.services)
         for namespace in shared.namespaces
@@ -172,25 +168,6 @@ def _inventory(
         for name, found in nodes.items()
     }
     return Inventory(namespaces, services, running)
-
-
-def _is_occupied(api: ClusterApi, namespace: str) -> bool:
-    """Whether a namespace has objects that neither Isthmus nor Kubernetes nor istiod created."""
-    for group, kinds in _CONTENTS.items():
-        for kind in kinds:
-            found = api.metadata_list(f"{group}/namespaces/{namespace}/{kind}")
-            if any(not _is_created_by_itself(x) for x in found):
-                return True
-    return False
-
-
-def _is_created_by_itself(metadata: Any) -> bool:
-    return bool(
-        metadata.get("ownerReferences")
-        or MADE_BY_ISTHMUS in (metadata.get("labels") or {})
-        or "kubernetes.io/service-account.name" in (metadata.get("annotations") or {})
-        or metadata["name"] in ("kube-root-ca.crt", names.ROOT_CONFIG_MAP, "istio-ca-crl")
-    )
 
 
 def _configuration(

@@ -883,6 +883,13 @@ _IDENTITY: Mapping[str, Refusal] = {
         "The credentials of a removed cluster cannot delete its part of the mesh.",
         "Add it again with credentials of an administrator, run `pulumi up`, and remove it then.",
     ),
+    "namespace-in-use": Refusal(
+        836,
+        "The update would delete a namespace that holds objects of users: the cluster is removed, "
+        "or the sample is disabled.",
+        "Save the objects and delete them there with the commands in the message, or keep the "
+        "namespace as the message says.",
+    ),
     "removed-cluster-in-use": Refusal(
         832,
         "A warning: a removed cluster has objects of Istio's kinds, or pods with sidecars.",

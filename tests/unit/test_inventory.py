@@ -208,6 +208,7 @@ def test_headless_services_and_external_names_are_known(
         ("/api/v1/namespaces/old/persistentvolumeclaims", "data", True),
         ("/api/v1/namespaces/old/secrets", "password", True),
         ("/apis/batch/v1/namespaces/old/cronjobs", "nightly", True),
+        ("/apis/networking.k8s.io/v1/namespaces/old/ingresses", "web", True),
         ("/api/v1/namespaces/old/configmaps", "istio-ca-root-cert", False),
     ],
 )
@@ -222,6 +223,17 @@ def test_a_copied_namespace_says_whether_objects_of_users_are_in_it(
     assert (found.occupied, found.was_occupied) == (occupied, False)
     labels[OCCUPIED] = "true"
     assert inventories()["west"].namespaces["old"].was_occupied
+
+
+@pytest.mark.parametrize(("namespace", "occupied"), [("old", True), ("other", False)])
+def test_a_users_rule_keeps_a_copied_namespace(
+    asked: dict[str, Answers], namespace: str, occupied: bool
+) -> None:
+    copied = {"metadata": {"name": "old", "labels": {MADE_BY_ISTHMUS: "mesh1"}}}
+    rule = {"metadata": {"name": "route", "namespace": namespace}}
+    west = {"/api/v1/namespaces": [copied], "/apis/networking.istio.io/v1/virtualservices": [rule]}
+    asked |= {"east": {}, "west": west}
+    assert inventories()["west"].namespaces["old"].occupied is occupied
 
 
 def test_a_cluster_that_does_not_list_its_objects_is_refused_with_its_path(
