@@ -14,9 +14,6 @@ from components import charts, names, ownership, values
 from components.cluster_identity import ClusterIdentity
 from components.shared_ca import IntermediateCA
 
-READER = "istio-reader-service-account"
-"""Service account that other clusters' istiods use; the chart `base` creates it."""
-
 
 def _beside(chart: str) -> str:
     """Return the path of a chart of this package, relative to the program's folder.
@@ -150,10 +147,10 @@ class MeshMember(pulumi.ComponentResource):
         secret = kubernetes.core.v1.Secret(
             f"{name}-reader-token{suffix}",
             metadata={
-                "name": f"{READER}-istio-remote-secret-token{suffix}",
+                "name": f"{names.READER}-istio-remote-secret-token{suffix}",
                 "namespace": self.namespace,
                 "annotations": {
-                    "kubernetes.io/service-account.name": READER,
+                    "kubernetes.io/service-account.name": names.READER,
                     "pulumi.com/waitFor": "jsonpath={.data.token}",
                 },
             },

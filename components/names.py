@@ -52,6 +52,8 @@ INJECT = "sidecar.istio.io/inject"
 # Objects.
 CACERTS = "cacerts"
 """Secret with istiod's intermediate CA."""
+READER = "istio-reader-service-account"
+"""Service account that other clusters' istiods use; the chart `base` creates it."""
 FIRST_ROOT = "root"
 """Name of the root of a mesh that lists none."""
 ROOT_CONFIG_MAP = "istio-ca-root-cert"

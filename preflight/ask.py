@@ -16,7 +16,7 @@ from typing import TypeVar
 from components import names
 from kube.api import ClusterApi, CredentialsError, UnansweredError
 from kube.kubeconfig import Connection
-from preflight import balancers, foreign, identity, marks, namespaces, practice
+from preflight import balancers, foreign, identity, marks, namespaces, own_names, practice
 from preflight.facts import ClusterFacts
 from preflight.identity import Expected
 from preflight.permissions import (
@@ -127,7 +127,7 @@ def _ask(
                 api,
                 path,
                 cluster,
-                wanted=_wanted(spec),
+                wanted=own_names.of(spec, cluster),
                 stack=owner,
                 last=expected.last,
             ),
@@ -205,12 +205,6 @@ def _unanswered(
     reason = "Isthmus can neither preview nor build its part of the mesh"
     value = shown(cluster.kubeconfig or "{}")
     return Answers(facts, (Problem(name, f"{path}.kubeconfig", rule, reason, fix, value),))
-
-
-def _wanted(spec: MeshSpec) -> tuple[str, ...]:
-    """Namespaces that the stack creates in each cluster, beside the shared ones."""
-    sample = (names.SAMPLE_NAMESPACE,) if spec.sample.enabled else ()
-    return (spec.mesh.istio.namespace, *sample)
 
 
 def _unknown_owner(path: str, cluster: Cluster, unanswered: Mapping[str, str]) -> Problem:

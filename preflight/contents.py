@@ -75,7 +75,7 @@ def of_namespace(api: ClusterApi, namespace: str, ours: Ours | None = None) -> I
     for group, kinds in _KINDS.items():
         for kind in kinds:
             for found in _list(api, f"{group}/namespaces/{namespace}/{kind}"):
-                if _is_of_users(found, ours or Ours()):
+                if is_of_users(found, ours or Ours()):
                     yield f"{kind}/{found['name']}"
 
 
@@ -90,7 +90,7 @@ def of_istio(api: ClusterApi, ours: Ours | None = None) -> Mapping[str, Sequence
         named, version = crd.split("/")
         kind, group = named.split(".", 1)
         for found in _list(api, f"/apis/{group}/{version}/{kind}"):
-            if _is_of_users(found, ours or Ours()):
+            if is_of_users(found, ours or Ours()):
                 by_namespace.setdefault(found.get("namespace", ""), []).append(
                     f"{named}/{found['name']}"
                 )
@@ -107,7 +107,8 @@ def _list(api: ClusterApi, path: str) -> Sequence[Any]:
         raise
 
 
-def _is_of_users(found: Mapping[str, Any], ours: Ours) -> bool:
+def is_of_users(found: Mapping[str, Any], ours: Ours) -> bool:
+    """Whether the metadata of an object say that a user or another tool has created it."""
     labels, annotations = found.get("labels") or {}, found.get("annotations") or {}
     return not (
         names.STACK in annotations

@@ -1,6 +1,6 @@
 """Namespaces that exist already, where the stack would otherwise create and later delete them."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from components import names
@@ -25,13 +25,14 @@ def look(
     path: str,
     cluster: Cluster,
     *,
-    wanted: Collection[str],
+    wanted: Mapping[str, Collection[str]],
     stack: str,
     last: LastUpdate,
 ) -> Existing:
     """Ask for each wanted namespace whose it is, and for each other what it still holds.
 
     Args:
+        wanted: paths of the objects that the stack creates, by namespace (preflight/own_names.py).
         stack: the mark of the stack that builds the cluster.
         last: had created namespaces there; an older version did not mark all.
 
@@ -40,7 +41,8 @@ def look(
     """
     adopted, problems = set[str](), list[Problem]()
     before = last.namespaces_of(cluster.name)
-    for namespace in wanted:
+    ours = contents.Ours.of(stack, last, cluster.name)
+    for namespace, objects in wanted.items():
         metadata = api.metadata(f"/api/v1/namespaces/{namespace}")
         if metadata is None:
             continue
@@ -51,7 +53,9 @@ def look(
         elif owner is None and namespace not in before:
             adopted.add(namespace)
             problems.extend(_exists(path, cluster, namespace))
-    ours = contents.Ours.of(stack, last, cluster.name)
+            if cluster.adopt:
+                paths = [x.format(namespace) for x in objects]
+                problems.extend(_same_names(api, path, cluster, namespace, paths, ours))
     for namespace in before:
         if namespace == names.SAMPLE_NAMESPACE and namespace not in wanted:
             problems.extend(_sample_is_in_use(api, cluster, ours))
@@ -69,6 +73,33 @@ def _sample_is_in_use(api: ClusterApi, cluster: Cluster, ours: contents.Ours) ->
         keep = f"set {path} to true"
         yield contents.in_use(
             path, cluster=cluster.name, namespace=namespace, found=found, keep=keep
+        )
+
+
+def _same_names(
+    api: ClusterApi,
+    path: str,
+    cluster: Cluster,
+    namespace: str,
+    objects: Collection[str],
+    ours: contents.Ours,
+) -> Iterator[Problem]:
+    """Users' objects that have names of the stack's own, in a namespace that it adopts."""
+    found = list[str]()
+    for at in objects:
+        metadata = api.metadata(at)
+        if metadata is not None and contents.is_of_users(metadata, ours):
+            found.append("/".join(at.rsplit("/", 2)[1:]))
+    if found:
+        kubectl = f"kubectl --context {cluster.name} -n {namespace}"
+        yield Problem(
+            "adopted-objects-exist",
+            f"{path}.adopt",
+            f"must not be true while namespace {namespace} of cluster {cluster.name} has objects "
+            f"with names of the stack's own: {contents.shown(found)}",
+            "the update would overwrite them, and delete them with the mesh",
+            "create them under another name or in another namespace, then delete them: "
+            f"`{kubectl} delete {' '.join(found)}`",
         )
 
 

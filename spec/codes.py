@@ -796,6 +796,12 @@ _CLUSTERS: Mapping[str, Refusal] = {
         "deleted with the mesh.",
         "Set the cluster's `adopt: true` to use the namespace and never delete it, or delete it.",
     ),
+    "adopted-objects-exist": Refusal(
+        810,
+        "A namespace that the mesh would adopt has objects with names of the stack's own, for "
+        "example a Service `sample/helloworld`. They would be overwritten, and deleted in the end.",
+        "Rename or move them, and delete them with the command in the message.",
+    ),
     "crds-of-others": Refusal(
         807,
         "Istio's CRDs exist, and another release or tool installed them.",

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from components import names
+from preflight import own_names
 from preflight.identity import Expected
 from preflight.last_update import LastCluster, LastUpdate
 from spec import config
@@ -53,6 +54,52 @@ def test_an_adopted_namespace_stays_the_users_without_the_key(
 ) -> None:
     up.answers[_SYSTEM] = marked(**{names.ADOPTED: "true"})
     assert look.examine("up").facts["c0"].adopted == {"istio-system"}
+
+
+@pytest.mark.parametrize(
+    ("namespace", "kind", "name"),
+    [
+        ("sample", "/api/v1|services", "helloworld"),
+        ("sample", "/apis/apps/v1|deployments", "sleep"),
+        ("istio-system", "/api/v1|configmaps", "istio"),
+        ("istio-system", "/apis/apps/v1|deployments", "istio-eastwestgateway"),
+    ],
+)
+def test_a_namespace_is_not_adopted_with_objects_that_would_be_overwritten(
+    look: Preflight, up: Kubernetes, namespace: str, kind: str, name: str
+) -> None:
+    group, plural = kind.split("|")
+    up.answers[f"/api/v1/namespaces/{namespace}"] = {"metadata": {"name": namespace}}
+    there = f"{group}/namespaces/{namespace}/{plural}/{name}"
+    up.answers[there] = {"metadata": {"name": name}}
+    problem = next(p for p in look.refused("up", adopt=True) if p.refuses)
+    assert problem.name == "adopted-objects-exist"
+    assert f"{plural}/{name}" in problem.rule
+    assert f"`kubectl --context c0 -n {namespace} delete {plural}/{name}`" in problem.fix
+    own = [{"manager": f"{_STACK}:c0-{name}"}]
+    up.answers[there] = {"metadata": {"name": name, "managedFields": own}}
+    assert look.examine("up", adopt=True).facts, "an update that was killed has created it"
+
+
+def test_every_object_in_a_namespace_that_can_be_adopted_is_looked_for_by_name() -> None:
+    for discovery in ("endpoints", "entries"):
+        given = meshes.two_networks()
+        given["mesh"] |= {"mtls": "strict", "discovery": discovery}
+        if discovery == "entries":
+            del given["clusters"][1]["primary"]
+        parsed = config.parse(given)
+        for resource in meshes.recorded(given):
+            metadata = resource.inputs.get("metadata") or {}
+            if "namespace" not in metadata or metadata["name"] == names.CACERTS:
+                continue
+            cluster = next(c for c in parsed.clusters if c.name == resource.provider)
+            looked_for = own_names.of(parsed, cluster)[metadata["namespace"]]
+            kind = resource.type.rpartition(":")[2].lower().removesuffix("y")
+            assert [
+                x
+                for x in looked_for
+                if x.rsplit("/", 2)[1].startswith(kind) and x.endswith(f"/{metadata['name']}")
+            ], resource.key
 
 
 def test_a_sample_of_an_older_version_is_this_stacks_own(look: Preflight, up: Kubernetes) -> None:
