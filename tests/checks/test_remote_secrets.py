@@ -1,6 +1,8 @@
 """Claims about remote secrets that istiod would ignore silently."""
 
 import base64
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import yaml
 
 from checks import remote_kubeconfig
 from checks.model import Status
+from checks.sections import remote_secrets
 from picture.state import Part
 from tests.checks import fake
 from tests.unit.meshes import recorded, two_networks
@@ -178,3 +181,55 @@ def test_what_isthmus_writes_is_of_the_shape() -> None:
     mesh = recorded(two_networks())
     written = mesh.one("Secret", "east/reads/west-secret").inputs["stringData"]["west"]
     assert remote_kubeconfig.read(written).server == "https://west.test:6443"
+
+
+_READ = ["get", "list", "watch"]
+_ADMISSION = "admissionregistration.k8s.io"
+READER = (
+    ("", ["pods", "services", "nodes", "namespaces", "secrets", "configmaps"], _READ),
+    ("discovery.k8s.io", ["endpointslices"], _READ),
+    ("authentication.k8s.io", ["tokenreviews"], ["create"]),
+)
+"""Istio's role in a primary (istiod chart, templates/reader-clusterrole.yaml of release 1.31)."""
+IN_REMOTE = (
+    *READER,
+    ("", ["configmaps"], ["create", "update"]),
+    (_ADMISSION, ["mutatingwebhookconfigurations"], [*_READ, "update", "patch"]),
+)
+"""The same with `istiodRemote.enabled`."""
+Rules = Sequence[tuple[str, Sequence[str], Sequence[str]]]
+
+
+class Reader:
+    """An API server that allows what a role allows."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+
+    @contextmanager
+    def connect(self, kubeconfig: str) -> Generator["Reader"]:
+        assert kubeconfig
+        yield self
+
+    def is_allowed(self, *, verb: str, group: str, resource: str) -> bool:
+        return any(group == g and resource in r and verb in v for g, r, v in self._rules)
+
+
+@pytest.mark.parametrize(
+    ("rules", "status", "said"),
+    [
+        (READER, Status.OK, "Istio's role also lets it read all Secrets"),
+        (IN_REMOTE, Status.OK, "read all Secrets, change ConfigMaps, change the webhooks"),
+        (READER[1:], Status.FAILED, "it is not allowed to: list services"),
+        ((*READER, ("", ["pods"], ["create"])), Status.WARNING, "also allowed to: create pods"),
+    ],
+)
+def test_the_check_of_rights_says_how_much_a_token_is_worth(
+    monkeypatch: pytest.MonkeyPatch, rules: Rules, status: Status, said: str
+) -> None:
+    monkeypatch.setattr(remote_secrets, "PodApi", Reader(rules))
+    mesh = fake.mesh(east=east(secret()))
+    [finding] = fake.found("remote-rights", "east", mesh)
+    assert finding.status is status
+    assert said in finding.evidence
+    assert "only read" not in finding.evidence
