@@ -473,9 +473,11 @@ _VERSIONS: Mapping[str, Refusal] = {
     ),
     "values-encrypted": Refusal(
         522,
-        "A Helm value is encrypted in the configuration. Helm and Pulumi keep values in plain "
-        "text, in the cluster and in the state.",
-        "Put the text into a Secret of the cluster, and give the chart the Secret's name.",
+        "A Helm value is encrypted in the configuration, or the stack's file does not say which "
+        "texts of `isthmus:mesh` are. Helm and Pulumi keep values in plain text, in the cluster "
+        "and in the state.",
+        "Put the text into a Secret of the cluster, and give the chart the Secret's name. Encrypt "
+        "single texts, not the key as a whole.",
     ),
     "strict-mtls-elsewhere": Refusal(
         523,

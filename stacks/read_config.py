@@ -55,7 +55,7 @@ def read() -> dict[str, Any]:
     found = {key: config.get_object(key) for key in _KEYS}
     if plain := [_unencrypted(path) for path in _credentials(found) if not _is_encrypted(path)]:
         raise MeshRefusedError(plain)
-    if found["mesh"] and (encrypted := _encrypted_value()):
+    if found["mesh"] and (encrypted := _encrypted_value(found)):
         raise MeshRefusedError([encrypted])
     # Pulumi.yaml has to give an object a default, and knows none but an empty one.
     return {key: value for key, value in found.items() if value not in (None, {})}
@@ -125,32 +125,51 @@ def _written(key: str) -> Any:
         return None
 
 
-def _encrypted_value() -> Problem | None:
+_VALUES: _Path = ("mesh", "istio", "values")
+
+
+def _encrypted_value(found: Mapping[str, Any]) -> Problem | None:
     """Helm values that are meant to be secret: the real plugin keeps them in plain text, as values
     of a Chart and of its objects, and Helm keeps them in its release."""
-
-    def paths(value: Any, path: _Path) -> Iterator[_Path]:
-        if isinstance(value, Mapping):
-            items = cast("Mapping[str, Any]", value)
-            if set(items) == {"secure"}:
-                yield path
-            for key, below in items.items():
-                yield from paths(below, (*path, key))
-        elif isinstance(value, list):
-            for i, below in enumerate(cast("list[Any]", value)):
-                yield from paths(below, (*path, i))
-
-    start: _Path = ("mesh", "istio", "values")
-    first = next(paths(_at(_written("isthmus:mesh"), start[1:]), start), None)
-    if first is None:
+    marks = list(_marks(_written("isthmus:mesh"), ("mesh",)))
+    for path in marks:
+        if path[: len(_VALUES)] == _VALUES:
+            return Problem(
+                "values-encrypted",
+                config_path(path),
+                "must not be encrypted, because it would not stay so",
+                "Helm keeps values in plain text in the cluster, and previews and the state show "
+                "them",
+                "put the text into a Secret of the cluster, and give the chart the Secret's name",
+            )
+    # Pulumi says only that something in the key is a secret: all of it, or what came from a file
+    # elsewhere or from an environment.
+    unknown = pulumi.runtime.is_config_secret("isthmus:mesh") and all(m == ("mesh",) for m in marks)
+    if not (unknown and _at(found, _VALUES)):
         return None
+    file = f"Pulumi.{pulumi.get_stack()}.yaml"
     return Problem(
         "values-encrypted",
-        config_path(first),
-        "must not be encrypted, because it would not stay so",
-        "Helm keeps values in plain text in the cluster, and previews and the state show them",
-        "put the text into a Secret of the cluster, and give the chart the Secret's name",
+        config_path(_VALUES),
+        f"must be in plain text in {file}; isthmus:mesh is encrypted as a whole, or elsewhere",
+        "what is encrypted in it cannot be known, and Helm keeps values in plain text in the "
+        "cluster, and previews and the state show them",
+        f"write isthmus:mesh as an object into {file} beside Pulumi.yaml, and encrypt single texts "
+        "in it: `pulumi config set --secret --path 'isthmus:mesh.ca.root.key' < FILE`",
     )
+
+
+def _marks(value: Any, path: _Path) -> Iterator[_Path]:
+    """Where a key of the stack's file is encrypted."""
+    if isinstance(value, Mapping):
+        items = cast("Mapping[str, Any]", value)
+        if set(items) == {"secure"}:
+            yield path
+        for key, below in items.items():
+            yield from _marks(below, (*path, key))
+    elif isinstance(value, list):
+        for i, below in enumerate(cast("list[Any]", value)):
+            yield from _marks(below, (*path, i))
 
 
 def _is_encrypted(path: _Path) -> bool:

@@ -90,15 +90,18 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def read(project: Path, configured: Mapping[str, Any], *encrypted: str) -> list[str]:
-    """Paths of what is refused; `encrypted` are texts that the stack's file has encrypted."""
+def read(project: Path, configured: Mapping[str, Any], *encrypted: object) -> list[str]:
+    """Paths of what is refused; `encrypted` are texts or keys that the stack's file has
+    encrypted."""
 
     def written(value: Any) -> Any:
+        if value in encrypted:
+            return {"secure": "v1:abc"}
         if isinstance(value, dict):
             return {k: written(v) for k, v in value.items()}
         if isinstance(value, list):
             return [written(v) for v in value]
-        return {"secure": "v1:abc"} if value in encrypted else value
+        return value
 
     keys = {f"isthmus:{k}": v for k, v in configured.items()}
     file = {"config": {k: written(v) for k, v in keys.items()}}
@@ -150,6 +153,26 @@ def test_a_helm_value_that_is_encrypted_is_refused(project: Path) -> None:
     assert not read(project, two_networks(values=values))
     left = read(project, two_networks(values=values), "token-1")
     assert left == ["isthmus:mesh.istio.values.istiod.env.TOKEN"]
+
+
+_TOKEN = {"istiod": {"env": {"TOKEN": "token-1"}}}
+
+
+def test_values_under_a_key_that_is_encrypted_as_a_whole_are_refused(project: Path) -> None:
+    configured = two_networks(values=_TOKEN)
+    assert read(project, configured, configured["mesh"]) == ["isthmus:mesh.istio.values"]
+    without = two_networks()
+    assert not read(project, without, without["mesh"]), "nothing in it goes to Helm"
+
+
+def test_values_are_refused_where_the_file_does_not_say_what_is_encrypted(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configured = two_networks(values=_TOKEN)
+    configured["mesh"]["ca"] = {"root": {"certificate": "C", "key": "KEY of the root"}}
+    assert not read(project, configured, "KEY of the root")
+    monkeypatch.setattr(pulumi, "get_stack", lambda: "another")  # whose file is elsewhere
+    assert read(project, configured, "KEY of the root") == ["isthmus:mesh.istio.values"]
 
 
 def token(days: float) -> dict[str, str]:
