@@ -496,6 +496,11 @@ _VERSIONS: Mapping[str, Refusal] = {
         "`leaveNothing.crds`, which says what happens to Istio's CRDs at the end, is unknown.",
         "Write `ifUnused`, `delete` or `keep`, or remove it.",
     ),
+    "images-retired": Refusal(
+        526,
+        "A warning: the values name a registry from which Istio removes its images.",
+        "Remove `global.hub`, or use `docker.io/istio` or a mirror of it.",
+    ),
 }
 _GKE: Mapping[str, Refusal] = {
     "cluster-has-no-source": Refusal(

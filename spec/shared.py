@@ -7,6 +7,7 @@ from typing import Any
 from components import names
 from spec.mesh import MeshSpec
 from spec.problems import Problem
+from spec.rules.chart_values import find
 
 MADE_BY_ISTHMUS = "isthmus/sameness"
 """Label of every object that Isthmus created in order to share it; the value is the mesh's ID.
@@ -332,6 +333,8 @@ def _cannot_be_shared(
 def _missing(
     spec: MeshSpec, shared: Container[ServiceName], inventories: Inventories
 ) -> Iterator[Problem]:
+    if _resolves_everywhere(spec):
+        return
     for i, namespace in enumerate(spec.namespaces):
         absent = {
             name
@@ -353,6 +356,13 @@ def _missing(
                     f"name {names.host(name[1], name[0])} in isthmus:mesh.clusterLocal",
                     namespace.name,
                 )
+
+
+def _resolves_everywhere(spec: MeshSpec) -> bool:
+    """Whether sidecars resolve the Services of all clusters that their istiod watches."""
+    key = "meshConfig.defaultConfig.proxyMetadata.ISTIO_META_DNS_CAPTURE"
+    captures = find(spec.mesh.istio.values.istiod, key)
+    return spec.mesh.discovery == "endpoints" and str(captures).lower() == "true"
 
 
 def _said(ports: Iterable[PortOfService]) -> str:

@@ -18,6 +18,7 @@ SUPPORTED: Mapping[Minor, tuple[Minor, Minor]] = {
 """Oldest and newest Kubernetes of each Istio, from its page "Supported Releases"."""
 
 _FIRST_WITH_REMOTES_IN_THE_ISTIOD_CHART = (1, 24)
+_RETIRED_HUBS = ("gcr.io/istio-release", "registry.istio.io")
 _FORGETS_ENDPOINTS = ("1.30.0", "1.30.1", "1.30.2", "1.30.3")
 
 
@@ -71,6 +72,22 @@ def _images_are_of_the_version(spec: MeshSpec) -> Iterator[Problem]:
         )
 
 
+def _images_are_where_istio_publishes(spec: MeshSpec) -> Iterator[Problem]:
+    for key in ("global.hub", "hub"):
+        hub = find(spec.mesh.istio.values.istiod, key)
+        if hub is not MISSING and str(hub).startswith(_RETIRED_HUBS):
+            yield Problem(
+                "images-retired",
+                f"isthmus:mesh.istio.values.istiod.{key}",
+                "should be where Istio publishes its images",
+                "Istio deletes its images there at the end of 2026 and publishes none from 1.31 "
+                "on (istio/istio.io#17539): pods that start later would stay without an image",
+                "remove it, or use docker.io/istio or a mirror of it",
+                hub,
+                refuses=False,
+            )
+
+
 def check_kubernetes(istio: str, kubernetes: str, path: str) -> Iterator[Problem]:
     """Report a Kubernetes version that does not work with an Istio version.
 
@@ -111,4 +128,5 @@ RULES = (
     _istio_is_not_too_old,
     _istio_keeps_endpoints,
     _images_are_of_the_version,
+    _images_are_where_istio_publishes,
 )

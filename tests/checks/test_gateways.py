@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from checks.model import Status
-from checks.view import Mesh
+from checks.view import Mesh, View
+from kube.pods import Ran
 from tests.checks import fake
 
 _NETWORK = "topology.istio.io/network"
@@ -92,3 +93,23 @@ def test_a_terminating_pod_of_a_gateway_is_not_counted() -> None:
     mesh = fake.mesh(west={f"{fake.SYSTEM}/pods/a": stays, f"{fake.SYSTEM}/pods/b": leaves})
     [finding] = fake.found("gateway-ready", "west", mesh)
     assert (finding.status, finding.evidence) == (Status.OK, "istio-eastwestgateway: 1 pod")
+
+
+@pytest.mark.parametrize(
+    ("address", "dialed"),
+    [("192.0.2.2", "http://192.0.2.2:15021/"), ("2001:db8::7", "http://[2001:db8::7]:15021/")],
+)
+def test_the_health_port_is_dialed_at_addresses_of_both_families(
+    monkeypatch: pytest.MonkeyPatch, address: str, dialed: str
+) -> None:
+    asked = list[str]()
+
+    def run(view: View, *command: str) -> Ran:
+        asked.append(command[-1])
+        return Ran("200", "", 0)
+
+    monkeypatch.setattr(View, "probe_run", run)
+    mesh = west(service({"ip": address}), address)
+    [finding] = fake.found("gateway-health", "east", mesh)
+    assert finding.status is Status.OK
+    assert asked == [f"{dialed}healthz/ready"]

@@ -221,6 +221,23 @@ def test_objects_of_users_in_a_removed_cluster_are_counted(
     assert "has 2 virtualservices of users" in warning.rule
 
 
+def test_pods_with_sidecars_in_a_removed_cluster_are_counted(
+    look: Preflight, other: Kubernetes
+) -> None:
+    """Their certificates end within a day, and no istiod renews them."""
+    other.answers["/api/v1/namespaces/kube-system"] = {"metadata": {"uid": "uid"}}
+    other.answers[_SYSTEM] = marked()
+    pods = [("web", "shop"), ("web", "shop"), ("istio-eastwestgateway", "istio-system")]
+    other.has("/api/v1/pods", *(named(pod, namespace) for pod, namespace in pods))
+    (warning,) = look.examine("up", expected=removed(look, "other")).warnings
+    assert "and 2 pods with sidecars" in warning.rule, "the gateway goes with its namespace"
+    assert "end within a day" in warning.reason
+
+
+def named(name: str, namespace: str) -> dict[str, Any]:
+    return {"metadata": {"name": name, "namespace": namespace}}
+
+
 def test_every_object_of_istios_kinds_has_the_stacks_mark() -> None:
     given = meshes.two_networks()
     given["mesh"]["mtls"] = "strict"

@@ -267,6 +267,19 @@ def test_a_local_service_can_be_missing() -> None:
     assert not refused({"east": east, "west": WEST}, clusterLocal=local)
 
 
+@pytest.mark.parametrize(("discovery", "missed"), [("endpoints", False), ("entries", True)])
+def test_a_service_can_be_missing_where_sidecars_resolve_what_istiod_watches(
+    discovery: str, missed: bool
+) -> None:
+    """With entries, istiod does not know the Services of other clusters."""
+    east = replace(EAST, services={CART: replace(OWN, labelled=False)})
+    metadata = {"ISTIO_META_DNS_CAPTURE": "true"}
+    values = {"istiod": {"meshConfig": {"defaultConfig": {"proxyMetadata": metadata}}}}
+    istio = {"version": "1.31.0", "charts": "charts", "values": values}
+    found = refused({"east": east, "west": WEST}, discovery=discovery, istio=istio)
+    assert bool(found) is missed
+
+
 @pytest.mark.parametrize(
     ("port", "app_protocol", "protocol"),
     [

@@ -132,6 +132,14 @@ def test_images_of_another_version_cause_a_warning() -> None:
     assert not found(values(**{"global": {"tag": "1.31.0-distroless"}}))
 
 
+@pytest.mark.parametrize("hub", ["gcr.io/istio-release", "registry.istio.io/release"])
+def test_images_where_istio_publishes_none_cause_a_warning(hub: str) -> None:
+    problem = only(values(**{"global": {"hub": hub}}))
+    assert (problem.name, problem.refuses) == ("images-retired", False)
+    assert "docker.io/istio" in problem.fix
+    assert not found(values(**{"global": {"hub": "docker.io/istio"}}))
+
+
 def test_a_cluster_domain_that_gateways_do_not_let_through_is_refused() -> None:
     problem = only(values(**{"global": {"proxy": {"clusterDomain": "corp.example"}}}))
     assert problem.path.endswith("values.istiod.global.proxy.clusterDomain")
