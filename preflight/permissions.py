@@ -23,6 +23,17 @@ class Permission:
         return f"{self.verb} {self.resource}{'.' if self.group else ''}{self.group}"
 
 
+DELETING = (
+    Permission("delete", "namespaces"),
+    Permission("delete", "secrets", in_namespace=True),
+    Permission("delete", "services", in_namespace=True),
+    Permission("delete", "deployments", "apps", in_namespace=True),
+    Permission("delete", "clusterroles", _ROLES),
+    Permission("delete", "mutatingwebhookconfigurations", _ADMISSION),
+)
+"""One of each kind. Not only a removal deletes: an update does so with a former token, with the
+remote secret of a cluster that left, with the sample, and with what a newer chart does not have."""
+
 NEEDED = (
     Permission("create", "namespaces"),
     Permission("patch", "namespaces"),
@@ -36,18 +47,9 @@ NEEDED = (
     Permission("create", "customresourcedefinitions", "apiextensions.k8s.io"),
     Permission("create", "mutatingwebhookconfigurations", _ADMISSION),
     Permission("create", "validatingwebhookconfigurations", _ADMISSION),
+    *DELETING,
 )
 """A sample of each kind; credentials with these normally have the rest."""
-
-DELETING = (
-    Permission("delete", "namespaces"),
-    Permission("delete", "secrets", in_namespace=True),
-    Permission("delete", "services", in_namespace=True),
-    Permission("delete", "deployments", "apps", in_namespace=True),
-    Permission("delete", "clusterroles", _ROLES),
-    Permission("delete", "mutatingwebhookconfigurations", _ADMISSION),
-)
-"""Needed to remove a cluster from the mesh, one of each kind."""
 
 GRANTING = (
     Permission("escalate", "clusterroles", _ROLES),

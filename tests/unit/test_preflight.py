@@ -352,6 +352,17 @@ def test_permissions_that_the_update_will_need_are_named(look: Preflight, up: Ku
     assert "in namespace istio-system: create secrets, patch secrets" in problem.rule
 
 
+def test_an_update_that_could_create_and_not_delete_is_refused(
+    look: Preflight, up: Kubernetes
+) -> None:
+    """It stopped at its end, with the former token or the disabled sample still there."""
+    up.denied = {"delete"}
+    (problem,) = look.refused("up")
+    assert problem.name == "permissions-missing"
+    assert "delete namespaces" in problem.rule
+    assert "in namespace istio-system: delete secrets" in problem.rule
+
+
 def test_a_user_that_cannot_grant_permissions_is_warned(look: Preflight, up: Kubernetes) -> None:
     up.denied = {"escalate"}
     (warning,) = look.examine("up").warnings
