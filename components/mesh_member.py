@@ -114,8 +114,9 @@ class MeshMember(pulumi.ComponentResource):
             ),
             opts=child,
         )
-        # Always as a release: as resources of the stack its CRDs are most of the state and half of an
-        # update's time, and neither Helm nor Pulumi removes them (`helm.sh/resource-policy: keep`).
+        # Always as a release: as resources of the stack its CRDs are most of the state and half of
+        # an update's time, and neither Helm nor Pulumi removes them (their `resource-policy` is
+        # `keep`).
         base = charts.install(
             f"{name}-base",
             "base",
