@@ -53,7 +53,7 @@ async def _build_cluster(mesh_stack: str) -> dict[str, Any]:
     found = await _examine(taken.spec, taken.mesh_uuid, [taken.cluster], left)
     from stacks.cluster_stack import build_cluster
 
-    return await build_cluster(taken, found.facts)
+    return await build_cluster(taken, found.facts, left)
 
 
 async def _examine(

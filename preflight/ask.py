@@ -1,8 +1,9 @@
 """Queries to each cluster's API server, as the user of its kubeconfig.
 
 If a query is refused or unanswered, the cluster is reported as unchecked in this point. The mesh is
-refused if that is the owner of existing objects, and if a cluster cannot be reached at all or does
-not know the user: its part of the mesh could neither be previewed nor built.
+refused if that is the cluster's identity, the owner of existing objects or the root of trust, and
+if a cluster cannot be reached at all or does not know the user: its part of the mesh could neither
+be previewed nor built.
 """
 
 import itertools
@@ -30,7 +31,7 @@ from preflight.permissions import (
 from preflight.reach import shown
 from spec.mesh import Cluster, MeshSpec
 from spec.problems import Problem
-from spec.rules import versions
+from spec.rules import certificates, versions
 from spec.rules.ranges import IpNetwork
 
 T = TypeVar("T")
@@ -41,6 +42,8 @@ _OWNERSHIP = {
     _CACERTS: foreign.cacerts,
     "CRDs and releases of another owner": foreign.releases,
 }
+_IDENTITY, _MARKS, _ROOT = "its identity", "its marks", "its root of trust"
+_NEEDED_ANSWERS = frozenset({*_OWNERSHIP, _IDENTITY, _MARKS, _ROOT, "existing namespaces"})
 """Without answers to these queries, no existing object in a cluster is adopted."""
 PAUSES_SECONDS = (0.5, 2.0)
 """Between the tries to reach an API server."""
@@ -113,13 +116,13 @@ def _ask(
         return answer("permissions", lambda: is_granted(api, permission, istio.namespace))
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        uid = pool.submit(answer, "its identity", lambda: _uid(api))
-        marked = pool.submit(answer, "its marks", lambda: marks.read(api, istio.namespace))
+        uid = pool.submit(answer, _IDENTITY, lambda: _uid(api))
+        marked = pool.submit(answer, _MARKS, lambda: marks.read(api, istio.namespace))
         pods = pool.submit(
             answer, "ranges of its pods", lambda: _pod_ranges(spec, path, cluster, api)
         )
         nodes = pool.submit(answer, "its nodes", lambda: _has_several_nodes(spec, api))
-        root = pool.submit(answer, "its root of trust", lambda: _root(api, istio.namespace, owner))
+        root = pool.submit(answer, _ROOT, lambda: _root(api, istio.namespace, owner))
         existing = pool.submit(
             answer,
             "existing namespaces",
@@ -144,7 +147,7 @@ def _ask(
     problems += [p for other in others for p in other.result() or ()]
     known = existing.result() or namespaces.Existing()
     problems += known.problems
-    unknown = unchecked.keys() & {*_OWNERSHIP, "existing namespaces"}
+    unknown = unchecked.keys() & _NEEDED_ANSWERS
     if unknown and cluster.unchecked != "accept":
         problems.append(_unknown_owner(path, cluster, {x: unchecked[x] for x in unknown}))
     if missing := [p for p in denied if p in NEEDED]:
@@ -213,7 +216,8 @@ def _unknown_owner(path: str, cluster: Cluster, unanswered: Mapping[str, str]) -
         "ownership-unknown",
         f"{path}.kubeconfig",
         f"cluster {cluster.name} must say what exists there; it did not answer about {said}",
-        "objects of another owner would be overwritten, and deleted with the mesh",
+        "objects of another owner or another mesh would be overwritten, the root that its proxies "
+        "trust too, and all of it would be deleted with the mesh",
         f"use credentials that can read it, or set {path}.unchecked to accept",
     )
 
@@ -247,7 +251,10 @@ def is_marked(connection: Connection, namespace: str) -> bool:
 
 
 def _uid(api: ClusterApi) -> str:
-    return api.metadata("/api/v1/namespaces/kube-system")["uid"]
+    uid = (api.metadata("/api/v1/namespaces/kube-system") or {}).get("uid")
+    if not uid:
+        raise UnansweredError(None, "its namespace kube-system has no UID")
+    return uid
 
 
 def _has_several_nodes(spec: MeshSpec, api: ClusterApi) -> bool:
@@ -257,16 +264,19 @@ def _has_several_nodes(spec: MeshSpec, api: ClusterApi) -> bool:
 
 
 def _root(api: ClusterApi, namespace: str, owner: str) -> str | None:
-    """The root that istiod has given to the proxies of the owner's mesh."""
+    """The root that istiod has given to the proxies of the owner's mesh; None if it has not yet."""
     if marks.read(api, namespace).stack != owner:
         return None
     path = f"/api/v1/namespaces/{namespace}/configmaps/{names.ROOT_CONFIG_MAP}"
     try:
-        return api.get(path)["data"]["root-cert.pem"]
+        data = api.get(path).get("data") or {}
     except UnansweredError as error:
         if error.status == 404:
             return None
         raise
+    if not certificates.read_pem(found := str(data.get("root-cert.pem", ""))):
+        raise UnansweredError(None, f"its ConfigMap {names.ROOT_CONFIG_MAP} has no certificate")
+    return found
 
 
 def _pod_ranges(

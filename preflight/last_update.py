@@ -46,6 +46,8 @@ class LastUpdate:
     """Helm release of the gateways between networks."""
     shared: tuple[str, ...] = ()
     """Names of the namespaces that every cluster had."""
+    root: str | None = None
+    """PEM text of the roots that its clusters trusted."""
 
     def namespaces_of(self, cluster: str) -> tuple[str, ...]:
         """Namespaces that the last update had created in a cluster, beside the shared ones."""
@@ -57,7 +59,10 @@ class LastUpdate:
     def read(cls, outputs: Mapping[str, Any]) -> "LastUpdate":
         """Read the outputs of the stack of a mesh or of a single cluster; empty ones are fine."""
         if (one := outputs.get("cluster")) and "name" in one:
-            return cls({one["name"]: LastCluster(uid=one.get("uid"))})
+            return cls(
+                {one["name"]: LastCluster(uid=one.get("uid"))},
+                root=one.get("root"),
+            )
         if not (described := outputs.get("mesh")):
             return cls()
         spec, told = described["spec"], outputs.get("clusters") or {}
@@ -80,4 +85,5 @@ class LastUpdate:
             sample=cast("bool", spec.get("sample", {}).get("enabled", False)),
             gateway=names.GATEWAYS[(spec["mesh"].get("gateways") or {}).get("pods", "own")],
             shared=tuple(described.get("namespaces", ())),
+            root=described.get("root"),
         )

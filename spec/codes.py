@@ -821,7 +821,8 @@ _CLUSTERS: Mapping[str, Refusal] = {
     ),
     "ownership-unknown": Refusal(
         809,
-        "A cluster did not say what exists there, so the update could overwrite it.",
+        "A cluster did not say what exists there, which cluster it is, or which root its proxies "
+        "trust, so the update could overwrite objects of another owner.",
         "Use credentials that can read it, or set the cluster's `unchecked: accept`.",
     ),
 }

@@ -275,8 +275,9 @@ class Cluster:
     them, and never deletes them. Without it, a namespace that this stack did not create is
     refused."""
     unchecked: Literal["refuse", "accept"] = "refuse"
-    """`accept`: the update runs although the cluster did not say what exists there, for example
-    because the credentials cannot read it. It then adopts nothing."""
+    """`accept`: the update runs although the cluster did not say what exists there, which cluster
+    it is, or which root its proxies trust, for example because the credentials cannot read it. The
+    update then adopts nothing."""
     injection: Literal["automatic", "manual"] = "automatic"
     """`manual`: no injection webhook; users add sidecars with `istioctl kube-inject`."""
     api_server: ApiServer = field(default_factory=ApiServer)

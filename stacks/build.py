@@ -23,6 +23,7 @@ from components.remote_secret import RemoteSecret, RemoteSecretArgs
 from components.shared_ca import IntermediateCA, RootArgs, SharedCA, SharedCAArgs
 from components.webhooks import Webhooks
 from preflight.facts import ClusterFacts
+from preflight.last_update import LastUpdate
 from spec.mesh import Cloud, Cluster, ControlPlane, MeshSpec, TrustedRoot
 from spec.rules.ranges import IpNetwork
 from spec.shared import federation
@@ -77,7 +78,8 @@ async def build_mesh(
         }
     )
     ca = _create_shared_ca(spec, identity.provider)
-    await trust.confirm_roots(spec, [*ca.roots.values()], ca.root_certificate, facts)
+    last = LastUpdate.read(left)
+    await trust.confirm_roots(spec, [*ca.roots.values()], ca.root_certificate, facts, last)
     build_clusters(built, built.present, ca.intermediates)
     observed = verify(built, built.answering.values(), ca.trusted)
     return outputs.stack_outputs(built, ca, observed)

@@ -2,12 +2,14 @@
 
 import hashlib
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pulumi
 
 from components.shared_ca import IntermediateCA
 from preflight.facts import ClusterFacts
+from preflight.last_update import LastUpdate
 from stacks import outputs, trust
 from stacks.build import build_clusters, start
 from stacks.built import Discovery
@@ -20,12 +22,19 @@ _LABEL = 63
 """Letters that a label's value may have at most."""
 
 
-async def build_cluster(handover: HandOver, facts: Mapping[str, ClusterFacts]) -> dict[str, Any]:
+async def build_cluster(
+    handover: HandOver,
+    facts: Mapping[str, ClusterFacts],
+    left: Mapping[str, Any] = MappingProxyType({}),
+) -> dict[str, Any]:
     """Build a remote: everything in it, and its remote secrets in the primaries.
 
     The secrets are created here and not in the mesh's stack, which would need the reader's token
     from here, and so would have to be updated before and after. Requests are sent from this cluster
     and from its primary; clusters with other stacks are skipped, because they might not be up.
+
+    Args:
+        left: the outputs of the last update.
 
     Raises:
         MeshRefusedError: the cluster trusts another root, or is not ready for this one.
@@ -50,7 +59,7 @@ async def build_cluster(handover: HandOver, facts: Mapping[str, ClusterFacts]) -
     )
     trusted = pulumi.Output.from_input(handover.root)
     root = pulumi.Output.from_input(handover.signing_root)
-    await trust.confirm_roots(spec, [trusted], root, facts)
+    await trust.confirm_roots(spec, [trusted], root, facts, LastUpdate.read(left))
     intermediate = IntermediateCA(
         certificate=pulumi.Output.from_input(handover.intermediate.certificate),
         key=pulumi.Output.secret(handover.intermediate.key),
@@ -61,7 +70,11 @@ async def build_cluster(handover: HandOver, facts: Mapping[str, ClusterFacts]) -
     callers = [c for c in built.answering.values() if c.name in (cluster.name, cluster.primary)]
     observed = verify(built, callers, trusted, verification_job(cluster.name))
     return {
-        "cluster": {"name": cluster.name, **outputs.cluster_outputs(built, cluster)},
+        "cluster": {
+            "name": cluster.name,
+            "root": trusted,
+            **outputs.cluster_outputs(built, cluster),
+        },
         "verified": outputs.verified(built, observed),
     }
 

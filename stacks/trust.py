@@ -8,6 +8,7 @@ import pulumi
 
 from components import names
 from preflight.facts import ClusterFacts, Holder
+from preflight.last_update import LastUpdate
 from spec.mesh import MeshSpec
 from spec.problems import Problem, raise_if_refused
 from spec.rules import certificates
@@ -26,8 +27,12 @@ async def confirm_roots(
     trusted: Sequence[pulumi.Output[str]],
     signing: pulumi.Output[str],
     facts: Mapping[str, ClusterFacts],
+    last: LastUpdate,
 ) -> None:
     """Compare the roots of this update with those that the clusters of the mesh use.
+
+    Where a cluster has no ConfigMap with its root, or is never queried because this stack creates
+    it, the root of the last update counts.
 
     They are outputs and so known to no rule of the spec: a root that is created comes from the
     state. In a preview, one that is not known yet is a new one.
@@ -42,7 +47,7 @@ async def confirm_roots(
     """
     ours = [c for root in trusted for c in await _known(root)]
     signer = next(iter(await _known(signing)), None)
-    problems = [*_other_roots(spec, ours, facts), *_endings(ours)]
+    problems = [*_other_roots(spec, ours, facts, last), *_endings(ours)]
     # The rest would only repeat it, for every proxy.
     if not any(p.refuses for p in problems):
         problems += [p for n, known in facts.items() for p in _step(n, known, ours, signer)]
@@ -58,19 +63,26 @@ async def _known(root: pulumi.Output[str]) -> "Sequence[Certificate]":
 
 
 def _other_roots(
-    spec: MeshSpec, ours: "Sequence[Certificate]", facts: Mapping[str, ClusterFacts]
+    spec: MeshSpec,
+    ours: "Sequence[Certificate]",
+    facts: Mapping[str, ClusterFacts],
+    last: LastUpdate,
 ) -> Iterator[Problem]:
     is_provided = spec.mesh.ca.signer.certificate is not None
     path = spec.mesh.ca.place(spec.mesh.ca.signer)
-    for name, known in facts.items():
-        theirs = certificates.read_pem(known.root or "")
+    config_map = names.ROOT_CONFIG_MAP
+    for name in dict.fromkeys((*facts, *(c.name for c in spec.clusters))):
+        seen = certificates.read_pem(facts[name].root or "") if name in facts else []
+        before = certificates.read_pem(last.root or "") if name in last.clusters else []
+        theirs = seen or before
         if not theirs or not set(theirs).isdisjoint(ours):
             continue
         look = f"kubectl --context {name} -n {spec.mesh.istio.namespace}"
         yield Problem(
             "root-replaced",
             f"{path}.certificate" if is_provided else path,
-            f"must be the root that cluster {name} trusts: {_names(theirs)}",
+            f"must be the root that cluster {name} "
+            f"{'trusts' if seen else 'trusted after the last update'}: {_names(theirs)}",
             "proxies trust that one alone. After the first restart of istiod, workloads with "
             "certificates of the two roots would refuse each other",
             (
@@ -79,9 +91,13 @@ def _other_roots(
                 else "if ca.root was removed, write it again. If this state is not the one that "
                 "created the mesh, use that one (`pulumi login`, `pulumi stack import`)"
             )
-            + ". To change the root, trust both first (docs/trust.md, A new root)"
-            f"; if the mesh is a new one, and {names.ROOT_CONFIG_MAP} a leftover of an earlier "
-            f"Istio: `{look} delete configmap {names.ROOT_CONFIG_MAP}`",
+            + ". To change the root, trust both first (docs/trust.md, A new root); "
+            + (
+                f"if the mesh is a new one, and {config_map} a leftover of an earlier Istio: "
+                f"`{look} delete configmap {config_map}`"
+                if seen
+                else "if a `pulumi destroy` stopped halfway, finish it first"
+            ),
             _names(ours) if ours else "a new root, which this update would create",
         )
 

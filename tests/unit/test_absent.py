@@ -81,6 +81,8 @@ def spec_of(*absent: str, **istio: Any) -> MeshSpec:
 _LEFT = {
     "clusters": {n: {"uid": f"uid of {n}", "gateway": f"{n}.test"} for n in ("east", "west")},
     "mesh": {
+        "spec": meshes.two_networks(),
+        "kubeconfigs": {},
         "gateways": {"east": "192.0.2.1", "west": "192.0.2.2"},
         "control_planes": {"east": "192.0.2.1"},
         "kubernetes": {"east": "1.33.1", "west": "1.33.1"},

@@ -67,6 +67,15 @@ def west() -> Recording:
     return record(lambda: build_cluster(given, meshes.facts(given.spec)))
 
 
+def test_the_stack_of_a_cluster_refuses_another_root_than_in_its_last_update() -> None:
+    given = taken(fleet())
+    left = {"cluster": {"name": "west", "root": created_certificate("another")}}
+    with pytest.raises(MeshRefusedError) as refusal:
+        record(lambda: build_cluster(given, meshes.facts(given.spec), left))
+    (problem,) = refusal.value.problems
+    assert problem.name == "root-replaced"
+
+
 def test_the_spec_arrives_whole() -> None:
     configured = fleet(values={"istiod": {"pilot": {"replicaCount": 2}}})
     sent, got = config.parse(configured), taken(configured).spec

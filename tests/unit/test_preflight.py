@@ -34,6 +34,8 @@ from tests.unit.clusters import (
 from tests.unit.meshes import cluster, configuration
 
 _ROOT = certificate(new_key(), name="Root of the test")
+_ROOT_CONFIG_MAP = f"{NAMESPACE}/configmaps/istio-ca-root-cert"
+_KUBE_SYSTEM = "/api/v1/namespaces/kube-system"
 
 
 def test_an_api_server_that_the_kubeconfigs_ca_has_not_signed_is_refused(
@@ -55,10 +57,16 @@ def test_a_healthy_cluster_gives_facts_and_no_problems(look: Preflight, up: Kube
 
 
 def test_the_root_of_the_stacks_own_mesh_is_read(look: Preflight, up: Kubernetes) -> None:
-    up.answers[f"{NAMESPACE}/configmaps/istio-ca-root-cert"] = {"data": {"root-cert.pem": "PEM"}}
+    up.answers[_ROOT_CONFIG_MAP] = {"data": {"root-cert.pem": _ROOT}}
     assert look.examine("up").facts["c0"].root is None, "the cluster is not marked"
     up.answers[NAMESPACE] = {"metadata": {"annotations": {STACK: OWN_STACK}}}
-    assert look.examine("up").facts["c0"].root == "PEM"
+    assert look.examine("up").facts["c0"].root == _ROOT
+    for unreadable in ({}, {"data": {}}, {"data": {"root-cert.pem": "PEM"}}):
+        up.answers[_ROOT_CONFIG_MAP] = unreadable
+        (problem,) = look.refused("up")
+        assert "its root of trust (its ConfigMap istio-ca-root-cert has no" in problem.rule
+    del up.answers[_ROOT_CONFIG_MAP]
+    assert look.examine("up").facts["c0"].root is None, "istiod has not written it yet"
 
 
 def test_an_api_server_that_does_not_answer_is_named_with_its_cluster(
@@ -322,7 +330,7 @@ def test_a_foreign_cacerts_is_refused_and_never_read(look: Preflight, up: Kubern
     assert "PartialObjectMetadata" in forms.pop()
 
 
-@pytest.mark.parametrize("silent", [NAMESPACE, "/apis/apps/v1/deployments", "*"])
+@pytest.mark.parametrize("silent", [NAMESPACE, _KUBE_SYSTEM, "/apis/apps/v1/deployments", "*"])
 def test_nothing_is_adopted_in_a_cluster_that_does_not_say_whose_it_is(
     look: Preflight, up: Kubernetes, silent: str
 ) -> None:
@@ -331,6 +339,36 @@ def test_nothing_is_adopted_in_a_cluster_that_does_not_say_whose_it_is(
     (problem,) = look.refused("up")
     assert problem.name == "ownership-unknown"
     assert not look.examine("up", unchecked="accept").facts["c0"].adoptable
+
+
+@pytest.mark.parametrize(
+    ("silent", "what"),
+    [
+        (_ROOT_CONFIG_MAP, "its root of trust"),
+        (_KUBE_SYSTEM, "its identity"),
+        (NAMESPACE, "its marks"),
+    ],
+)
+@pytest.mark.parametrize("status", [403, 503])
+def test_a_cluster_of_the_mesh_that_hides_its_root_or_identity_is_refused(
+    look: Preflight, up: Kubernetes, silent: str, what: str, status: int
+) -> None:
+    """Otherwise another root, or another cluster, would be let through unseen."""
+    up.answers[NAMESPACE] = _OURS
+    assert look.examine("up").facts
+    up.refusals[silent] = status
+    (problem,) = look.refused("up")
+    assert problem.name == "ownership-unknown"
+    assert f"{what} ({status}" in problem.rule
+    assert what in look.examine("up", unchecked="accept").unchecked[0]
+
+
+def test_a_cluster_without_the_namespace_kube_system_has_no_identity(
+    look: Preflight, up: Kubernetes
+) -> None:
+    up.refusals[_KUBE_SYSTEM] = 404
+    (problem,) = look.refused("up")
+    assert "its identity" in problem.rule
 
 
 def test_in_a_cluster_of_another_stack_only_a_mark_lets_objects_be_adopted(

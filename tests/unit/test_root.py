@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 import pulumi
 import pytest
 
 from components.shared_ca import days_within
+from preflight.last_update import LastUpdate
 from spec import config
 from spec.problems import MeshRefusedError, Problem
 from stacks import trust
@@ -24,18 +26,35 @@ CREATED = created_certificate("ca-root")
 """What the recorder's root is."""
 
 
-def built(configured: Mapping[str, Any], **trusted: str) -> Recording:
-    """A mesh in clusters that trust these roots, by name of the cluster."""
+def built(
+    configured: Mapping[str, Any], last: Mapping[str, Any] = MappingProxyType({}), **trusted: str
+) -> Recording:
+    """A mesh in clusters that trust these roots, by name of the cluster.
+
+    Args:
+        last: the outputs of the last update.
+    """
     spec = config.parse(configured)
     facts = meshes.facts(spec)
     facts |= {name: replace(facts[name], root=pem) for name, pem in trusted.items()}
-    return record(lambda: build_mesh(spec, facts, MeshIdentity.create()))
+    return record(lambda: build_mesh(spec, facts, MeshIdentity.create(), last))
 
 
-def refused(configured: Mapping[str, Any], **trusted: str) -> list[Problem]:
+def refused(
+    configured: Mapping[str, Any], last: Mapping[str, Any] = MappingProxyType({}), **trusted: str
+) -> list[Problem]:
     with pytest.raises(MeshRefusedError) as refusal:
-        built(configured, **trusted)
+        built(configured, last, **trusted)
     return list(refusal.value.problems)
+
+
+def left(root: str, *clusters: str) -> dict[str, Any]:
+    """The outputs of a last update in which these clusters trusted a root."""
+    described = {
+        "mesh": {"istio": {"version": "1.31.0"}},
+        "clusters": [{"name": name, "network": f"{name}-net"} for name in clusters],
+    }
+    return {"mesh": {"spec": described, "kubeconfigs": {}, "root": root}}
 
 
 def with_ca(**ca: Any) -> dict[str, Any]:
@@ -106,6 +125,18 @@ def test_another_root_is_refused_with_the_key_that_names_it() -> None:
     assert "write the former certificate again" in problem.fix
 
 
+def test_a_root_that_no_cluster_shows_is_compared_with_the_last_update() -> None:
+    """The ConfigMap is gone, or the cluster is one that this stack creates and never queries."""
+    configured = with_ca(root={"certificate": ROOT.certificate, "key": ROOT.provided["key"]})
+    (problem,) = refused(configured, left(CREATED, "east", "gone"))
+    assert problem.name == "root-replaced"
+    assert "cluster east trusted after the last update" in problem.rule
+    assert "finish it first" in problem.fix
+    built(configured, left(ROOT.certificate, "east", "west"))
+    built(configured, left(CREATED, "gone"))  # a new cluster has no root yet
+    built(two_networks(), left(ROOT.certificate, "east", "west"), east=CREATED, west=CREATED)
+
+
 def test_a_root_that_is_not_known_yet_is_a_new_one() -> None:
     """In a preview, nothing is known of what will be created."""
 
@@ -114,7 +145,7 @@ def test_a_root_that_is_not_known_yet_is_a_new_one() -> None:
         facts = meshes.facts(spec)
         facts["east"] = replace(facts["east"], root=ROOT.certificate)
         unknown = pulumi.Output[str](*_unknown())
-        await trust.confirm_roots(spec, [unknown], unknown, facts)
+        await trust.confirm_roots(spec, [unknown], unknown, facts, LastUpdate())
 
     with pytest.raises(MeshRefusedError) as refusal:
         record(preview)

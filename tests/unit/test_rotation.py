@@ -12,6 +12,7 @@ import pytest
 from components.shared_ca import trust_bundle
 from preflight import holders
 from preflight.facts import Holder
+from preflight.last_update import LastUpdate
 from spec import config
 from spec.problems import MeshRefusedError, Problem
 from spec.rules import certificates
@@ -124,7 +125,8 @@ def test_no_root_changes_while_a_cluster_is_absent(stage: int) -> None:
     def confirm(*held: Holder) -> None:
         async def run() -> None:
             root, signs = pulumi.Output.from_input(trusted), pulumi.Output.from_input(signer)
-            await confirm_roots(absent, [root], signs, {"east": replace(east, holders=held)})
+            facts = {"east": replace(east, holders=held)}
+            await confirm_roots(absent, [root], signs, facts, LastUpdate())
 
         record(run)
 
