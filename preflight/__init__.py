@@ -80,7 +80,8 @@ def examine(
         *identity.check_changes(spec, expected.last),
         *removal.check(spec, expected, facts),
     ]
-    warnings = raise_if_refused([*problems, *(p for p in between if p not in problems)])
+    problems += [p for i, p in enumerate(between) if p not in (*problems, *between[:i])]
+    warnings = raise_if_refused(problems)
     by_name = {spec.clusters[i].name: known for i, known in facts.items()}
     found = {
         **{

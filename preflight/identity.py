@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from preflight.facts import ClusterFacts
 from preflight.last_update import LastCluster, LastUpdate
+from preflight.marks import Marks
 from spec.mesh import Cluster, MeshSpec
 from spec.problems import Problem
 
@@ -16,6 +17,8 @@ _AGAIN = (
     "remove it from isthmus:clusters, run `pulumi up` (if that cluster does not exist any more, "
     "`PULUMI_K8S_DELETE_UNREACHABLE=true pulumi up --refresh`), add it again, and run `pulumi up`"
 )
+
+_METHODS = ("rendered", "release")
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,20 @@ def check(
             yield _another_cluster(path, cluster, last.uid, known.uid)
         elif last and not last.uid and not last.stack and marks.stack is None:
             yield _no_mark(path, cluster, spec.mesh.istio.namespace, expected.stack)
+        elif ours:
+            yield from _changes_by_marks(spec, path, cluster, marks)
+
+
+def _changes_by_marks(
+    spec: MeshSpec, path: str, cluster: Cluster, marks: Marks
+) -> Iterator[Problem]:
+    """Changes since an update that failed: it left marks, and no outputs for `check_changes`."""
+    istio = spec.mesh.istio
+    # What else a cluster says must not become part of a command in a message.
+    if marks.install in _METHODS and marks.install != istio.install:
+        yield _install_changed(istio.install, marks.install)
+    if marks.served_by and cluster.is_remote != (marks.primary is not None):
+        yield _role_changed(path, cluster, marks.primary)
 
 
 def owner(stack: str, cluster: Cluster) -> str:
@@ -133,16 +150,7 @@ def check_changes(spec: MeshSpec, last: LastUpdate) -> Iterator[Problem]:
             istio.namespace,
         )
     if last.install not in (None, istio.install):
-        yield Problem(
-            "install-method-changed",
-            "isthmus:mesh.istio.install",
-            f"cannot change while the mesh exists, where it is {last.install}",
-            "both methods have the same objects: the old one would delete, at the end of the "
-            "update, what the new one has created",
-            f"`pulumi config set --path isthmus:mesh.istio.install {last.install}`; to change it: "
-            "`pulumi destroy`, then `pulumi up`",
-            istio.install,
-        )
+        yield _install_changed(istio.install, last.install)
     external = spec.mesh.ca.external
     if last.namespace and last.external_ca != external:
         yield Problem(
@@ -160,8 +168,35 @@ def check_changes(spec: MeshSpec, last: LastUpdate) -> Iterator[Problem]:
             yield from _changed_cluster(path, cluster, before)
 
 
-def _role(cluster: Cluster) -> str:
-    return f"a remote of {cluster.primary}" if cluster.primary else "a primary"
+def _install_changed(now: str, before: str) -> Problem:
+    return Problem(
+        "install-method-changed",
+        "isthmus:mesh.istio.install",
+        f"cannot change while the mesh exists, where it is {before}",
+        "both methods have the same objects: the old one would delete, at the end of the update, "
+        "what the new one has created",
+        f"`pulumi config set --path isthmus:mesh.istio.install {before}`; to change it: "
+        "`pulumi destroy`, then `pulumi up`",
+        now,
+    )
+
+
+def _role(primary: str | None) -> str:
+    return f"a remote of {primary}" if primary else "a primary"
+
+
+def _role_changed(path: str, cluster: Cluster, before: str | None) -> Problem:
+    """`before` is the primary that it had; None if it was one."""
+    return Problem(
+        "cluster-role-changed",
+        f"{path}.primary",
+        f"cannot change cluster {cluster.name} from {_role(before)} to {_role(cluster.primary)} "
+        "while it is in the mesh",
+        "both roles have objects of the same names: the old one's would be deleted, at the end of "
+        "the update, over the new one's",
+        f"restore it; to change it: {_AGAIN}",
+        cluster.primary,
+    )
 
 
 def _changed_cluster(path: str, cluster: Cluster, before: LastCluster) -> Iterator[Problem]:
@@ -182,16 +217,7 @@ def _changed_cluster(path: str, cluster: Cluster, before: LastCluster) -> Iterat
             cluster.stack,
         )
     if cluster.is_remote != (before.primary is not None):
-        yield Problem(
-            "cluster-role-changed",
-            f"{path}.primary",
-            f"cannot change cluster {cluster.name} from {before.role} to {_role(cluster)} while it "
-            "is in the mesh",
-            "both roles have objects of the same names: the old one's would be deleted, at the end "
-            "of the update, over the new one's",
-            f"restore it; to change it: {_AGAIN}",
-            cluster.primary,
-        )
+        yield _role_changed(path, cluster, before.primary)
     if (cluster.gke is None) != (before.gke is None):
         yield Problem(
             "cluster-gke-changed",

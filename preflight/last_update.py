@@ -21,10 +21,6 @@ class LastCluster:
     gke: Mapping[str, Any] | None = None
     """Its settings, if the stack created the cluster itself."""
 
-    @property
-    def role(self) -> str:
-        return f"a remote of {self.primary}" if self.primary else "a primary"
-
 
 @dataclass(frozen=True)
 class LastUpdate:

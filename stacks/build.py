@@ -189,7 +189,7 @@ def _create_member(
         "identity": _identity(built, cluster),
         "announced_by_label": built.spec.mesh.gateways.announced_by == "labels",
         "adopts_namespace": built.adopts(cluster, built.istio.namespace),
-        "marks": marks(cluster.name, _uid(built, cluster), built.mesh_uuid),
+        "marks": marks(built.spec, cluster, _uid(built, cluster), built.mesh_uuid),
         "is_read": bool(built.spec.readers_of(cluster)),
         "token_generation": cluster.token_generation,
         "source": built.charts,

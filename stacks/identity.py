@@ -7,6 +7,7 @@ import pulumi_tls as tls
 
 from components import names
 from components.mesh_uuid import MeshUuid
+from spec.mesh import Cluster, MeshSpec
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,17 @@ class MeshIdentity:
         return await self.uuid.future()
 
 
-def marks(cluster: str, uid: str | None, mesh: pulumi.Input[str]) -> dict[str, pulumi.Input[str]]:
-    """Annotations of Istio's namespace in a cluster; `uid` is None if it could not be read."""
+def marks(
+    spec: MeshSpec, cluster: Cluster, uid: str | None, mesh: pulumi.Input[str]
+) -> dict[str, pulumi.Input[str]]:
+    """Annotations of Istio's namespace in a cluster; `uid` is None if it could not be read.
+
+    The namespace comes first in a cluster, so a failed first update leaves them too.
+    """
     return {
-        names.CLUSTER: cluster,
+        names.CLUSTER: cluster.name,
         names.MESH: mesh,
+        names.SERVED_BY: spec.control_plane_of(cluster),
+        names.INSTALL: spec.mesh.istio.install,
         **({} if uid is None else {names.CLUSTER_UID: uid}),
     }

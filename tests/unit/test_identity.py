@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
+import preflight
 from components import names
 from preflight.identity import Expected, check_changes
 from preflight.last_update import LastUpdate
 from spec import config
-from spec.problems import Problem
+from spec.problems import MeshRefusedError, Problem
 from tests.unit import meshes
-from tests.unit.clusters import Kubernetes, Preflight
+from tests.unit.clusters import Kubernetes, Preflight, spec
 from tests.unit.meshes import cluster, configuration
 
 _NAMESPACE = "/api/v1/namespaces/istio-system"
@@ -22,7 +23,13 @@ _MESH = "11111111-2222-5333-8444-555555555555"
 def mark(found: Kubernetes, kube_system: str, **marks: str) -> None:
     """Let a cluster have the marks of this stack, as a version without the others wrote them."""
     found.answers["/api/v1/namespaces/kube-system"] = {"metadata": {"uid": kube_system}}
-    keys = {"cluster": names.CLUSTER, "uid": names.CLUSTER_UID, "mesh": names.MESH}
+    keys = {
+        "cluster": names.CLUSTER,
+        "uid": names.CLUSTER_UID,
+        "mesh": names.MESH,
+        "served_by": names.SERVED_BY,
+        "install": names.INSTALL,
+    }
     annotations = {names.STACK: _STACK, **{keys[k]: v for k, v in marks.items()}}
     found.answers[_NAMESPACE] = {"metadata": {"annotations": annotations}}
 
@@ -118,6 +125,59 @@ def test_the_same_stack_of_another_state_is_refused(
     found = look.refused("up", "other", expected=Expected(_STACK, state))
     assert {p.path for p in found} == {"isthmus:clusters[0]", "isthmus:clusters[1]"}
     assert f"it is in the mesh {_MESH} of another state of {_STACK}" in found[0].rule
+
+
+_FAILED = Expected(_STACK, _MESH)
+"""What a stack knows whose first update failed: its UUID, and no outputs."""
+
+
+@pytest.mark.parametrize(
+    ("role", "changed", "said"),
+    [
+        ("c0", {"primary": "c1"}, "from a primary to a remote of c1"),
+        ("c1", {}, "from a remote of c1 to a primary"),
+    ],
+)
+def test_a_role_that_changed_after_a_failed_first_update_is_refused(
+    look: Preflight, up: Kubernetes, other: Kubernetes, role: str, changed: Any, said: str
+) -> None:
+    mark(up, "uid-0", cluster="c0", uid="uid-0", mesh=_MESH, served_by=role)
+    mesh = spec(look.kubeconfig, look.charts, "up", "other")
+    first, second = mesh.clusters
+    asked = replace(mesh, clusters=(replace(first, **changed), second))
+    with pytest.raises(MeshRefusedError) as refusal:
+        preflight.examine(asked, _FAILED)
+    (problem,) = refusal.value.problems
+    assert (problem.name, problem.path) == ("cluster-role-changed", "isthmus:clusters[0].primary")
+    assert said in problem.rule
+
+
+def test_an_installation_method_that_changed_after_a_failed_first_update_is_refused_once(
+    look: Preflight, up: Kubernetes, other: Kubernetes
+) -> None:
+    mark(up, "uid-0", cluster="c0", uid="uid-0", mesh=_MESH, install="release")
+    mark(other, "uid-1", cluster="c1", uid="uid-1", mesh=_MESH, install="release")
+    (problem,) = look.refused("up", "other", expected=_FAILED)
+    assert problem.name == "install-method-changed"
+    released = replace(last(c0="uid-0", c1="uid-1"), install="release")
+    (again,) = look.refused("up", "other", expected=replace(_FAILED, last=released))
+    assert again == problem, "the outputs say the same"
+
+
+def test_marks_without_role_and_method_compare_nothing(
+    look: Preflight, up: Kubernetes, mesh: Expected
+) -> None:
+    """They were written before these were part of the marks."""
+    assert look.examine("up", "other", expected=_FAILED).facts
+    mark(up, "uid-0", cluster="c0", uid="uid-0", mesh=_MESH, install="`reboot`")
+    assert look.examine("up", "other", expected=_FAILED).facts, "no such method exists"
+
+
+def test_every_cluster_is_marked_with_its_role_and_method() -> None:
+    mesh = meshes.recorded(meshes.two_networks())
+    for name in ("east", "west"):
+        found = mesh.one("Namespace", f"{name}-namespace").inputs["metadata"]["annotations"]
+        assert (found[names.SERVED_BY], found[names.INSTALL]) == ("east", "rendered")
 
 
 def changes(**changed: Any) -> list[Problem]:
