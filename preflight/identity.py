@@ -7,6 +7,7 @@ changed name or a second state would therefore change objects of a mesh that is 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from preflight import gke_changes
 from preflight.facts import ClusterFacts
 from preflight.last_update import LastCluster, LastUpdate
 from preflight.marks import Marks
@@ -165,7 +166,8 @@ def check_changes(spec: MeshSpec, last: LastUpdate) -> Iterator[Problem]:
         )
     for path, cluster in spec.numbered():
         if (before := last.clusters.get(cluster.name)) and last.namespace:
-            yield from _changed_cluster(path, cluster, before)
+            yield from _changed_cluster(spec, path, cluster, before)
+    yield from gke_changes.changed_project(spec, last)
 
 
 def _install_changed(now: str, before: str) -> Problem:
@@ -199,7 +201,9 @@ def _role_changed(path: str, cluster: Cluster, before: str | None) -> Problem:
     )
 
 
-def _changed_cluster(path: str, cluster: Cluster, before: LastCluster) -> Iterator[Problem]:
+def _changed_cluster(
+    spec: MeshSpec, path: str, cluster: Cluster, before: LastCluster
+) -> Iterator[Problem]:
     if cluster.stack != before.stack:
         built = f"stack {before.stack} builds it" if before.stack else "this stack builds it"
         leave = (
@@ -218,23 +222,4 @@ def _changed_cluster(path: str, cluster: Cluster, before: LastCluster) -> Iterat
         )
     if cluster.is_remote != (before.primary is not None):
         yield _role_changed(path, cluster, before.primary)
-    if (cluster.gke is None) != (before.gke is None):
-        yield Problem(
-            "cluster-gke-changed",
-            f"{path}.gke",
-            f"cannot change while cluster {cluster.name} is in the mesh",
-            "it would be another cluster under the same name",
-            f"restore it; to change it: {_AGAIN}",
-        )
-    elif cluster.gke and before.gke:
-        for key in ("region", "mode", "vpc", "subnet"):
-            was = before.gke.get(key, "standard" if key == "mode" else None)
-            if (now := getattr(cluster.gke, key)) != was:
-                yield Problem(
-                    "cluster-gke-changed",
-                    f"{path}.gke.{key}",
-                    f"cannot change while cluster {cluster.name} is in the mesh, where it is {was}",
-                    "Google Cloud would replace the cluster, with everything that runs in it",
-                    f"restore {was}; to change it: {_AGAIN}",
-                    now,
-                )
+    yield from gke_changes.changed_cluster(spec, path, cluster, before, _AGAIN)

@@ -20,6 +20,12 @@ class LastCluster:
     stack: str | None = None
     gke: Mapping[str, Any] | None = None
     """Its settings, if the stack created the cluster itself."""
+    network: str | None = None
+    """Its `network`."""
+    vpc: str | None = None
+    """Its VPC, if the stack created the cluster itself."""
+    ranges: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Its ranges by kind, if the stack created it; none where an older version updated it."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,10 @@ class LastUpdate:
     """Helm release of the gateways between networks."""
     shared: tuple[str, ...] = ()
     """Names of the namespaces that every cluster had."""
+    mesh_id: str | None = None
+    """`isthmus:mesh.id`, which can be edited."""
+    project: str | None = None
+    """Google Cloud's project of the clusters that the stack created."""
     root: str | None = None
     """PEM text of the roots that its clusters trusted."""
 
@@ -65,15 +75,12 @@ class LastUpdate:
         istio = spec["mesh"]["istio"]
         return cls(
             clusters={
-                c["name"]: LastCluster(
-                    described["kubeconfigs"].get(c["name"]),
-                    told.get(c["name"], {}).get("uid"),
-                    c.get("primary"),
-                    c.get("stack"),
-                    c.get("gke"),
+                c["name"]: _cluster(
+                    c, told.get(c["name"], {}), described["kubeconfigs"].get(c["name"])
                 )
                 for c in spec["clusters"]
             },
+            mesh_id=spec["mesh"].get("id"),
             namespace=istio.get("namespace", "istio-system"),
             istio=istio.get("version"),
             install=istio.get("install", "rendered"),
@@ -81,5 +88,23 @@ class LastUpdate:
             sample=cast("bool", spec.get("sample", {}).get("enabled", False)),
             gateway=names.GATEWAYS[(spec["mesh"].get("gateways") or {}).get("pods", "own")],
             shared=tuple(described.get("namespaces", ())),
+            project=(spec.get("gcp") or {}).get("project"),
             root=described.get("root"),
         )
+
+
+def _cluster(
+    spec: Mapping[str, Any], told: Mapping[str, Any], kubeconfig: str | None
+) -> LastCluster:
+    """Read one cluster of the outputs: its part of the spec, and of the output `clusters`."""
+    gke = spec.get("gke")
+    return LastCluster(
+        kubeconfig,
+        told.get("uid"),
+        spec.get("primary"),
+        spec.get("stack"),
+        gke,
+        network=spec.get("network"),
+        vpc=(gke.get("vpc") or spec.get("network")) if gke else None,
+        ranges=told.get("ranges") or {},
+    )

@@ -871,8 +871,20 @@ _IDENTITY: Mapping[str, Refusal] = {
     ),
     "cluster-gke-changed": Refusal(
         828,
-        "A change of the cluster's region, mode, VPC or subnet would replace the cluster.",
+        "A change of the cluster's region, mode, VPC or subnet would replace the cluster. A VPC is "
+        "named like `network` if `gke.vpc` is left out.",
         "Restore the value, or remove the cluster, run `pulumi up`, and add it again.",
+    ),
+    "gke-ranges-changed": Refusal(
+        834,
+        "The ranges of a cluster would change, which replaces it: `gke.ranges`, "
+        "`isthmus:gcp.ranges` or the order of the clusters changed, or an earlier one was removed.",
+        "Restore them, or write the ranges of the message into `gke.ranges`.",
+    ),
+    "gke-project-changed": Refusal(
+        835,
+        "Clusters and VPCs cannot move to another project.",
+        "Restore `isthmus:gcp.project`, or run `pulumi destroy` before the change.",
     ),
     "cluster-role-changed": Refusal(
         829,

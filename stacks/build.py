@@ -55,10 +55,10 @@ async def build_mesh(
         MeshRefusedError: the clusters trust another root, or are not ready for this one; or an
             absent cluster cannot be kept.
     """
-    reported = Left.read(spec, left)
+    reported, last = Left.read(spec, left), LastUpdate.read(left)
     connections = Connections(
         facts,
-        _gke_clusters(spec),
+        _gke_clusters(spec, last),
         protected=spec.needed_by_other_stacks,
         absent=frozenset(c.name for c in spec.absent),
     )
@@ -78,7 +78,6 @@ async def build_mesh(
         }
     )
     ca = _create_shared_ca(spec, identity.provider)
-    last = LastUpdate.read(left)
     await trust.confirm_roots(spec, [*ca.roots.values()], ca.root_certificate, facts, last)
     build_clusters(built, built.present, ca.intermediates)
     observed = verify(built, built.answering.values(), ca.trusted)
@@ -411,9 +410,9 @@ def _source_ranges(
     )
 
 
-def _gke_clusters(spec: MeshSpec) -> "GkeClusters | None":
+def _gke_clusters(spec: MeshSpec, last: LastUpdate) -> "GkeClusters | None":
     if spec.gcp is None:
         return None
     from stacks.gke import create_clusters  # costly, and of no use to other meshes
 
-    return create_clusters(spec, spec.gcp)
+    return create_clusters(spec, spec.gcp, [last.mesh_id] if last.mesh_id else [])

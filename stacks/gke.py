@@ -60,20 +60,28 @@ class GkeClusters:
         ]
 
 
-def create_clusters(spec: MeshSpec, cloud: GoogleCloud) -> GkeClusters:
-    """Create the clusters and their VPCs."""
+def create_clusters(
+    spec: MeshSpec, cloud: GoogleCloud, former_ids: Sequence[str] = ()
+) -> GkeClusters:
+    """Create the clusters and their VPCs.
+
+    Args:
+        former_ids: IDs that the mesh had in earlier updates.
+    """
     plan = NetworkPlan(spec, cloud)
     provider = pulumi_gcp.Provider("gcp", project=cloud.project)
     opts = pulumi.ResourceOptions(provider=provider)
+    # The name was the mesh's ID once, and the ID can be edited.
+    former = [pulumi.Alias(name=name) for name in dict.fromkeys((*former_ids, spec.mesh.id))]
     networks = GkeNetworks(
-        spec.mesh.id,
+        "networks",
         {
             "project": cloud.project,
             "made": [vpc for vpc in plan.vpcs if not plan.given(vpc)],
             "given": [vpc for vpc in plan.vpcs if plan.given(vpc)],
             "peered": cloud.peering,
         },
-        opts,
+        pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(aliases=former)),
     )
     clusters = {
         c.name: GkeCluster(c.name, _arguments(plan, c, networks), opts) for c in plan.clusters

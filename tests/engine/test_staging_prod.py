@@ -121,7 +121,7 @@ def test_clusters_change_in_place_are_protected_and_go_before_their_networks(
             (f"{name}-mesh", f"{name}-cluster"),
             (f"{name}-cluster", f"{name}-nat"),
             (f"{name}-nat", f"{name}-subnet"),
-            (f"{name}-subnet", "staging-staging"),
-            (f"{name}-webhooks", "staging-staging"),
+            (f"{name}-subnet", "networks-staging"),
+            (f"{name}-webhooks", "networks-staging"),
         ):
             assert order.index(earlier) < order.index(later), gone

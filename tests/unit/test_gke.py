@@ -292,8 +292,8 @@ def test_vpcs_of_one_mesh_are_peered_from_both_sides(staging: Recording, prod: R
     assert not staging.of_type("gcp:compute/networkPeering:NetworkPeering")
     peerings = prod.of_type("gcp:compute/networkPeering:NetworkPeering")
     assert {(p.inputs["network"], p.inputs["peerNetwork"]) for p in peerings} == {
-        ("prod-prod-eu-id", "prod-prod-us-id"),
-        ("prod-prod-us-id", "prod-prod-eu-id"),
+        ("networks-prod-eu-id", "networks-prod-us-id"),
+        ("networks-prod-us-id", "networks-prod-eu-id"),
     }
     first, second = sorted(peerings, key=lambda p: len(p.dependencies))
     assert prod.waits_for(second, first), "Google Cloud changes them one at a time"
@@ -308,9 +308,9 @@ def test_destroy_removes_load_balancers_before_what_carries_them(
 ) -> None:
     """What is created later is deleted earlier."""
     for mesh, vpc, cluster, service in (
-        (staging, "staging-staging", "eu", "eu-istiod-remotes"),
-        (prod, "prod-prod-us", "us-east", "us-east-service"),
-        (prod, "prod-prod-eu", "eu", "eu-service"),
+        (staging, "networks-staging", "eu", "eu-istiod-remotes"),
+        (prod, "networks-prod-us", "us-east", "us-east-service"),
+        (prod, "networks-prod-eu", "eu", "eu-service"),
     ):
         steps = [
             mesh.one("gcp:compute/network:Network", vpc),
