@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from kube.kubeconfig import Connection
-from preflight import holders, identity, removal
+from preflight import holders, identity, removal, restarts
 from preflight.ask import ask, is_marked
 from preflight.charts import missing_charts
 from preflight.ending import ending
@@ -79,6 +79,7 @@ def examine(
         *identity.check(spec, expected, facts),
         *identity.check_changes(spec, expected.last),
         *removal.check(spec, expected, facts),
+        *restarts.changed_networks(spec, expected.last, facts),
     ]
     problems += [p for i, p in enumerate(between) if p not in (*problems, *between[:i])]
     warnings = raise_if_refused(problems)

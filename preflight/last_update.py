@@ -66,7 +66,7 @@ class LastUpdate:
         """Read the outputs of the stack of a mesh or of a single cluster; empty ones are fine."""
         if (one := outputs.get("cluster")) and "name" in one:
             return cls(
-                {one["name"]: LastCluster(uid=one.get("uid"))},
+                {one["name"]: LastCluster(uid=one.get("uid"), network=one.get("network"))},
                 root=one.get("root"),
             )
         if not (described := outputs.get("mesh")):

@@ -891,6 +891,12 @@ _IDENTITY: Mapping[str, Refusal] = {
         "A remote cannot become a primary, or a primary a remote, while it is in the mesh.",
         "Restore the role, or remove the cluster, run `pulumi up`, and add it again.",
     ),
+    "network-changed": Refusal(
+        837,
+        "A warning: a cluster changes to another network, and its proxies keep the former one "
+        "until they restart.",
+        "Restart the pods with proxies after the update.",
+    ),
     "removed-cluster-unreachable": Refusal(
         833,
         "A cluster was removed from the configuration, and it does not answer with the credentials "

@@ -199,6 +199,30 @@ _OUTPUTS = {
 }
 
 
+def test_another_network_names_the_pods_that_keep_the_former_one(
+    look: Preflight, up: Kubernetes, other: Kubernetes, mesh: Expected
+) -> None:
+    """The last update had both clusters on network `n`."""
+    up.has("/api/v1/pods", *({"metadata": {"name": f"pod-{i}"}} for i in range(3)))
+    first, second = look.examine("up", "other", expected=mesh, network="another").warnings
+    assert (first.name, first.path) == ("network-changed", "isthmus:clusters[0].network")
+    assert "changes from n in cluster c0, which has 3 pods with proxies" in first.rule
+    other.refusals["/api/v1/pods"] = 403
+    (_, second) = look.examine("up", "other", expected=mesh, network="another").warnings
+    assert "c1, which has an unknown number of pods" in second.rule
+    assert not look.examine("up", "other", expected=mesh).warnings
+    assert not look.examine("up", "other", expected=_FAILED, network="another").warnings
+
+
+def test_the_stack_of_a_cluster_warns_of_another_network_too(
+    look: Preflight, up: Kubernetes
+) -> None:
+    mark(up, "uid-0")
+    last = LastUpdate.read({"cluster": {"name": "c0", "network": "before"}})
+    (warning,) = look.examine("up", expected=Expected(_STACK, _MESH, last)).warnings
+    assert "changes from before in cluster c0" in warning.rule
+
+
 def test_nothing_is_refused_of_an_unchanged_configuration() -> None:
     assert changes() == []
 
