@@ -62,9 +62,18 @@ class GkeNetworks(pulumi.ComponentResource):
         before: list[pulumi.Resource] = []
         for here, there in itertools.permutations(self.ids, 2):
             peering = compute.NetworkPeering(
-                f"{name}-{here}-{there}",
+                f"{name}/{here}/{there}",
+                # A generated one would contain a slash, which Google Cloud refuses. It must be
+                # unique among the peerings of the one VPC.
+                name=there,
                 network=self.ids[here],
                 peer_network=self.ids[there],
-                opts=pulumi.ResourceOptions(parent=self, depends_on=before),
+                opts=pulumi.ResourceOptions(
+                    parent=self,
+                    depends_on=before,
+                    # The former name could be that of two peerings: `a-b` with `c`, `a` with `b-c`.
+                    aliases=[pulumi.Alias(name=f"{name}-{here}-{there}")],
+                    ignore_changes=["name"],  # Peerings of 0.1 have generated ones.
+                ),
             )
             before = [peering]

@@ -43,8 +43,9 @@ class SharedConfiguration(pulumi.ComponentResource):
     ) -> None:
         super().__init__("isthmus:index:SharedConfiguration", name, {}, opts)
         for one in args["objects"]:
+            parts = (name, one["kind"].lower(), one["namespace"], one["name"])
             apiextensions.CustomResource(
-                f"{name}-{one['kind'].lower()}-{one['namespace']}-{one['name']}",
+                "/".join(parts),
                 api_version=one["api_version"],
                 kind=one["kind"],
                 metadata={
@@ -53,6 +54,9 @@ class SharedConfiguration(pulumi.ComponentResource):
                     "labels": args["mark"],
                 },
                 spec=one["spec"],
-                opts=pulumi.ResourceOptions(parent=self),
+                # The former name could be that of two objects, as in SharedServices.
+                opts=pulumi.ResourceOptions(
+                    parent=self, aliases=[pulumi.Alias(name="-".join(parts))]
+                ),
             )
         self.register_outputs({})

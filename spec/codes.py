@@ -535,7 +535,7 @@ _GKE: Mapping[str, Refusal] = {
     ),
     "gke-pool-repeated": Refusal(
         607,
-        "Two node pools of a cluster have the same name.",
+        "Two node pools have the same name: in a cluster, or with the names of two clusters.",
         "Rename one of the two.",
     ),
     "gke-pool-name-too-long": Refusal(

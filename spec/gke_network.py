@@ -112,7 +112,7 @@ class NetworkPlan:
                 "discovery", self._pods(remotes), (names.XDS_PORT,), "Proxies of remote clusters"
             ),
             Opening(
-                "remote-webhooks",
+                "remotes",
                 self._api_servers(remotes),
                 (names.WEBHOOK_PORT,),
                 "API servers of remote clusters ask istiod's webhooks",

@@ -75,6 +75,7 @@ def _charts_are_releases(spec: MeshSpec) -> Iterator[Problem]:
 
 
 def _names_fit(spec: MeshSpec) -> Iterator[Problem]:
+    taken = dict[str, str]()
     for path, cluster, gke in gke_clusters(spec):
         if len(cluster.name) > _LONGEST_NAME or not cluster.name[0].isalpha():
             yield Problem(
@@ -94,6 +95,17 @@ def _names_fit(spec: MeshSpec) -> Iterator[Problem]:
                     here,
                     "must be unique in the cluster",
                     "it identifies the pool",
+                    "rename one of the two",
+                    name,
+                )
+            other = taken.setdefault(f"{cluster.name}-{name}", cluster.name)
+            if other != cluster.name:
+                yield Problem(
+                    "gke-pool-repeated",
+                    here,
+                    f"must not be that of a pool of cluster {other}, with the clusters' names: "
+                    f"both would be {cluster.name}-{name}",
+                    "it identifies the pool in the stack",
                     "rename one of the two",
                     name,
                 )

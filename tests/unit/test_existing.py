@@ -6,6 +6,7 @@ import subprocess
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -18,12 +19,13 @@ from preflight import own_names
 from preflight.identity import Expected
 from preflight.last_update import LastCluster, LastUpdate
 from spec import config
+from spec.shared import FoundConfiguration, FoundNamespace, Inventory
 from stacks.build import build_mesh
 from stacks.identity import MeshIdentity
 from tests.unit import meshes
 from tests.unit.clusters import Kubernetes, Preflight
 from tests.unit.meshes import cluster, configuration, facts, refused
-from tests.unit.recorder import record
+from tests.unit.recorder import Recording, record
 
 _STACK = "isthmus/dev"
 SCRIPT = Path(__file__).parents[2] / "components/leave-nothing/files/leave-nothing.sh"
@@ -109,8 +111,6 @@ def test_a_sample_of_an_older_version_is_this_stacks_own(look: Preflight, up: Ku
 
 
 def test_an_adopted_namespace_is_labeled_and_never_deleted() -> None:
-    from dataclasses import replace
-
     spec = config.parse(meshes.two_networks())
     adopting = {
         n: replace(f, adopted=frozenset({"istio-system", "sample"})) for n, f in facts(spec).items()
@@ -262,14 +262,56 @@ def test_no_two_resources_have_one_urn() -> None:
     ]
     given["mesh"]["discovery"] = "entries"
     given["services"] = [{**s, "clusters": ["eu"]} for s in services]
-    count = Counter(r.urn for r in meshes.recorded(given))
-    assert [urn for urn, n in count.items() if n > 1] == []
+    assert _repeated(meshes.recorded(given)) == []
+    assert _repeated(_with_shared_rules()) == []
+    assert _repeated(_with_peered_vpcs()) == []
+
+
+def _repeated(mesh: Recording) -> list[str]:
+    return [urn for urn, n in Counter(r.urn for r in mesh).items() if n > 1]
+
+
+def _with_shared_rules() -> Recording:
+    """Two rules of east, which west gets too."""
+    given = configuration(cluster("east", "n0"), cluster("west", "n1"))
+    given["mesh"] |= {"federate": "mesh=shared"}
+    found = FoundConfiguration("security.istio.io/v1", {}, made_by_isthmus=False, labelled=True)
+    kind, namespace = "AuthorizationPolicy", FoundNamespace({}, made_by_isthmus=False)
+    inventory = Inventory(
+        {"shop": namespace, "shop-only": namespace},
+        configuration={(kind, "shop", "only-get"): found, (kind, "shop-only", "get"): found},
+    )
+    spec = config.parse(given)
+    known = {"west": facts(spec)["west"], "east": replace(facts(spec)["east"], inventory=inventory)}
+    return record(lambda: build_mesh(spec, known, MeshIdentity.create()))
+
+
+def _with_peered_vpcs() -> Recording:
+    """`eu` and `eu-remote` are primaries with a remote each."""
+    names = ("eu", "eu-remote", "west", "east")
+    primaries = (None, None, "eu", "eu-remote")
+    given = configuration(
+        *(
+            {"name": n, "network": vpc, "primary": p, "gke": {"region": "europe-west1"}}
+            for n, p, vpc in zip(names, primaries, ("a-b", "c", "a", "b-c"), strict=True)
+        ),
+        install="release",
+    )
+    return meshes.recorded({**given, "gcp": {"project": "example-test", "ranges": "10.64.0.0/10"}})
 
 
 def test_a_renamed_resource_has_its_old_name_as_an_alias() -> None:
     mesh = meshes.recorded(meshes.two_networks())
     (secret,) = mesh.of_type("isthmus:index:RemoteSecret")
     assert secret.aliases == {"east-reads-west"}
+    rule = _with_shared_rules().one("AuthorizationPolicy", "west/authorizationpolicy/shop/only-get")
+    assert "west-authorizationpolicy-shop-only-get" in rule.aliases
+    peered = _with_peered_vpcs()
+    peering = peered.one("gcp:compute/networkPeering:NetworkPeering", "networks/a-b/c")
+    assert "networks-a-b-c" in peering.aliases, "the parent's alias makes it mesh1-a-b-c"
+    assert (peering.inputs["name"], peering.ignore_changes) == ("c", {"name"}), "no slash in it"
+    firewall = peered.one("gcp:compute/firewall:Firewall", "eu-remotes")
+    assert firewall.aliases == {"eu-remote-webhooks"}
 
 
 class _Cluster(http.server.BaseHTTPRequestHandler):

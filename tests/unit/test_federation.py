@@ -185,7 +185,7 @@ def test_a_labelled_object_of_istio_is_copied_to_every_other_control_plane(
     mesh = built({"east": WITH_RULE, "west": west}, configured(discovery))
     assert places(mesh, "AuthorizationPolicy", "only-get") == {"west"}
     assert places(mesh, "Namespace", "shop") == {"west"}
-    copy = mesh.one("AuthorizationPolicy", "west-authorizationpolicy-shop-only-get")
+    copy = mesh.one("AuthorizationPolicy", "west/authorizationpolicy/shop/only-get")
     assert copy.inputs["spec"] == {"action": "ALLOW"}
     assert copy.inputs["metadata"]["labels"] == {MADE_BY_ISTHMUS: "mesh1"}
     assert mesh.waits_for(copy, mesh.one("Namespace", "west/shop"))

@@ -244,7 +244,7 @@ def test_the_firewall_lets_in_what_crosses_on_one_network(staging: Recording) ->
         "webhooks": (["10.65.20.0/28"], ["15017"]),
         "pods": ([us_pods], None),
         "discovery": ([us_pods], ["15012"]),
-        "remote-webhooks": ([us_api, us_nodes, us_pods], ["15017"]),
+        "remotes": ([us_api, us_nodes, us_pods], ["15017"]),
         "health": ([*_GOOGLE], ["15021", "10256"]),
     }
     assert openings(staging, "us") == {
@@ -282,7 +282,7 @@ def test_load_balancers_are_internal_reached_from_all_regions_and_by_the_mesh_al
     for mesh, service in balancers:
         assert service.inputs["metadata"]["annotations"].items() >= _LABELS.items()
         rules = openings(mesh, service.provider)
-        crossing = {"gateway", "discovery", "remote-webhooks"}
+        crossing = {"gateway", "discovery", "remotes"}
         let_in = {s for name in crossing & set(rules) for s in rules[name][0]}
         assert set(service.inputs["spec"]["loadBalancerSourceRanges"]) == let_in
         assert let_in

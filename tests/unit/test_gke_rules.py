@@ -95,6 +95,11 @@ def test_node_pools_have_distinct_short_names() -> None:
     assert twice.path == "isthmus:clusters[0].gke.nodePools[1].name"
     assert "unique" in twice.rule
     assert "31" in one(configuration(made(nodePools=[{"name": "a" * 29}]))).rule
+    longer = {**EU, "name": f"{EU['name']}-west"}
+    both = made(nodePools=[{"name": "west-a"}]), made(longer, nodePools=[{"name": "a"}])
+    joined = one(configuration(*both))
+    assert joined.path == "isthmus:clusters[1].gke.nodePools[0].name"
+    assert f"a pool of cluster {EU['name']}" in joined.rule
 
 
 @pytest.mark.parametrize(
