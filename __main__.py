@@ -1,5 +1,6 @@
 """The Pulumi program: configuration → spec → components → outputs."""
 
+import os
 import sys
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -12,6 +13,7 @@ import pulumi
 
 import preflight
 from components.ownership import this_stack
+from preflight import upgrades
 from preflight.facts import PreflightResult
 from preflight.identity import Expected
 from preflight.last_update import LastUpdate
@@ -60,7 +62,8 @@ async def _examine(
     spec: MeshSpec, mesh: str | None, builds: Collection[Cluster], left: Mapping[str, Any]
 ) -> PreflightResult:
     last = LastUpdate.read(left)
-    found = preflight.examine(spec, Expected(this_stack(), mesh, last), builds)
+    expected = Expected(this_stack(), mesh, last, os.environ.get(upgrades.ACCEPTED))
+    found = preflight.examine(spec, expected, builds)
     if pulumi.runtime.is_dry_run():
         pulumi.log.info("\n".join(summary.summary(spec, found.facts, last)))
     for warning in (*found.warnings, *found.unchecked):

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from kube.kubeconfig import Connection
-from preflight import holders, identity, removal, restarts
+from preflight import holders, identity, removal, restarts, upgrades
 from preflight.ask import ask, is_marked
 from preflight.charts import missing_charts
 from preflight.ending import ending
@@ -78,6 +78,7 @@ def examine(
         *_overlaps(spec, facts),
         *identity.check(spec, expected, facts),
         *identity.check_changes(spec, expected.last),
+        *upgrades.check(spec, expected.last, expected.accepted_istio),
         *removal.check(spec, expected, facts),
         *restarts.changed_networks(spec, expected.last, facts),
     ]

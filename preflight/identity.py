@@ -31,6 +31,8 @@ class Expected:
     mesh: str | None = None
     """The UUID in the stack's state; None where the state has none yet."""
     last: LastUpdate = field(default_factory=LastUpdate)
+    accepted_istio: str | None = None
+    """See `upgrades.ACCEPTED`."""
 
 
 def check(

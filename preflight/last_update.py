@@ -26,6 +26,8 @@ class LastCluster:
     """Its VPC, if the stack created the cluster itself."""
     ranges: Mapping[str, str] = field(default_factory=dict[str, str])
     """Its ranges by kind, if the stack created it; none where an older version updated it."""
+    istio: str | None = None
+    """Version of Istio that it had; an absent cluster keeps an earlier one."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +67,10 @@ class LastUpdate:
     def read(cls, outputs: Mapping[str, Any]) -> "LastUpdate":
         """Read the outputs of the stack of a mesh or of a single cluster; empty ones are fine."""
         if (one := outputs.get("cluster")) and "name" in one:
-            return cls(
-                {one["name"]: LastCluster(uid=one.get("uid"), network=one.get("network"))},
-                root=one.get("root"),
+            cluster = LastCluster(
+                uid=one.get("uid"), network=one.get("network"), istio=one.get("istio")
             )
+            return cls({one["name"]: cluster}, root=one.get("root"))
         if not (described := outputs.get("mesh")):
             return cls()
         spec, told = described["spec"], outputs.get("clusters") or {}
@@ -107,4 +109,5 @@ def _cluster(
         network=spec.get("network"),
         vpc=(gke.get("vpc") or spec.get("network")) if gke else None,
         ranges=told.get("ranges") or {},
+        istio=told.get("istio"),
     )

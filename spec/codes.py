@@ -393,6 +393,25 @@ _VERSIONS: Mapping[str, Refusal] = {
         "The Istio release has no chart for remotes.",
         "Use a release that Istio still supports.",
     ),
+    "istio-minor-skipped": Refusal(
+        515,
+        "The mesh would skip a minor version of Istio. Istio upgrades in place from the minor "
+        "version before, and istiod serves proxies of its own minor version and of the one before.",
+        "Upgrade by one minor version at a time, and restart all pods with proxies after each. "
+        "`ISTHMUS_ISTIO_STEP=<version> pulumi up` accepts any step to that version, once.",
+    ),
+    "istio-downgraded": Refusal(
+        516,
+        "The mesh would get a lower minor version of Istio, and Istio supports no proxies that are "
+        "newer than istiod.",
+        "Restore the version. `ISTHMUS_ISTIO_STEP=<version> pulumi up` accepts any step to that "
+        "version, once; restart all pods with proxies after it.",
+    ),
+    "istio-unsupported": Refusal(
+        517,
+        "A warning: Istio's project does not support this version any more.",
+        "Upgrade by one minor version at a time.",
+    ),
     "istio-forgets-endpoints": Refusal(
         502,
         "A warning. Istio 1.30.0 to 1.30.3 lose a cluster's endpoints when its remote secret "

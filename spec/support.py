@@ -28,9 +28,23 @@ _KUBERNETES: Mapping[Minor, dt.date] = {
 }
 
 
+def today() -> dt.date:
+    """The day, in UTC."""
+    return dt.datetime.now(dt.UTC).date()
+
+
 def end_of_istio(version: str) -> dt.date | None:
     """The last day on which a version gets fixes; None where it is not known."""
     return _end(_ISTIO, version)
+
+
+def istio_ended(version: str) -> str | None:
+    """When the support of a version ended, as words; None while it is supported or unknown."""
+    found, oldest = minor(version), min(_ISTIO)
+    if found and found < oldest:
+        return f"before that of {oldest[0]}.{oldest[1]}, which ended on {_ISTIO[oldest]}"
+    end = end_of_istio(version)
+    return f"on {end}" if end and end < today() else None
 
 
 def end_of_kubernetes(version: str) -> dt.date | None:
@@ -42,7 +56,7 @@ def described(end: dt.date | None) -> str:
     """Until when, as a part of a sentence that begins with the version."""
     if end is None:
         return ""
-    passed = end < dt.datetime.now(dt.UTC).date()
+    passed = end < today()
     return f", without support since {end}" if passed else f", supported until {end}"
 
 

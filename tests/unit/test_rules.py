@@ -115,8 +115,9 @@ def test_an_api_server_that_others_watch_has_an_address_for_others(server: str) 
 
 
 def test_an_istio_without_remotes_in_its_charts_is_refused() -> None:
-    assert only(two_networks(version="1.23.4")).path == "isthmus:mesh.istio.version"
-    assert not found(two_networks(version="1.24.0"))
+    old = found(two_networks(version="1.23.4"))
+    assert [p.name for p in old] == ["istio-too-old", "istio-unsupported"]
+    assert [p.name for p in found(two_networks(version="1.24.0"))] == ["istio-unsupported"]
 
 
 def test_an_istio_that_forgets_endpoints_causes_a_warning() -> None:
