@@ -13,9 +13,9 @@ class GkeNetworksArgs(TypedDict):
 
     project: str
     """Project of the VPCs."""
-    made: Sequence[str]
+    new_vpcs: Sequence[str]
     """Names of VPCs to create."""
-    given: Sequence[str]
+    existing_vpcs: Sequence[str]
     """Names of existing VPCs."""
     peered: bool
     """Whether every VPC is to be peered with every other one."""
@@ -35,7 +35,7 @@ class GkeNetworks(pulumi.ComponentResource):
         self, name: str, args: GkeNetworksArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("isthmus:index:GkeNetworks", name, {}, opts)
-        made = {
+        created = {
             vpc: compute.Network(
                 f"{name}-{vpc}",
                 name=vpc,
@@ -43,12 +43,12 @@ class GkeNetworks(pulumi.ComponentResource):
                 routing_mode="GLOBAL",
                 opts=pulumi.ResourceOptions(parent=self),
             )
-            for vpc in args["made"]
+            for vpc in args["new_vpcs"]
         }
         project = args["project"]
-        self.ids = {vpc: network.id for vpc, network in made.items()} | {
+        self.ids = {vpc: network.id for vpc, network in created.items()} | {
             vpc: pulumi.Output.from_input(f"projects/{project}/global/networks/{vpc}")
-            for vpc in args["given"]
+            for vpc in args["existing_vpcs"]
         }
         if args["peered"]:
             self._peer(name)

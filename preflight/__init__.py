@@ -117,7 +117,7 @@ def _one_cluster_twice(spec: MeshSpec, facts: Mapping[int, ClusterFacts]) -> Ite
 
 
 def _overlaps(spec: MeshSpec, facts: Mapping[int, ClusterFacts]) -> Iterator[Problem]:
-    told = {spec.clusters[i].name: known.pods for i, known in facts.items()}
+    from_nodes = {spec.clusters[i].name: known.pods for i, known in facts.items()}
     yield from ranges.overlaps(
-        spec, {c.name: c.ranges.pods or told.get(c.name, ()) for c in spec.clusters}
+        spec, {c.name: c.ranges.pods or from_nodes.get(c.name, ()) for c in spec.clusters}
     )

@@ -73,12 +73,12 @@ class LastUpdate:
             return cls({one["name"]: cluster}, root=one.get("root"))
         if not (described := outputs.get("mesh")):
             return cls()
-        spec, told = described["spec"], outputs.get("clusters") or {}
+        spec, built = described["spec"], outputs.get("clusters") or {}
         istio = spec["mesh"]["istio"]
         return cls(
             clusters={
                 c["name"]: _cluster(
-                    c, told.get(c["name"], {}), described["kubeconfigs"].get(c["name"])
+                    c, built.get(c["name"], {}), described["kubeconfigs"].get(c["name"])
                 )
                 for c in spec["clusters"]
             },
@@ -96,18 +96,18 @@ class LastUpdate:
 
 
 def _cluster(
-    spec: Mapping[str, Any], told: Mapping[str, Any], kubeconfig: str | None
+    spec: Mapping[str, Any], built: Mapping[str, Any], kubeconfig: str | None
 ) -> LastCluster:
     """Read one cluster of the outputs: its part of the spec, and of the output `clusters`."""
     gke = spec.get("gke")
     return LastCluster(
         kubeconfig,
-        told.get("uid"),
+        built.get("uid"),
         spec.get("primary"),
         spec.get("stack"),
         gke,
         network=spec.get("network"),
         vpc=(gke.get("vpc") or spec.get("network")) if gke else None,
-        ranges=told.get("ranges") or {},
-        istio=told.get("istio"),
+        ranges=built.get("ranges") or {},
+        istio=built.get("istio"),
     )

@@ -18,7 +18,6 @@ from spec.shared import (
     MADE_BY_ISTHMUS,
     OCCUPIED,
     ConfigurationName,
-    Federation,
     FoundConfiguration,
     FoundNamespace,
     FoundService,
@@ -27,8 +26,9 @@ from spec.shared import (
     PortOfService,
     ReadyPods,
     ServiceName,
+    SharedObjects,
     contradictions,
-    federation,
+    shared_objects,
 )
 
 _NETWORKING, _SECURITY = "networking.istio.io/v1", "security.istio.io/v1"
@@ -62,19 +62,19 @@ def with_inventories(
     shares = spec.mesh.federate or spec.namespaces or spec.services or last.shared
     if spec.absent or not shares:
         return facts
-    inventories = _take(spec, {name: f.connection for name, f in facts.items()})
+    inventories = _read_inventories(spec, {name: f.connection for name, f in facts.items()})
     problems = list(contradictions(spec, inventories))
     if problems:
         raise MeshRefusedError(problems)
     return {name: replace(f, inventory=inventories[name]) for name, f in facts.items()}
 
 
-def _take(spec: MeshSpec, accesses: Mapping[str, Connection]) -> Inventories:
+def _read_inventories(spec: MeshSpec, connections: Mapping[str, Connection]) -> Inventories:
     primaries = {p.name for p in spec.primaries}
     labelled = _ask_all(
-        spec, accesses, lambda api, name: _labelled(api, spec, is_primary=name in primaries)
+        spec, connections, lambda api, name: _labelled(api, spec, is_primary=name in primaries)
     )
-    shared = federation(spec, labelled)
+    shared = shared_objects(spec, labelled)
 
     def ask(api: ClusterApi, name: str) -> Inventory:
         found = _inventory(api, labelled[name], spec, shared)
@@ -82,17 +82,17 @@ def _take(spec: MeshSpec, accesses: Mapping[str, Connection]) -> Inventories:
             return found
         return replace(found, configuration=_configuration(api, labelled[name], shared))
 
-    return _ask_all(spec, accesses, ask)
+    return _ask_all(spec, connections, ask)
 
 
 def _ask_all(
     spec: MeshSpec,
-    accesses: Mapping[str, Connection],
+    connections: Mapping[str, Connection],
     question: Callable[[ClusterApi, str], Inventory],
 ) -> Inventories:
     def ask(name: str) -> Inventory | Problem:
         try:
-            with ClusterApi.connect(accesses[name].kubeconfig) as api:
+            with ClusterApi.connect(connections[name].kubeconfig) as api:
                 return question(api, name)
         except UnansweredError as error:
             return Problem(
@@ -105,7 +105,7 @@ def _ask_all(
             )
 
     with ThreadPoolExecutor(max_workers=8) as pool:
-        answers = dict(zip(accesses, pool.map(ask, accesses), strict=True))
+        answers = dict(zip(connections, pool.map(ask, connections), strict=True))
     problems = [x for x in answers.values() if isinstance(x, Problem)]
     if problems:
         raise MeshRefusedError(problems)
@@ -140,7 +140,7 @@ def _list(api: ClusterApi, path: str, label: str) -> Sequence[Any]:
 
 
 def _inventory(
-    api: ClusterApi, labelled: Inventory, spec: MeshSpec, shared: Federation
+    api: ClusterApi, labelled: Inventory, spec: MeshSpec, shared: SharedObjects
 ) -> Inventory:
     namespaces = {
         x["metadata"]["name"]: _namespace(x) for x in api.get("/api/v1/namespaces")["items"]
@@ -171,7 +171,7 @@ def _inventory(
 
 
 def _configuration(
-    api: ClusterApi, labelled: Inventory, shared: Federation
+    api: ClusterApi, labelled: Inventory, shared: SharedObjects
 ) -> Mapping[ConfigurationName, FoundConfiguration]:
     """Return what this cluster has of the shared objects of Istio, with the label or without."""
     found = dict(labelled.configuration)

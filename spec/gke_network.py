@@ -46,13 +46,13 @@ class NetworkPlan:
         """Every VPC once, in the order of the clusters."""
         return tuple(dict.fromkeys(vpc_of(c) for c in self.clusters))
 
-    def given(self, vpc: str) -> GivenVpc | None:
+    def existing_vpc(self, vpc: str) -> GivenVpc | None:
         """The existing VPC from the configuration; None if Isthmus creates it."""
         return next((v for v in self.cloud.vpcs if v.name == vpc), None)
 
     def subnets(self, cluster: Cluster) -> tuple[GivenSubnet, ...]:
         """Existing subnets that fit the cluster; the rules ensure at most one."""
-        gke, vpc = settings(cluster), self.given(vpc_of(cluster))
+        gke, vpc = settings(cluster), self.existing_vpc(vpc_of(cluster))
         in_region = [s for s in vpc.subnets if s.region == gke.region] if vpc else []
         return tuple(s for s in in_region if gke.subnet in (None, s.name))
 
@@ -62,7 +62,7 @@ class NetworkPlan:
         return found[0] if len(found) == 1 else None
 
     def has_nat(self, cluster: Cluster) -> bool:
-        vpc = self.given(vpc_of(cluster))
+        vpc = self.existing_vpc(vpc_of(cluster))
         return vpc is None or vpc.nat
 
     def api_readers(self, cluster: Cluster) -> tuple[str, ...]:
@@ -138,15 +138,15 @@ class NetworkPlan:
         return self._of(clusters, "control_plane", "nodes", "pods")
 
     def _of(self, clusters: Sequence[Cluster], *kinds: str) -> tuple[str, ...]:
-        made = [self.ranges[c.name][kind] for c in clusters if c.gke for kind in kinds]
+        new = [self.ranges[c.name][kind] for c in clusters if c.gke for kind in kinds]
         others = self.cloud.other_ranges if any(c.gke is None for c in clusters) else ()
-        return _once(*made, *others)
+        return _once(*new, *others)
 
 
 def settings(cluster: Cluster) -> Gke:
     """The cluster's `gke` settings. Call it only for a cluster that has them."""
     if cluster.gke is None:
-        raise AssertionError(f"{cluster.name} is not made by this stack")
+        raise AssertionError(f"{cluster.name} is not created by this stack")
     return cluster.gke
 
 

@@ -140,7 +140,7 @@ class WantedConfiguration:
 
 
 @dataclass(frozen=True)
-class Federation:
+class SharedObjects:
     """What the whole mesh shares."""
 
     namespaces: Mapping[str, WantedNamespace]
@@ -154,7 +154,7 @@ Inventories = Mapping[str, Inventory]
 """Inventory by name of the cluster. A cluster that does not exist yet can be left out."""
 
 
-def federation(spec: MeshSpec, inventories: Inventories) -> Federation:
+def shared_objects(spec: MeshSpec, inventories: Inventories) -> SharedObjects:
     """Return what every cluster shall have, from the configuration and the label `mesh.federate`.
 
     Where the user's own Services of one name differ, the first cluster's is taken for the others.
@@ -188,7 +188,7 @@ def federation(spec: MeshSpec, inventories: Inventories) -> Federation:
             *(n for _, n, _ in configuration if n not in reserved),
         ]
     )
-    return Federation(_namespaces(spec, inventories, wanted), services, configuration)
+    return SharedObjects(_namespaces(spec, inventories, wanted), services, configuration)
 
 
 def _configuration(inventories: Inventories) -> Mapping[ConfigurationName, WantedConfiguration]:
@@ -246,7 +246,7 @@ def _is_own(found: FoundNamespace | FoundService | FoundConfiguration | None) ->
 
 def contradictions(spec: MeshSpec, inventories: Inventories) -> Iterator[Problem]:
     """Report Services that differ between clusters or cannot be shared."""
-    shared = federation(spec, inventories).services
+    shared = shared_objects(spec, inventories).services
     paths = {(s.namespace, s.name): f"isthmus:services[{i}]" for i, s in enumerate(spec.services)}
     for name, service in shared.items():
         path = paths.get(name, "isthmus:mesh.federate")
@@ -254,7 +254,7 @@ def contradictions(spec: MeshSpec, inventories: Inventories) -> Iterator[Problem
         if path == "isthmus:mesh.federate":
             yield from _cannot_be_shared(spec, name, service, inventories)
     yield from _missing(spec, shared, inventories)
-    for name, wanted in federation(spec, inventories).configuration.items():
+    for name, wanted in shared_objects(spec, inventories).configuration.items():
         yield from _configuration_differs(name, wanted, inventories)
 
 

@@ -26,7 +26,7 @@ from preflight.facts import ClusterFacts
 from preflight.last_update import LastUpdate
 from spec.mesh import Cloud, Cluster, ControlPlane, MeshSpec, TrustedRoot
 from spec.rules.ranges import IpNetwork
-from spec.shared import federation
+from spec.shared import shared_objects
 from stacks import external_ca, outputs, trust
 from stacks import interrupted_releases as releases
 from stacks.built import Built, Discovery
@@ -94,7 +94,7 @@ def start(
     left: Left | None = None,
 ) -> Built:
     """The record of a stack of which nothing is built yet."""
-    shared = federation(spec, {name: f.inventory for name, f in facts.items()})
+    shared = shared_objects(spec, {name: f.inventory for name, f in facts.items()})
     return Built(spec, tuple(present), facts, mesh_uuid, shared, connections, left or Left())
 
 

@@ -14,7 +14,7 @@ from components.shared_services import SharedServices
 from components.webhooks import Webhooks
 from preflight.facts import ClusterFacts
 from spec.mesh import Cluster, Istio, MeshSpec
-from spec.shared import Federation
+from spec.shared import SharedObjects
 from stacks.connections import Connections
 from stacks.kept import Left
 
@@ -41,7 +41,7 @@ class Built:
     facts: Mapping[str, ClusterFacts]
     mesh_uuid: pulumi.Input[str]
     """See stacks/identity.py."""
-    shared: Federation
+    shared: SharedObjects
     """Namespaces and Services that every cluster gets."""
     connections: Connections
     left: Left = field(default_factory=Left)

@@ -34,8 +34,8 @@ class GkeClusters:
 
     def server(self, reader: Cluster, cluster: Cluster) -> pulumi.Output[str]:
         """URL at which one cluster's pods reach the API server of another, created one."""
-        made = self.clusters[cluster.name]
-        return made.private_server if self.is_near(reader, cluster) else made.named_server
+        gke = self.clusters[cluster.name]
+        return gke.private_server if self.is_near(reader, cluster) else gke.named_server
 
     def is_near(self, reader: Cluster, cluster: Cluster) -> bool:
         """Whether the reader reaches the API server's private address."""
@@ -77,8 +77,8 @@ def create_clusters(
         "networks",
         {
             "project": cloud.project,
-            "made": [vpc for vpc in plan.vpcs if not plan.given(vpc)],
-            "given": [vpc for vpc in plan.vpcs if plan.given(vpc)],
+            "new_vpcs": [vpc for vpc in plan.vpcs if not plan.existing_vpc(vpc)],
+            "existing_vpcs": [vpc for vpc in plan.vpcs if plan.existing_vpc(vpc)],
             "peered": cloud.peering,
         },
         pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(aliases=former)),

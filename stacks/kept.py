@@ -182,11 +182,13 @@ def register(
     Dependencies on resources that are not kept are left out: those can change meanwhile, and must
     not replace anything here.
     """
-    made = dict[str, pulumi.Resource]()
+    registered = dict[str, pulumi.Resource]()
     for entry in entries:
         options = pulumi.ResourceOptions(
-            parent=made.get(entry.get("parent", "")),
-            depends_on=[made[urn] for urn in entry.get("dependencies", ()) if urn in made],
+            parent=registered.get(entry.get("parent", "")),
+            depends_on=[
+                registered[urn] for urn in entry.get("dependencies", ()) if urn in registered
+            ],
             # Not "*", which does not reach keys that the program leaves out.
             ignore_changes=sorted(entry.get("inputs", ())),
             protect=entry.get("protect", False),
@@ -194,7 +196,7 @@ def register(
         )
         kind, name = entry["type"], _name(entry["urn"])
         if not entry.get("custom"):
-            made[entry["urn"]] = pulumi.ComponentResource(kind, name, {}, options)
+            registered[entry["urn"]] = pulumi.ComponentResource(kind, name, {}, options)
         elif cluster := cluster_of(entry):
             options.provider = provider(cluster)
-            made[entry["urn"]] = pulumi.CustomResource(kind, name, {}, options)
+            registered[entry["urn"]] = pulumi.CustomResource(kind, name, {}, options)

@@ -206,7 +206,7 @@ def _given_subnets_are_found(spec: MeshSpec) -> Iterator[Problem]:
     plan = planned[1]
     taken: dict[tuple[str, str], str] = {}
     for path, cluster, gke in gke_clusters(spec):
-        vpc = plan.given(vpc_of(cluster))
+        vpc = plan.existing_vpc(vpc_of(cluster))
         if vpc is None or not vpc.subnets:
             if gke.subnet is not None:
                 yield Problem(

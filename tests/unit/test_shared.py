@@ -19,7 +19,7 @@ from spec.shared import (
     PortOfService,
     ReadyPods,
     contradictions,
-    federation,
+    shared_objects,
 )
 from stacks.build import build_mesh
 from stacks.identity import MeshIdentity
@@ -162,10 +162,10 @@ def test_clusters_of_a_declared_service_are_found_only_where_left_out() -> None:
         "selector": {"app": "cart"},
     }
     running = {"west": Inventory(running={CART: ReadyPods()})}
-    found = federation(config.parse({**given, "services": [service]}), running)
+    found = shared_objects(config.parse({**given, "services": [service]}), running)
     assert found.services[CART].runs_in == {"west": ReadyPods()}
     declared = {**service, "clusters": ["east"]}
-    found = federation(config.parse({**given, "services": [declared]}), running)
+    found = shared_objects(config.parse({**given, "services": [declared]}), running)
     assert found.services[CART].runs_in == {"east": ReadyPods()}
 
 
