@@ -9,13 +9,12 @@ from typing import Any
 
 import yaml
 
-from lab import toolchain
+from lab import life, toolchain
 from lab.lab import Lab
 from lab.live import LiveMesh
 from lab.load import Load
 from lab.spec import parse
 from lab.workspace import Workspace
-from tests.mesh import life
 
 _DEV = Path(__file__).parents[1] / "Pulumi.dev.yaml"
 _CLUSTERS = _DEV.parent / "lab/dev.yaml"

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from lab import sample
 from lab.live import LiveMesh
-from tests.mesh.by_hand import sample_workloads
 
 PRIMARY, REMOTE = "east", "west"
 _CLUSTERS = (PRIMARY, REMOTE)
@@ -207,7 +207,7 @@ def _install_sample(mesh: LiveMesh) -> None:
     for cluster, version in _VERSIONS.items():
         mesh.kubectl(cluster, "create", "namespace", "sample")
         mesh.kubectl(cluster, "label", "namespace", "sample", "istio-injection=enabled")
-        mesh.apply(cluster, service, *sample_workloads(version)["items"])
+        mesh.apply(cluster, service, *sample.workloads(version)["items"])
     for cluster, version in _VERSIONS.items():
         for name in (f"helloworld-{version}", "sleep"):
             done = ("rollout", "status", f"deploy/{name}", f"--timeout={_PATIENCE}s")

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,19 @@ Snapshots = Mapping[str, set[cluster_objects.ObjectName]]
 
 def snapshots(lab: Lab) -> Snapshots:
     return {c.name: cluster_objects.snapshot(c) for c in lab.clusters}
+
+
+def until(what: str, holds: Callable[[], bool], seconds: float = 90) -> None:
+    """Wait for a condition.
+
+    Raises:
+        AssertionError: the time is over; with `what` was waited for.
+    """
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited in vain: {what}")
+        time.sleep(0.1)
 
 
 class FailedCommandError(Exception):

@@ -1,23 +1,16 @@
 """Changes to the objects of a cluster that undo themselves."""
 
 import json
-import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
 from kubernetes.client import ApiClient, ApiException
 
+from lab.live import until
+
 _SERVERS_OWN = ("resourceVersion", "uid", "creationTimestamp", "generation", "managedFields")
-
-
-def until(what: str, holds: Callable[[], bool], seconds: float = 90) -> None:
-    """Wait for a condition. Raises AssertionError with `what` was waited for."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"waited in vain: {what}"
-        time.sleep(0.1)
 
 
 @dataclass(frozen=True)

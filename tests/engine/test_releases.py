@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from components.names import STACK
-from lab.live import LiveMesh
+from lab.live import LiveMesh, until
 from stacks import interrupted_releases as releases
-from tests.checks.edits import until
 from tests.engine.alone import alone, mesh_of
 from tests.engine.cluster import Cluster
 

@@ -8,11 +8,10 @@ from typing import Any
 import pulumi.automation as automation
 import pytest
 
-from lab.live import LiveMesh, Snapshots
+from lab import life
+from lab.live import LiveMesh, Snapshots, until
 from lab.load import Stream
-from tests.checks.edits import until
 from tests.documents import ROOT, blocks, on_a_mesh
-from tests.mesh import life
 from tests.mesh.conftest import MakeMesh
 
 ROOTS = ("root", "next")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
+from lab.live import until
 from tests.checks.breakages.patient import (
     DEPLOYMENTS,
     GATEWAY,
@@ -16,7 +17,7 @@ from tests.checks.breakages.patient import (
     Breakage,
     Patient,
 )
-from tests.checks.edits import Edits, until
+from tests.checks.edits import Edits
 
 
 def namespace_without_network(patient: Patient) -> AbstractContextManager[None]:

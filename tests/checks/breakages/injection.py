@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from components.names import CLIENT_IMAGE
+from lab.live import until
 from tests.checks.breakages.gateways import labelled, until_ready
 from tests.checks.breakages.patient import (
     INJECTOR,
@@ -17,7 +18,7 @@ from tests.checks.breakages.patient import (
     Breakage,
     Patient,
 )
-from tests.checks.edits import Edits, until
+from tests.checks.edits import Edits
 
 
 def webhook_without_endpoint(patient: Patient) -> AbstractContextManager[None]:

@@ -3,8 +3,8 @@
 from collections.abc import Generator
 from contextlib import contextmanager
 
+from lab.live import until
 from tests.checks.breakages.patient import SAMPLE, UNREAD, Breakage, Patient
-from tests.checks.edits import until
 
 
 @contextmanager

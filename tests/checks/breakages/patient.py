@@ -9,10 +9,10 @@ from typing import Any
 
 import psutil
 
-from lab.live import LiveMesh
+from lab.live import LiveMesh, until
 from lab.machine import first_process
 from tests.authorities import Authority
-from tests.checks.edits import Edits, until
+from tests.checks.edits import Edits
 
 SYSTEM = "/api/v1/namespaces/istio-system"
 SAMPLE = "/api/v1/namespaces/sample"

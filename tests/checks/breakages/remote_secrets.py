@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from lab.live import until
 from tests.checks.breakages.patient import (
     READER_TOKEN,
     REMOTE_SECRET,
@@ -18,7 +19,6 @@ from tests.checks.breakages.patient import (
     Breakage,
     Patient,
 )
-from tests.checks.edits import until
 
 
 def kubeconfig(patient: Patient) -> dict[str, Any]:

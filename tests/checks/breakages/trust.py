@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from lab.live import until
 from tests.authorities import Authority
 from tests.checks.breakages.gateways import istiod_stopped, istiod_without_pods, served_again
 from tests.checks.breakages.patient import (
@@ -22,7 +23,7 @@ from tests.checks.breakages.patient import (
     Patient,
 )
 from tests.checks.breakages.remote_secrets import as_data
-from tests.checks.edits import Edits, until
+from tests.checks.edits import Edits
 
 
 @contextmanager

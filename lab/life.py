@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from kube import kubeconfig
-from lab.live import LiveMesh
+from lab.live import LiveMesh, until
 from lab.load import Load, Report
 from preflight import holders
 from preflight.facts import Holder
 from spec import config
-from tests.checks.edits import until
 
 _PATIENCE_SECONDS = 420
 """The kubelet writes a changed Secret to istiod's volume within two minutes on an idle machine."""
