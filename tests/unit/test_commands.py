@@ -14,6 +14,7 @@ import yaml
 from checks.__main__ import main as checks
 from checks.run import CHECKS
 from lab.__main__ import main as lab
+from lab.live import LiveMesh
 from spec import config, reference
 from spec.problems import MeshRefusedError
 from tests.documents import PAGES, ROOT, Command, blocks, commands, headings, links, name, spans
@@ -176,6 +177,17 @@ def test_a_check_that_is_shown_exists(page: Path) -> None:
         for claim in re.findall(r"^ [✓✗] +(\S.*?) {2,}", block, re.MULTILINE)
     }
     assert shown <= {check.claim for check in CHECKS}
+
+
+def test_the_healthy_mesh_that_is_shown_is_stack_dev() -> None:
+    spec = config.parse(LiveMesh.read(ROOT / "Pulumi.dev.yaml"))
+    scopes = {c.claim: [k.name for k in spec.clusters if c.scope(spec, k)] for c in CHECKS}
+    (shown,) = (b for b in blocks(ROOT / "docs/checks.md", "") if b.startswith("clusters\n"))
+    rows = re.findall(r"^ ✓ +(\S.*?) {2,}(\w+(?:, \w+)*) {2,}", shown, re.MULTILINE)
+    assert dict(rows) == {claim: ", ".join(names) for claim, names in scopes.items() if names}
+    count = sum(map(len, scopes.values()))
+    assert re.search(rf"^{count} checks in .* s: {count} ok$", shown, re.MULTILINE)
+    assert f"| `make check`, {count} checks" in (ROOT / "README.md").read_text()
 
 
 @_EVERY_PAGE
