@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from checks.api import ForbiddenError
 from components import names
 from kube.api import UnansweredError
 from kube.pods import Container, PodApi, Ran, Served, Server
@@ -64,7 +65,7 @@ class Probe:
     def remove(self) -> None:
         """Delete the Job and its pod, if they exist. If this fails, Kubernetes deletes them."""
         if self._created:
-            with suppress(UnansweredError):
+            with suppress(UnansweredError, ForbiddenError):
                 self._api.delete(
                     f"/apis/batch/v1/namespaces/{self._namespace}/jobs/{self._job}",
                     {"propagationPolicy": "Background"},

@@ -126,6 +126,8 @@ class _OnlyVersion(http.server.BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers["Content-Length"]))
         self._answer(403)
 
+    do_DELETE = do_POST
+
     def _answer(self, status: int) -> None:
         self.send_response(status)
         self.end_headers()
