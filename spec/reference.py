@@ -31,10 +31,14 @@ is an example. The stack of a single cluster has only `isthmus:meshStack` ([stat
 Isthmus refuses any other key before anything changes. An editor with support for JSON schemas
 completes and checks the file if it begins with
 
-    # yaml-language-server: $schema=docs/{EDITOR_SCHEMA.name}
+```yaml
+# yaml-language-server: $schema=docs/{EDITOR_SCHEMA.name}
+```
 
 Paths are those of `pulumi config set --path`, where `[]` contains the item's number. This keeps
 credentials encrypted:
+
+<!-- not run: needs a user's kubeconfig -->
 
     pulumi config set --secret --path 'isthmus:clusters[0].kubeconfig' < kubeconfig
 

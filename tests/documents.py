@@ -4,6 +4,7 @@ import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import dedent
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("lab/*/*.md")])
@@ -11,10 +12,31 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("lab/*/*
 _FENCED = re.compile(r"^( *)```(\w*)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 _INDENTED = re.compile(r"(?<=\n\n)((?: {4,}\S.*\n)+)")
 _SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
-_ON_A_MESH = re.compile(
-    r"^<!-- each line runs on a mesh -->\n\n((?: {4}\S.*\n)+)(?=\n)", re.MULTILINE
-)
+_MARK = re.compile(r"^ *<!-- (each line runs|runs|not run)\b(.*) -->$", re.MULTILINE)
 _SHELL_WORDS = {"for", "do", "done", "then", "if", "fi"}
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of commands, with the words of the mark above it that say where it runs."""
+
+    script: str
+    mark: str
+    """Empty if there is no mark."""
+
+    @property
+    def runs_by_line(self) -> bool:
+        return self.mark == "each line runs on a mesh"
+
+    @property
+    def test(self) -> str:
+        """The file that runs the block as a whole, on its own mesh; empty if there is none."""
+        return self.mark.partition("runs on a mesh in ")[2]
+
+    @property
+    def reason(self) -> str:
+        """Why no test runs it; empty if one does."""
+        return self.mark.partition("not run: ")[2]
 
 
 @dataclass(frozen=True)
@@ -70,19 +92,48 @@ def scripts(page: Path) -> list[str]:
     return [*blocks(page, "sh"), *indented(page), *prompted]
 
 
+def marks(text: str) -> list[str]:
+    return [m[1] + m[2] for m in _MARK.finditer(text)]
+
+
+def command_blocks(text: str) -> list[Block]:
+    """`sh` blocks, indented blocks, and outputs below their command, in the order of the page."""
+    found = [
+        (m.start(), m[3])
+        for m in _FENCED.finditer(text)
+        if m[2] == "sh" or (not m[2] and m[3].startswith("$ "))
+    ]
+    without_fenced = _FENCED.sub(lambda m: "`" * len(m[0]), text)
+    found += [(m.start(), m[1]) for m in _INDENTED.finditer(without_fenced)]
+    return [Block(dedent(script), _mark_above(text[:start])) for start, script in sorted(found)]
+
+
+def _mark_above(text: str) -> str:
+    last = text.rstrip().rpartition("\n")[2]
+    return "".join(marks(last))
+
+
 def on_a_mesh() -> list[str]:
-    """Lines below the mark that a test of the mesh runs.
+    """Lines of the blocks that run line by line on the mesh of stack dev.
 
     `make` and `eval` are left out: they are about a lab in the project's folder, and
     tests/unit/test_commands.py looks for their targets and modules.
     """
     return [
-        line.strip()
+        line
         for page in PAGES
-        for block in _ON_A_MESH.findall(page.read_text())
-        for line in block.splitlines()
-        if not line.strip().startswith(("make ", "eval "))
+        for block in command_blocks(page.read_text())
+        if block.runs_by_line
+        for line in block.script.splitlines()
+        if not line.startswith(("make ", "eval "))
     ]
+
+
+def documented(page: str, word: str) -> str:
+    """The block of a page that a test runs as a whole: the one with the word."""
+    found = command_blocks((ROOT / page).read_text())
+    (script,) = (block.script for block in found if block.test and word in block.script)
+    return script
 
 
 def commands(page: Path, programs: frozenset[str]) -> list[Command]:

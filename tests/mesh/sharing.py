@@ -7,19 +7,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lab.live import LiveMesh
+from tests.documents import documented
+from tests.mesh import shell
 
 _NAMESPACE, _SERVICE = "shop", "cart"
 _LOCALITY = {"topology.kubernetes.io/region": "r1", "topology.kubernetes.io/zone": "r1-z1"}
-_RULE = {"action": "DENY", "rules": [{"to": [{"operation": {"paths": ["/forbidden"]}}]}]}
+_RULE = {"action": "ALLOW", "rules": [{"to": [{"operation": {"methods": ["GET"]}}]}]}
 _URL = f"http://{_SERVICE}.{_NAMESPACE}/hello"
 
 
 def follows_the_users_services_and_pods(mesh: LiveMesh, given: dict[str, Any]) -> None:
     """Copies and entries come and go with what the user has, one `up` later."""
     label, _, value = given["mesh"]["federate"].partition("=")
-    mesh.apply(
-        "east", _namespace(), _service({label: value}), _pods("from-east"), _rule({label: value})
-    )
+    mesh.apply("east", _namespace(), _service({label: value}), _pods("from-east"), _rule())
+    shell.run(mesh, documented("docs/services.md", "authorizationpolicy"))
     _ready(mesh, "east")
     own = _meta(mesh, "east")
 
@@ -60,7 +61,7 @@ def follows_the_users_services_and_pods(mesh: LiveMesh, given: dict[str, Any]) -
         assert set(mesh.ask(cluster, url=_URL)) == {"from-west"}
 
     mesh.kubectl("east", "-n", _NAMESPACE, "delete", "service", _SERVICE)
-    mesh.kubectl("east", "-n", _NAMESPACE, "label", "authorizationpolicy", "rule", f"{label}-")
+    mesh.kubectl("east", "-n", _NAMESPACE, "label", "authorizationpolicy", "only-get", f"{label}-")
     mesh.up()
     assert (_rules(mesh, "east"), _rules(mesh, "west")) == ([_RULE], [])
     assert _entries(mesh) == set()
@@ -81,11 +82,11 @@ def _namespace() -> Mapping[str, Any]:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
 
 
-def _rule(labels: Mapping[str, str]) -> Mapping[str, Any]:
+def _rule() -> Mapping[str, Any]:
     return {
         "apiVersion": "security.istio.io/v1",
         "kind": "AuthorizationPolicy",
-        "metadata": {"name": "rule", "namespace": _NAMESPACE, "labels": labels},
+        "metadata": {"name": "only-get", "namespace": _NAMESPACE},
         "spec": _RULE,
     }
 

@@ -92,7 +92,7 @@ def _up(mesh: LiveMesh, given: dict[str, Any]) -> MeshSpec:
     versions = {f"v{i}": c for i, c in enumerate(spec.clusters, 1)}
     for version, cluster in versions.items():
         if cluster.injection == "manual":
-            by_hand.inject(mesh, spec, cluster, version)
+            by_hand.inject(mesh, cluster.name, version)
     for cluster in spec.clusters:
         assert set(mesh.ask(cluster.name)) == set(versions), f"asked from {cluster.name}"
     for primary in spec.primaries:

@@ -1,23 +1,26 @@
 """Claims about stack dev: a primary and a remote on two networks."""
 
 import re
-import subprocess
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pulumi.automation as automation
 import pytest
+import yaml
 
 from lab import life
 from lab.live import LiveMesh, Snapshots, until
 from lab.load import Stream
-from tests.documents import ROOT, blocks, on_a_mesh
+from tests.documents import ROOT, blocks, documented, on_a_mesh
+from tests.mesh import shell
 from tests.mesh.conftest import MakeMesh
 
 ROOTS = ("root", "next")
 """Names of the root that the mesh has, and of the one that it gets."""
 DEV = ROOT / "Pulumi.dev.yaml"
 README = ROOT / "README.md"
+READER = ROOT / "docs/checks-reader.yaml"
 _SAMPLE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "sample"}}
 _MINE = {
     "apiVersion": "v1",
@@ -154,20 +157,40 @@ def test_the_checks_pass_and_leave_nothing(mesh: LiveMesh) -> None:
 
 @pytest.mark.parametrize("line", on_a_mesh())
 def test_a_documented_command_runs(mesh: LiveMesh, line: str) -> None:
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", line],
-        cwd=mesh.workspace.folder,
-        env={
-            **mesh.workspace.environment,
-            "KUBECONFIG": str(mesh.lab.kubeconfig),
-            "PYTHONPATH": str(ROOT),
-        },
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    shell.run(mesh, line)
+
+
+@pytest.fixture
+def readers(mesh: LiveMesh) -> Iterator[Path]:
+    """A kubeconfig of accounts with the role of docs/checks-reader.yaml, and no other."""
+    kubeconfig = yaml.safe_load(mesh.lab.kubeconfig.read_text())
+    role = ("--clusterrole=isthmus-checks-reader", "--serviceaccount=default:nightly")
+    for user in kubeconfig["users"]:
+        mesh.kubectl(user["name"], "create", "serviceaccount", "nightly")
+        mesh.kubectl(user["name"], "create", "clusterrolebinding", "nightly", *role)
+        mesh.kubectl(user["name"], "apply", "-f", str(READER))
+        user["user"] = {"token": mesh.kubectl(user["name"], "create", "token", "nightly").strip()}
+    file = mesh.workspace.folder / "readers"
+    file.write_text(yaml.safe_dump(kubeconfig))
+    yield file
+    for user in kubeconfig["users"]:
+        made = ("serviceaccount/nightly", "clusterrolebinding/nightly")
+        mesh.kubectl(user["name"], "delete", *made)
+        mesh.kubectl(user["name"], "delete", "-f", str(READER))
+
+
+def test_an_account_that_reads_no_secret_checks_the_mesh(mesh: LiveMesh, readers: Path) -> None:
+    assert readers.exists()
+    shown = shell.run(mesh, documented("docs/checks.md", "--kubeconfig readers"))
+    assert re.search(r"^\d+ checks in .* s: \d+ ok, \d+ skipped$", shown, re.MULTILINE)
+
+
+def test_a_release_that_was_uninstalled_is_installed_again(mesh: LiveMesh) -> None:
+    shown = shell.run(mesh, documented("docs/troubleshooting.md", "uninstall istio-base"))
+    assert re.search(r"^Resources:\n +- 2 deleted\n +\d+ unchanged$", shown, re.MULTILINE), shown
+    releases = mesh.run("helm", "--kube-context", "east", "-n", "istio-system", "list", "-q")
+    assert releases.split() == ["istio-base", "leave-nothing"]
+    assert "failed" not in mesh.checked()
 
 
 def test_the_readme_shows_resources_and_outputs_that_exist(mesh: LiveMesh) -> None:
@@ -193,7 +216,8 @@ def test_a_second_update_changes_nothing(mesh: LiveMesh) -> None:
 
 
 def test_a_refresh_finds_nothing(mesh: LiveMesh) -> None:
-    mesh.workspace.stack.refresh(expect_no_changes=True)
+    shown = shell.run(mesh, documented("docs/troubleshooting.md", "refresh --run-program"))
+    assert re.search(r"^Resources:\n +\d+ unchanged$", shown, re.MULTILINE), shown
 
 
 def test_a_renamed_cluster_is_refused_and_its_old_name_changes_nothing(
@@ -287,5 +311,5 @@ def test_adding_the_remote_again_restores_it(mesh: LiveMesh, both: dict[str, Any
 
 def test_destroy_leaves_the_clusters_as_they_were(mesh: LiveMesh, before: Snapshots) -> None:
     mesh.kubectl("west", "delete", "virtualservice", "mine")
-    mesh.workspace.stack.destroy()
+    shell.run(mesh, documented("docs/troubleshooting.md", "destroy --run-program"))
     assert mesh.snapshot() == before

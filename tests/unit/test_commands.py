@@ -16,8 +16,19 @@ from checks.run import CHECKS
 from lab.__main__ import main as lab
 from lab.live import LiveMesh
 from spec import config, reference
-from spec.problems import MeshRefusedError
-from tests.documents import PAGES, ROOT, Command, blocks, commands, headings, links, name, spans
+from tests.documents import (
+    PAGES,
+    ROOT,
+    Command,
+    blocks,
+    command_blocks,
+    commands,
+    headings,
+    links,
+    marks,
+    name,
+    spans,
+)
 from tests.unit.test_layout import MAY_IMPORT
 from tests.unit.test_reference import paths
 
@@ -191,20 +202,26 @@ def test_the_healthy_mesh_that_is_shown_is_stack_dev() -> None:
 
 
 @_EVERY_PAGE
-def test_every_mark_has_a_block_that_runs_on_a_mesh(page: Path) -> None:
-    """tests/mesh/test_two_networks.py runs the blocks."""
+def test_every_block_of_commands_runs_on_a_mesh_or_says_why_not(page: Path) -> None:
+    """tests/mesh/test_two_networks.py runs what is marked as run by line."""
     text = page.read_text()
-    marks = re.findall(r"^<!-- .*mesh -->$", text, re.MULTILINE)
-    assert text.count("<!-- each line runs on a mesh -->\n\n    ") == len(marks)
+    found = command_blocks(text)
+    assert not [b.script for b in found if not (b.runs_by_line or b.test or b.reason)]
+    assert [b.mark for b in found] == marks(text), "a mark is above no block"
 
 
-def test_the_refusal_in_the_readme_is_that_of_the_program() -> None:
-    readme = ROOT / "README.md"
-    given = yaml.safe_load(blocks(readme, "yaml")[0])["config"]
-    given["isthmus:clusters"][1]["primary"] = "esat"
-    with pytest.raises(MeshRefusedError) as refused:
-        config.parse({key.removeprefix("isthmus:"): value for key, value in given.items()})
-    assert f"error: {refused.value}\n" in readme.read_text()
+@_EVERY_PAGE
+def test_the_test_that_a_mark_names_runs_the_block(page: Path) -> None:
+    for block in command_blocks(page.read_text()):
+        if block.test:
+            assert f'documented("{name(page)}"' in (ROOT / block.test).read_text()
+
+
+def test_a_block_without_a_mark_is_found() -> None:
+    text = "One:\n\n<!-- not run: why -->\n\n    make up\n\nTwo:\n\n```sh\npulumi up\n```\n"
+    one, two = command_blocks(text)
+    assert (one.script, one.reason) == ("make up\n", "why")
+    assert (two.script, two.mark) == ("pulumi up\n", "")
 
 
 def test_the_page_of_components_has_every_component() -> None:
