@@ -123,5 +123,8 @@ def text(key: Key, password: bytes | None = None) -> str:
     ).decode()
 
 
-def _name(common_name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+def _name(written: str) -> x509.Name:
+    """A common name alone, or a whole subject: `CN=Root CA,O=mesh1`."""
+    if "=" in written:
+        return x509.Name.from_rfc4514_string(written)
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, written)])

@@ -3,7 +3,9 @@
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import pytest
@@ -246,3 +248,11 @@ def test_the_document_has_every_rule_and_no_other() -> None:
         *_CHECKS,
         *_STACK_CHECKS,
     }
+
+
+def test_the_violation_in_the_documents_is_that_of_the_rule() -> None:
+    (rule, check), *_ = (r for r in RESOURCE_RULES if r[0].name == "no-public-load-balancer")
+    (finding,) = check(replace(service({}, {}), name="gateway"))
+    message = f"{rule.demand}\n{rule.message(finding)}\n"
+    page = (_ROOT / "docs/policy.md").read_text()
+    assert f"{rule.name}  ({_SERVICE}: gateway)\n{indent(message, 10 * ' ')}```\n" in page
