@@ -42,22 +42,27 @@ def pod_moves(mesh: LiveMesh, given: dict[str, Any]) -> None:
     mesh.workspace.stack.preview(expect_no_changes=True)
 
 
-def change_to_the_gateway_and_back(mesh: LiveMesh, given: dict[str, Any]) -> None:
+def changes_to_the_gateway(mesh: LiveMesh, given: dict[str, Any]) -> None:
     """A path is replaced while remotes use it; the objects of the old path are deleted."""
     east, west = given["clusters"]
-    shared = {**east, "controlPlane": {"exposure": "gateway"}}
-    for clusters, way, gone in (
-        ([shared, west], "istio-eastwestgateway", "istiod-remotes"),
-        ([east, west], "istiod-remotes", "istio-eastwestgateway"),
-    ):
-        mesh.up({**given, "clusters": clusters})
-        services = mesh.kubectl("east", "-n", "istio-system", "get", "services", "-o", "name")
-        assert f"service/{way}" in services
-        assert gone not in services
-        assert gone not in mesh.kubectl("east", "-n", "istio-system", "get", "deploy", "-o", "name")
-        assert _injects(mesh)
-        assert mesh.remote_clusters("east") == {"east": "synced", "west": "synced"}
-        assert set(mesh.ask("west")) == {"v1", "v2"}
+    mesh.up({**given, "clusters": [{**east, "controlPlane": {"exposure": "gateway"}}, west]})
+    _is_replaced(mesh, former="istiod-remotes", new="istio-eastwestgateway")
+
+
+def changes_back(mesh: LiveMesh, given: dict[str, Any]) -> None:
+    """The gateway is deleted, which nothing uses any more."""
+    mesh.up(given)
+    _is_replaced(mesh, former="istio-eastwestgateway", new="istiod-remotes")
+
+
+def _is_replaced(mesh: LiveMesh, *, former: str, new: str) -> None:
+    services = mesh.kubectl("east", "-n", "istio-system", "get", "services", "-o", "name")
+    assert f"service/{new}" in services
+    assert former not in services
+    assert former not in mesh.kubectl("east", "-n", "istio-system", "get", "deploy", "-o", "name")
+    assert _injects(mesh)
+    assert mesh.remote_clusters("east") == {"east": "synced", "west": "synced"}
+    assert set(mesh.ask("west")) == {"v1", "v2"}
 
 
 def _pod(mesh: LiveMesh) -> str:

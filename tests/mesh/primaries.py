@@ -3,13 +3,6 @@
 from typing import Any
 
 from lab.live import LiveMesh
-from tests.mesh import absent
-
-
-def is_absent_and_then_leaves(mesh: LiveMesh, given: dict[str, Any]) -> None:
-    """One primary stops answering for a while, comes back, and leaves the mesh."""
-    absent.is_left_as_it_is(mesh, given)
-    leaves_nothing_behind(mesh, given)
 
 
 def leaves_nothing_behind(mesh: LiveMesh, given: dict[str, Any]) -> None:

@@ -16,8 +16,8 @@ _RULE = {"action": "ALLOW", "rules": [{"to": [{"operation": {"methods": ["GET"]}
 _URL = f"http://{_SERVICE}.{_NAMESPACE}/hello"
 
 
-def follows_the_users_services_and_pods(mesh: LiveMesh, given: dict[str, Any]) -> None:
-    """Copies and entries come and go with what the user has, one `up` later."""
+def copies_what_is_labeled(mesh: LiveMesh, given: dict[str, Any]) -> None:
+    """A Service with its namespace, and a rule for requests, one `up` after their label."""
     label, _, value = given["mesh"]["federate"].partition("=")
     mesh.apply("east", _namespace(), _service({label: value}), _pods("from-east"), _rule())
     shell.run(mesh, documented("docs/services.md", "authorizationpolicy"))
@@ -31,6 +31,9 @@ def follows_the_users_services_and_pods(mesh: LiveMesh, given: dict[str, Any]) -
     assert _rules(mesh, "west") == [_RULE], "Istio's objects are in every control plane"
     mesh.workspace.stack.preview(expect_no_changes=True)
 
+
+def adds_an_entry_for_new_pods(mesh: LiveMesh, given: dict[str, Any]) -> None:
+    """Pods in both clusters answer both."""
     mesh.apply("west", _pods("from-west"))
     _ready(mesh, "west")
     mesh.up()
@@ -40,6 +43,9 @@ def follows_the_users_services_and_pods(mesh: LiveMesh, given: dict[str, Any]) -
         gateways = mesh.kubectl(cluster, "get", "gateways.networking.istio.io", "-A", "-o", "name")
         assert gateways.splitlines() == ["gateway.networking.istio.io/cross-network-gateway"]
 
+
+def weighs_clusters_by_their_pods(mesh: LiveMesh, given: dict[str, Any]) -> None:
+    """Three of four requests go to the cluster with three of four pods."""
     node = mesh.kubectl("east", "get", "nodes", "-o", "jsonpath={.items[0].metadata.name}")
     mesh.kubectl("east", "label", "node", node, *(f"{k}={v}" for k, v in _LOCALITY.items()))
     mesh.kubectl("east", "-n", _NAMESPACE, "scale", "deploy/pods", "--replicas=3")
@@ -53,6 +59,9 @@ def follows_the_users_services_and_pods(mesh: LiveMesh, given: dict[str, Any]) -
         assert 0.70 <= answers["from-east"] / 2000 <= 0.80, f"{cluster}: {answers}"
     mesh.kubectl("east", "label", "node", node, *(f"{k}-" for k in _LOCALITY))
 
+
+def removes_the_entry_of_the_last_pod(mesh: LiveMesh, given: dict[str, Any]) -> None:
+    """The cluster that has pods left answers both."""
     mesh.kubectl("east", "-n", _NAMESPACE, "scale", "deploy/pods", "--replicas=0")
     mesh.kubectl("east", "-n", _NAMESPACE, "wait", "--for=delete", "pod", "-l", "app=cart")
     mesh.up()
@@ -60,6 +69,10 @@ def follows_the_users_services_and_pods(mesh: LiveMesh, given: dict[str, Any]) -
     for cluster in ("east", "west"):
         assert set(mesh.ask(cluster, url=_URL)) == {"from-west"}
 
+
+def deletes_copies_but_no_pods(mesh: LiveMesh, given: dict[str, Any]) -> None:
+    """Copies go with the Service and the label; the namespace stays while it has pods."""
+    label = given["mesh"]["federate"].partition("=")[0]
     mesh.kubectl("east", "-n", _NAMESPACE, "delete", "service", _SERVICE)
     mesh.kubectl("east", "-n", _NAMESPACE, "label", "authorizationpolicy", "only-get", f"{label}-")
     mesh.up()
@@ -69,11 +82,25 @@ def follows_the_users_services_and_pods(mesh: LiveMesh, given: dict[str, Any]) -
     pods = mesh.kubectl("west", "-n", _NAMESPACE, "get", "pods", "-o", "name")
     assert pods, "the user's pods went with the copy of the namespace"
 
+
+def deletes_the_namespace_when_it_is_empty(mesh: LiveMesh, given: dict[str, Any]) -> None:
+    """The copy alone: the user's own namespace is the user's to delete."""
     mesh.kubectl("west", "-n", _NAMESPACE, "delete", "deploy", "pods", "--cascade=foreground")
     mesh.up()  # takes back that Pulumi keeps it
     mesh.up()
     assert _NAMESPACE not in mesh.kubectl("west", "get", "namespaces", "-o", "name")
     mesh.kubectl("east", "delete", "namespace", _NAMESPACE)
+
+
+STEPS = (
+    copies_what_is_labeled,
+    adds_an_entry_for_new_pods,
+    weighs_clusters_by_their_pods,
+    removes_the_entry_of_the_last_pod,
+    deletes_copies_but_no_pods,
+    deletes_the_namespace_when_it_is_empty,
+)
+"""What follows the user's Services and pods."""
 
 
 def _namespace() -> Mapping[str, Any]:
