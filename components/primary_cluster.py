@@ -35,6 +35,9 @@ class PrimaryCluster(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: PrimaryClusterArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        # The chart keeps its URN, and is updated in place, when the cluster changes its role.
+        former = pulumi.Alias(type_="isthmus:index:RemoteCluster")
+        opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(aliases=[former]))
         super().__init__("isthmus:index:PrimaryCluster", name, {}, opts)
         identity = args["identity"]
         charts.install(

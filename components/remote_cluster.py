@@ -34,6 +34,9 @@ class RemoteCluster(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: RemoteClusterArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        # The chart keeps its URN, and is updated in place, when the cluster changes its role.
+        former = pulumi.Alias(type_="isthmus:index:PrimaryCluster")
+        opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(aliases=[former]))
         super().__init__("isthmus:index:RemoteCluster", name, {}, opts)
         identity = args["identity"]
         charts.install(

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from kube.kubeconfig import Connection
-from preflight import holders, identity, removal, restarts, upgrades
+from preflight import config_clusters, holders, identity, removal, restarts, upgrades
 from preflight.ask import ask, is_marked
 from preflight.charts import missing_charts
 from preflight.ending import ending
@@ -80,6 +80,9 @@ def examine(
         *identity.check_changes(spec, expected.last),
         *upgrades.check(spec, expected.last, expected.accepted_istio),
         *removal.check(spec, expected, facts),
+        *config_clusters.check(
+            spec, expected, {spec.clusters[i].name: x for i, x in connections.items()}
+        ),
         *restarts.changed_networks(spec, expected.last, facts),
     ]
     problems += [p for i, p in enumerate(between) if p not in (*problems, *between[:i])]

@@ -73,8 +73,6 @@ def _changes_by_marks(
     # What else a cluster says must not become part of a command in a message.
     if marks.install in _METHODS and marks.install != istio.install:
         yield _install_changed(istio.install, marks.install)
-    if marks.served_by and cluster.is_remote != (marks.primary is not None):
-        yield _role_changed(path, cluster, marks.primary)
 
 
 def owner(stack: str, cluster: Cluster) -> str:
@@ -185,24 +183,6 @@ def _install_changed(now: str, before: str) -> Problem:
     )
 
 
-def _role(primary: str | None) -> str:
-    return f"a remote of {primary}" if primary else "a primary"
-
-
-def _role_changed(path: str, cluster: Cluster, before: str | None) -> Problem:
-    """`before` is the primary that it had; None if it was one."""
-    return Problem(
-        "cluster-role-changed",
-        f"{path}.primary",
-        f"cannot change cluster {cluster.name} from {_role(before)} to {_role(cluster.primary)} "
-        "while it is in the mesh",
-        "both roles have objects of the same names: the old one's would be deleted, at the end of "
-        "the update, over the new one's",
-        f"restore it; to change it: {_AGAIN}",
-        cluster.primary,
-    )
-
-
 def _changed_cluster(
     spec: MeshSpec, path: str, cluster: Cluster, before: LastCluster
 ) -> Iterator[Problem]:
@@ -222,6 +202,4 @@ def _changed_cluster(
             f"{leave}, then set it and `pulumi up`",
             cluster.stack,
         )
-    if cluster.is_remote != (before.primary is not None):
-        yield _role_changed(path, cluster, before.primary)
     yield from gke_changes.changed_cluster(spec, path, cluster, before, _AGAIN)

@@ -22,15 +22,8 @@ class Marks:
     """UID of the cluster's namespace `kube-system` at that time; None before version 0.2."""
     mesh: str | None = None
     """The mesh's UUID; None before version 0.2."""
-    served_by: str | None = None
-    """Name of the cluster whose istiod serves it; None before version 0.2."""
     install: str | None = None
     """How the charts were installed; None before version 0.2."""
-
-    @property
-    def primary(self) -> str | None:
-        """Name of its primary; None where it is one, or where the marks do not have its role."""
-        return None if self.served_by == self.cluster else self.served_by
 
 
 def read(api: ClusterApi, namespace: str) -> Marks:
@@ -53,7 +46,6 @@ def _marks(metadata: Mapping[str, Any]) -> Marks:
         names.CLUSTER,
         names.CLUSTER_UID,
         names.MESH,
-        names.SERVED_BY,
         names.INSTALL,
     )
     return Marks(*(found.get(key) for key in keys))

@@ -905,10 +905,11 @@ _IDENTITY: Mapping[str, Refusal] = {
         "Clusters and VPCs cannot move to another project.",
         "Restore `isthmus:gcp.project`, or run `pulumi destroy` before the change.",
     ),
-    "cluster-role-changed": Refusal(
-        829,
-        "A remote cannot become a primary, or a primary a remote, while it is in the mesh.",
-        "Restore the role, or remove the cluster, run `pulumi up`, and add it again.",
+    "configuration-left-behind": Refusal(
+        838,
+        "A cluster gets its configuration from another cluster, which lacks Istio's objects that "
+        "hold for it now: of a primary, its own cluster; of a remote, its primary's.",
+        "Create the objects in that cluster first. Nothing reads them there before the update.",
     ),
     "network-changed": Refusal(
         837,

@@ -31,6 +31,7 @@ from stacks import external_ca, outputs, trust
 from stacks import interrupted_releases as releases
 from stacks.built import Built, Discovery
 from stacks.connections import Connections
+from stacks.former_istiod import forget_endpoints
 from stacks.identity import MeshIdentity, marks
 from stacks.kept import Left, keep
 from stacks.shared_objects import create_shared_configuration, create_shared_objects
@@ -256,7 +257,18 @@ def _create_control_plane(built: Built, cluster: Cluster) -> None:
                 "source": built.charts,
                 "istiod_values": built.istio.values.istiod,
             },
-            _options_for_charts(built, cluster, member, discovery.exposed_by),
+            pulumi.ResourceOptions.merge(
+                _options_for_charts(built, cluster, member, discovery.exposed_by),
+                pulumi.ResourceOptions(
+                    transforms=[
+                        forget_endpoints(
+                            cluster.name,
+                            built.connections.kubeconfig(cluster.name),
+                            built.istio.namespace,
+                        )
+                    ]
+                ),
+            ),
         )
     secrets = [
         _create_remote_secret(built, reader, cluster, istiod)

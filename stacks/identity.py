@@ -40,7 +40,6 @@ def marks(
     return {
         names.CLUSTER: cluster.name,
         names.MESH: mesh,
-        names.SERVED_BY: spec.control_plane_of(cluster),
         names.INSTALL: spec.mesh.istio.install,
         **({} if uid is None else {names.CLUSTER_UID: uid}),
     }

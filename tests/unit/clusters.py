@@ -105,6 +105,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self._answer(*self._kubernetes.review(sent))
 
+    def do_DELETE(self) -> None:  # the name of the base class
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        collection, _, name = urlsplit(self.path).path.rpartition("/")
+        items = self._kubernetes.answers[collection]["items"]
+        items[:] = [x for x in items if x["metadata"]["name"] != name]
+        self._answer(200, {})
+
     @property
     def _kubernetes(self) -> Kubernetes:
         return cast("Server", self.server).kubernetes

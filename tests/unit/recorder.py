@@ -145,6 +145,9 @@ class _Monitor(mocks.MockMonitor):
         super().__init__(answers)
         self.recording = recording
 
+    def RegisterResourceHook(self, request: Any) -> Any:  # the name of the RPC
+        """The mocks have no hooks; no test of a recording runs one."""
+
     def RegisterResource(self, request: Any) -> Any:  # the name of the RPC
         answer = super().RegisterResource(request)
         if request.type != "pulumi:pulumi:Stack":

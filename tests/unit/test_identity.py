@@ -5,14 +5,13 @@ from typing import Any
 
 import pytest
 
-import preflight
 from components import names
 from preflight.identity import Expected, check_changes
 from preflight.last_update import LastUpdate
 from spec import config
-from spec.problems import MeshRefusedError, Problem
+from spec.problems import Problem
 from tests.unit import meshes
-from tests.unit.clusters import Kubernetes, Preflight, spec
+from tests.unit.clusters import Kubernetes, Preflight
 from tests.unit.meshes import cluster, configuration
 
 _NAMESPACE = "/api/v1/namespaces/istio-system"
@@ -27,7 +26,6 @@ def mark(found: Kubernetes, kube_system: str, **marks: str) -> None:
         "cluster": names.CLUSTER,
         "uid": names.CLUSTER_UID,
         "mesh": names.MESH,
-        "served_by": names.SERVED_BY,
         "install": names.INSTALL,
     }
     annotations = {names.STACK: _STACK, **{keys[k]: v for k, v in marks.items()}}
@@ -131,27 +129,6 @@ _FAILED = Expected(_STACK, _MESH)
 """What a stack knows whose first update failed: its UUID, and no outputs."""
 
 
-@pytest.mark.parametrize(
-    ("role", "changed", "said"),
-    [
-        ("c0", {"primary": "c1"}, "from a primary to a remote of c1"),
-        ("c1", {}, "from a remote of c1 to a primary"),
-    ],
-)
-def test_a_role_that_changed_after_a_failed_first_update_is_refused(
-    look: Preflight, up: Kubernetes, other: Kubernetes, role: str, changed: Any, said: str
-) -> None:
-    mark(up, "uid-0", cluster="c0", uid="uid-0", mesh=_MESH, served_by=role)
-    mesh = spec(look.kubeconfig, look.charts, "up", "other")
-    first, second = mesh.clusters
-    asked = replace(mesh, clusters=(replace(first, **changed), second))
-    with pytest.raises(MeshRefusedError) as refusal:
-        preflight.examine(asked, _FAILED)
-    (problem,) = refusal.value.problems
-    assert (problem.name, problem.path) == ("cluster-role-changed", "isthmus:clusters[0].primary")
-    assert said in problem.rule
-
-
 def test_an_installation_method_that_changed_after_a_failed_first_update_is_refused_once(
     look: Preflight, up: Kubernetes, other: Kubernetes
 ) -> None:
@@ -164,20 +141,20 @@ def test_an_installation_method_that_changed_after_a_failed_first_update_is_refu
     assert again == problem, "the outputs say the same"
 
 
-def test_marks_without_role_and_method_compare_nothing(
+def test_marks_without_a_method_compare_nothing(
     look: Preflight, up: Kubernetes, mesh: Expected
 ) -> None:
-    """They were written before these were part of the marks."""
+    """They were written before it was part of the marks."""
     assert look.examine("up", "other", expected=_FAILED).facts
     mark(up, "uid-0", cluster="c0", uid="uid-0", mesh=_MESH, install="`reboot`")
     assert look.examine("up", "other", expected=_FAILED).facts, "no such method exists"
 
 
-def test_every_cluster_is_marked_with_its_role_and_method() -> None:
+def test_every_cluster_is_marked_with_its_method() -> None:
     mesh = meshes.recorded(meshes.two_networks())
     for name in ("east", "west"):
         found = mesh.one("Namespace", f"{name}-namespace").inputs["metadata"]["annotations"]
-        assert (found[names.SERVED_BY], found[names.INSTALL]) == ("east", "rendered")
+        assert found[names.INSTALL] == "rendered"
 
 
 def changes(**changed: Any) -> list[Problem]:
@@ -233,7 +210,6 @@ def test_nothing_is_refused_of_an_unchanged_configuration() -> None:
         ({"namespace": "istio"}, "isthmus:mesh.istio.namespace"),
         ({"install": "release"}, "isthmus:mesh.istio.install"),
         ({"west": {"stack": "west"}}, "isthmus:clusters[1].stack"),
-        ({"west": {"primary": None}}, "isthmus:clusters[1].primary"),
         ({"west": {"gke": {"region": "europe-west1"}}}, "isthmus:clusters[1].gke"),
     ],
 )
@@ -243,6 +219,11 @@ def test_a_change_that_would_delete_what_it_created_is_refused(
     (problem,) = changes(**changed)
     assert problem.path == path
     assert "`pulumi " in problem.fix
+
+
+def test_a_remote_can_become_a_primary() -> None:
+    """The chart of istiod keeps its URN, so nothing is deleted over what is created."""
+    assert changes(west={"primary": None}) == []
 
 
 def test_who_maintains_cacerts_stays_the_same() -> None:

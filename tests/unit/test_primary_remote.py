@@ -303,8 +303,10 @@ def test_every_helm_release_is_adopted_where_a_killed_update_left_it() -> None:
     components = {r.key: r for r in mesh if r.type.startswith("isthmus:")}
     releases = mesh.of_type("helm.sh/v3:Release")
     assert len(releases) == 8, "base, leave-nothing, istiod and gateway in each cluster"
-    # The hook, and the name to write under.
-    assert {components[r.parent].transforms for r in releases} == {2}
+    seen = {(r.parent.split(":")[2], components[r.parent].transforms) for r in releases}
+    # The hook, and the name to write under; for a remote, the addresses of a former istiod too.
+    assert {count for name, count in seen if name != "RemoteCluster"} == {2}
+    assert ("RemoteCluster", 3) in seen
 
 
 def test_what_istiod_closes_itself_is_no_drift() -> None:
