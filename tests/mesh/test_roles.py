@@ -23,7 +23,9 @@ def bare(make_mesh: MakeMesh) -> LiveMesh:
     return make_mesh([{key: c[key] for key in ("name", "network")} for c in clusters])
 
 
-@pytest.fixture(scope="module", params=["rendered", "release"])
+@pytest.fixture(
+    scope="module", params=["rendered", pytest.param("release", marks=pytest.mark.whole_matrix)]
+)
 def given(request: pytest.FixtureRequest) -> dict[str, Any]:
     method: Literal["rendered", "release"] = request.param
     configured = LiveMesh.read(DEV)
