@@ -115,7 +115,7 @@ def main(
         description = _with_own_credentials(description, kubeconfig)
     started = time.monotonic()
     api_type = ReadingApi if kubeconfig or skip_forbidden else PodApi
-    results = _looked(description, started + (patience or 0), api_type)
+    results = _run_until_passed(description, started + (patience or 0), api_type)
     seconds = time.monotonic() - started
     if picture:
         picture.write_text(draw(description, results, picture.suffix))
@@ -171,7 +171,7 @@ def _with_own_credentials(description: Description, kubeconfig: str) -> Descript
     return replace(description, kubeconfigs=contents)
 
 
-def _looked(
+def _run_until_passed(
     description: Description, until: float, api_type: type[PodApi] = PodApi
 ) -> Sequence[Result]:
     """Return the results of the first run without a failure, or of the last run."""

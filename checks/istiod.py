@@ -41,22 +41,22 @@ def waits_for(pod: Json) -> str:
     return str(pod["status"]["phase"])
 
 
-def asked(view: View, path: str) -> Any:
+def debug_json(view: View, path: str) -> Any:
     """Return the JSON that a ready istiod serves at a path of its debug interface.
 
     Raises:
-        UnansweredError: no istiod is ready, or it does not tell.
+        UnansweredError: no istiod is ready, or it refuses.
     """
-    return _parsed(path, _said(view, path))
+    return _parsed(path, _debug_text(view, path))
 
 
 def version(view: View) -> str:
     """Version of a ready istiod, e.g. `1.31.0`.
 
     Raises:
-        UnansweredError: no istiod is ready, or it does not tell.
+        UnansweredError: no istiod is ready, or it refuses.
     """
-    return _said(view, "/version").strip().partition("-")[0]
+    return _debug_text(view, "/version").strip().partition("-")[0]
 
 
 def proxies(view: View) -> Sequence[Json]:
@@ -75,7 +75,7 @@ def _ready(view: View) -> Sequence[str]:
     return ready
 
 
-def _said(view: View, path: str) -> str:
+def _debug_text(view: View, path: str) -> str:
     return _ask(view, _ready(view)[0], path)
 
 

@@ -29,7 +29,7 @@ from preflight.permissions import (
     lacking,
 )
 from preflight.reach import shown
-from spec.mesh import Cluster, MeshSpec
+from spec.mesh import Cluster, MeshSpec, cluster_path
 from spec.problems import Problem
 from spec.rules import certificates, versions
 from spec.rules.ranges import IpNetwork
@@ -81,7 +81,7 @@ def ask(
 
 
 def _silent(index: int, cluster: Cluster, connection: Connection, why: str) -> Answers:
-    facts, path = ClusterFacts(connection, None), f"isthmus:clusters[{index}]"
+    facts, path = ClusterFacts(connection, None), cluster_path(index)
     if cluster.unchecked == "accept":
         return Answers(facts, (), f"anything ({why})")
     return Answers(facts, (_unknown_owner(path, cluster, {"anything": why}),))
@@ -95,7 +95,7 @@ def _ask(
     expected: Expected,
     api: ClusterApi,
 ) -> Answers:
-    path, istio = f"isthmus:clusters[{index}]", spec.mesh.istio
+    path, istio = cluster_path(index), spec.mesh.istio
     owner = identity.owner(expected.stack, cluster)
     try:
         version = _version(api)
@@ -190,7 +190,7 @@ def _version(api: ClusterApi) -> str:
 def _unanswered(
     error: UnansweredError, index: int, cluster: Cluster, connection: Connection
 ) -> Answers:
-    facts, path = ClusterFacts(connection, None), f"isthmus:clusters[{index}]"
+    facts, path = ClusterFacts(connection, None), cluster_path(index)
     if error.status == 401:
         name = "credentials-refused"
         rule = f"must hold credentials that cluster {cluster.name} accepts ({error})"

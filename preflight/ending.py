@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from kube.kubeconfig import Connection
+from spec.mesh import cluster_path
 from spec.problems import Problem
 
 _SOON = dt.timedelta(days=7)
@@ -26,7 +27,7 @@ def ending(index: int, cluster: str, connection: Connection) -> Iterator[Problem
         return
     yield Problem(
         "credentials-end-soon",
-        f"isthmus:clusters[{index}].kubeconfig",
+        f"{cluster_path(index)}.kubeconfig",
         f"should hold credentials that last; those for {cluster} end on {ends:%Y-%m-%d %H:%M} UTC",
         "the stack's state keeps them, and `pulumi refresh` and `pulumi destroy` use the state's: "
         "the cluster would look unreachable to them",

@@ -11,7 +11,7 @@ from preflight import gke_changes
 from preflight.facts import ClusterFacts
 from preflight.last_update import LastCluster, LastUpdate
 from preflight.marks import Marks
-from spec.mesh import Cluster, MeshSpec
+from spec.mesh import Cluster, MeshSpec, cluster_path
 from spec.problems import Problem
 
 _AGAIN = (
@@ -41,7 +41,7 @@ def check(
     """Problems of the queried clusters, which are by their index in `isthmus:clusters`."""
     owners = {c.uid: name for name, c in expected.last.clusters.items() if c.uid}
     for i, known in facts.items():
-        cluster, path = spec.clusters[i], f"isthmus:clusters[{i}]"
+        cluster, path = spec.clusters[i], cluster_path(i)
         last = expected.last.clusters.get(cluster.name)
         marks = known.marks
         if marks is None:  # not answered; that is a problem of its own

@@ -2,7 +2,7 @@
 
 from kube import kubeconfig
 from kube.kubeconfig import Connection, KubeconfigError
-from spec.mesh import Cluster
+from spec.mesh import Cluster, cluster_path
 from spec.problems import MISSING, Problem
 
 _LONGEST_PATH = 255
@@ -16,7 +16,7 @@ def read_connection(index: int, cluster: Cluster, given: str) -> Connection | Pr
         about_context = error.name in ("context-missing", "context-unknown")
         return Problem(
             error.name,
-            f"isthmus:clusters[{index}].{'context' if about_context else 'kubeconfig'}",
+            f"{cluster_path(index)}.{'context' if about_context else 'kubeconfig'}",
             error.rule,
             f"Isthmus cannot reach cluster {cluster.name} without it",
             error.fix,

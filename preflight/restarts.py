@@ -7,7 +7,7 @@ from components import names
 from kube.api import ClusterApi, UnansweredError
 from preflight.facts import ClusterFacts
 from preflight.last_update import LastUpdate
-from spec.mesh import MeshSpec
+from spec.mesh import MeshSpec, cluster_path
 from spec.problems import Problem
 
 _INJECTED = f"{names.TLS_MODE}=istio"
@@ -39,7 +39,7 @@ def changed_networks(
         pods = found.get(cluster.name)
         yield Problem(
             "network-changed",
-            f"isthmus:clusters[{i}].network",
+            f"{cluster_path(i)}.network",
             f"changes from {before.network} in cluster {cluster.name}, which has "
             f"{'an unknown number of' if pods is None else pods} pods with proxies of the former "
             "network",

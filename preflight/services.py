@@ -11,7 +11,7 @@ from kube.kubeconfig import Connection
 from preflight import contents
 from preflight.facts import ClusterFacts
 from preflight.last_update import LastUpdate
-from spec.mesh import MeshSpec
+from spec.mesh import MeshSpec, cluster_path
 from spec.problems import MeshRefusedError, Problem
 from spec.shared import (
     INJECTION,
@@ -97,7 +97,7 @@ def _ask_all(
         except UnansweredError as error:
             return Problem(
                 "inventory-not-read",
-                f"isthmus:clusters[{[c.name for c in spec.clusters].index(name)}].kubeconfig",
+                f"{cluster_path([c.name for c in spec.clusters].index(name))}.kubeconfig",
                 f"cluster {name} must list its namespaces, Services and pods ({error})",
                 "otherwise Isthmus cannot tell your objects from its own, or can miss them",
                 "use credentials that are allowed to list them in all namespaces, or start the "

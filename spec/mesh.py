@@ -359,6 +359,11 @@ class SharedService:
     out, each `up` checks in which clusters such pods are ready."""
 
 
+def cluster_path(index: int) -> str:
+    """Configuration path of a cluster, such as `isthmus:clusters[1]`."""
+    return f"isthmus:clusters[{index}]"
+
+
 @dataclass(frozen=True, config=STRICT_CAMEL)
 class MeshSpec:
     """The whole mesh. Its topology is derived from roles and networks alone."""
@@ -372,8 +377,8 @@ class MeshSpec:
     gcp: GoogleCloud | None = None
 
     def numbered(self) -> Iterator[tuple[str, Cluster]]:
-        """Each cluster with its configuration path, such as `isthmus:clusters[1]`."""
-        return ((f"isthmus:clusters[{i}]", c) for i, c in enumerate(self.clusters))
+        """Each cluster with its configuration path."""
+        return ((cluster_path(i), c) for i, c in enumerate(self.clusters))
 
     def is_local(self, namespace: str, service: str) -> bool:
         """Whether only the caller's own cluster answers requests for a Service."""

@@ -116,7 +116,7 @@ def _at(value: Any, path: _Path) -> Any:
     return value
 
 
-def _written(key: str) -> Any:
+def _read_from_stack_file(key: str) -> Any:
     """A key as the stack's file has it; None where the file is elsewhere or lacks it."""
     try:
         file = yaml.safe_load(Path(f"Pulumi.{pulumi.get_stack()}.yaml").read_text())
@@ -131,7 +131,7 @@ _VALUES: _Path = ("mesh", "istio", "values")
 def _encrypted_value(found: Mapping[str, Any]) -> Problem | None:
     """Helm values that are meant to be secret: the real plugin keeps them in plain text, as values
     of a Chart and of its objects, and Helm keeps them in its release."""
-    marks = list(_marks(_written("isthmus:mesh"), ("mesh",)))
+    marks = list(_marks(_read_from_stack_file("isthmus:mesh"), ("mesh",)))
     for path in marks:
         if path[: len(_VALUES)] == _VALUES:
             return Problem(
@@ -181,7 +181,7 @@ def _is_encrypted(path: _Path) -> bool:
     key = f"isthmus:{path[0]}"
     if not pulumi.runtime.is_config_secret(key):
         return False
-    written = _written(key)
+    written = _read_from_stack_file(key)
     return written is None or any(
         isinstance(part := _at(written, path[1:end]), Mapping) and "secure" in part
         for end in range(1, len(path) + 1)

@@ -1,7 +1,7 @@
 """What the mesh's own configuration says about ways between clusters, whoever wrote it."""
 
-import fnmatch
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any, cast
 
@@ -105,8 +105,8 @@ def _is_for(rule: Json, service: str) -> bool:
     host = str(rule["spec"]["host"])
     if "." not in host and host != "*":
         host = f"{host}.{rule['metadata']['namespace']}"
-    full = f"{name}.{namespace}.{names.CLUSTER_DOMAIN}"
-    return fnmatch.fnmatch(full, host) or full.startswith(f"{host}.")
+    full = names.host(name, namespace)
+    return fnmatchcase(full, host) or full.startswith(f"{host}.")
 
 
 def _prefers_nearest(mesh: Mesh, policy: Json) -> bool:
@@ -131,7 +131,7 @@ def _local(mesh: Mesh, view: View) -> Iterator[Finding]:
                 namespace, _, name = service.partition("/")
                 if host in mesh.spec.mesh.cluster_local:
                     continue
-                if fnmatch.fnmatch(f"{name}.{namespace}.{names.CLUSTER_DOMAIN}", host):
+                if fnmatchcase(names.host(name, namespace), host):
                     yield failed(
                         f"meshConfig.serviceSettings makes {service} clusterLocal, with {host}",
                         "every cluster uses only its own pods. If that is intended, list the host "

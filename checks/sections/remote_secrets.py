@@ -142,7 +142,7 @@ def _wrong(mesh: Mesh, entry: _Entry) -> str:
 
 def _registry(mesh: Mesh, view: View) -> Iterator[Finding]:
     watched = _watched(mesh, view)
-    found = {str(c["id"]): str(c["syncStatus"]) for c in istiod.asked(view, "/debug/clusterz")}
+    found = {str(c["id"]): str(c["syncStatus"]) for c in istiod.debug_json(view, "/debug/clusterz")}
     for name in watched:
         status = found.get(name, "unknown to istiod")
         if status == "synced":

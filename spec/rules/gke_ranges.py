@@ -38,7 +38,7 @@ def _ranges_of_others_are_configured(spec: MeshSpec) -> Iterator[Problem]:
 
 
 def _ranges_can_be_read(spec: MeshSpec) -> Iterator[Problem]:
-    for path, text in _written(spec):
+    for path, text in _configured_ranges(spec):
         try:
             if text.startswith("/"):
                 ranges.prefix(text)
@@ -55,7 +55,7 @@ def _ranges_can_be_read(spec: MeshSpec) -> Iterator[Problem]:
             )
 
 
-def _written(spec: MeshSpec) -> Iterator[tuple[str, str]]:
+def _configured_ranges(spec: MeshSpec) -> Iterator[tuple[str, str]]:
     """Every range and size in the configuration, with its path."""
     for path, _, gke in gke_clusters(spec):
         for kind in KINDS:
@@ -184,7 +184,7 @@ def _ranges_do_not_overlap(spec: MeshSpec) -> Iterator[Problem]:
             "write a size such as /20 to have a range allocated, or a range that is free",
             plan.ranges[name][kind],
         )
-    for path, text in _written(spec):
+    for path, text in _configured_ranges(spec):
         if path.startswith("isthmus:gcp.otherRanges"):
             for name, found in plan.ranges.items():
                 for kind, here in found.found.items():

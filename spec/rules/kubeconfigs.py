@@ -12,7 +12,7 @@ from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from kube.kubeconfig import Connection
-from spec.mesh import Cluster, MeshSpec
+from spec.mesh import Cluster, MeshSpec, cluster_path
 from spec.problems import MISSING, Problem
 
 _OWN_NAMES = ("ip6-localhost", "ip6-loopback", "kubernetes", "kubernetes.default")
@@ -56,7 +56,7 @@ def check_kubeconfigs(
         if connection.insecure:
             yield Problem(
                 "api-server-unverified",
-                f"isthmus:clusters[{i}].kubeconfig",
+                f"{cluster_path(i)}.kubeconfig",
                 "should not have `insecure-skip-tls-verify`",
                 f"an attacker on the network path to {cluster.name} could read the credentials of "
                 "the operator and of the reader's account",
@@ -66,11 +66,11 @@ def check_kubeconfigs(
         if not spec.readers_of(cluster) or cluster.api_server.server is not None:
             continue
         if _is_this_machine(server):
-            yield _unreachable(spec, f"isthmus:clusters[{i}].kubeconfig", cluster, server)
+            yield _unreachable(spec, f"{cluster_path(i)}.kubeconfig", cluster, server)
         elif connection.proxy is not None:
             yield Problem(
                 "api-server-behind-proxy",
-                f"isthmus:clusters[{i}].apiServer.server",
+                f"{cluster_path(i)}.apiServer.server",
                 "should be set, because the kubeconfig reaches the API server through a proxy",
                 f"istiod of {_names(spec, cluster)} uses no proxy to {cluster.name}",
                 f"set it to the URL that pods of {_names(spec, cluster)} reach, even if that is "
@@ -83,7 +83,7 @@ def one_cluster_twice(spec: MeshSpec, first: int, second: int, how: str) -> Prob
     """Two entries of the configuration are one cluster."""
     return Problem(
         "cluster-listed-twice",
-        f"isthmus:clusters[{second}].context",
+        f"{cluster_path(second)}.context",
         f"must lead to another cluster than {spec.clusters[first].name} ({how})",
         "one cluster would be built twice, and each build would undo the other",
         "name another context or kubeconfig",
@@ -100,7 +100,7 @@ def _unreachable(spec: MeshSpec, path: str, cluster: Cluster, server: str) -> Pr
         f"watches {cluster.name}",
         "this address always means the local machine, so istiod would report the cluster as "
         "`timeout` (istio/istio#58047)",
-        f"set isthmus:clusters[{i}].apiServer.server to {_SERVER}",
+        f"set {cluster_path(i)}.apiServer.server to {_SERVER}",
         server,
     )
 

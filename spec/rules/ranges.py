@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network
 
-from spec.mesh import Cluster, MeshSpec
+from spec.mesh import Cluster, MeshSpec, cluster_path
 from spec.problems import Problem
 
 IpNetwork = IPv4Network | IPv6Network
@@ -52,11 +52,11 @@ def overlaps(spec: MeshSpec, pods: Mapping[str, Sequence[IpNetwork]]) -> Iterato
 def _problem(index: int, first: Cluster, second: Cluster, rule: str, reason: str) -> Problem:
     return Problem(
         "ranges-overlap-on-network",
-        f"isthmus:clusters[{index}].network",
+        f"{cluster_path(index)}.network",
         f"must have other addresses than {first.name} on the same network: {rule}",
         reason,
         "if pods have other addresses than their nodes, as with Calico or Cilium, set "
-        f"isthmus:clusters[{index}].ranges.pods; if their pods do not reach each other directly, "
+        f"{cluster_path(index)}.ranges.pods; if their pods do not reach each other directly, "
         "give one of the two another network; otherwise recreate one of the clusters with another "
         "range",
         second.network,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from spec.mesh import MeshSpec
+from spec.mesh import MeshSpec, cluster_path
 from spec.problems import Problem
 
 
@@ -28,7 +28,7 @@ def _stacks_are_unique(spec: MeshSpec) -> Iterator[Problem]:
         if one != i:
             yield Problem(
                 "stack-repeated",
-                f"isthmus:clusters[{i}].stack",
+                f"{cluster_path(i)}.stack",
                 f"must be the cluster's own; clusters[{one}] has the same",
                 "a stack finds its cluster by the stack's name, and builds one cluster",
                 "name another stack",

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pydantic.alias_generators import to_snake
 
 from components import names
-from spec.mesh import MeshSpec
+from spec.mesh import MeshSpec, cluster_path
 from spec.problems import Problem
 
 
@@ -40,7 +40,7 @@ def _names_are_unique(spec: MeshSpec) -> Iterator[Problem]:
         if cluster.name in first:
             yield Problem(
                 "cluster-name-repeated",
-                f"isthmus:clusters[{i}].name",
+                f"{cluster_path(i)}.name",
                 f"must be unique; clusters[{first[cluster.name]}] has the same name",
                 "istiod silently ignores the second cluster with a name",
                 "rename one of the two",
@@ -65,10 +65,10 @@ def _names_are_not_istios_default(spec: MeshSpec) -> Iterator[Problem]:
 def _primaries_exist(spec: MeshSpec) -> Iterator[Problem]:
     by_name = {c.name: c for c in spec.clusters}
     primaries = ", ".join(c.name for c in spec.primaries) or "none"
-    for cluster_path, cluster in spec.numbered():
+    for at, cluster in spec.numbered():
         if cluster.primary is None:
             continue
-        path = f"{cluster_path}.primary"
+        path = f"{at}.primary"
         if cluster.primary == cluster.name:
             name, rule = "primary-is-itself", "must name another cluster"
             fix = "remove it to make this cluster a primary"
@@ -103,9 +103,9 @@ def _control_planes_are_of_primaries(spec: MeshSpec) -> Iterator[Problem]:
 
 
 def _exposures_can_work(spec: MeshSpec) -> Iterator[Problem]:
-    for cluster_path, cluster in spec.numbered():
+    for at, cluster in spec.numbered():
         control_plane = cluster.control_plane
-        path = f"{cluster_path}.controlPlane"
+        path = f"{at}.controlPlane"
         if control_plane is None or cluster.is_remote:
             continue
         if control_plane.exposure == "pod-ip":

@@ -10,6 +10,7 @@ from spec.mesh import (
     MeshSpec,
     ProvidedIntermediate,
     TrustedRoot,
+    cluster_path,
 )
 from spec.problems import MISSING, Problem
 from spec.rules import certificates
@@ -132,8 +133,8 @@ def _every_cluster_has_an_intermediate(spec: MeshSpec) -> Iterator[Problem]:
     place = _place(ca, root)
     if ca.external:
         return
-    for cluster_path, cluster in spec.numbered():
-        path = f"{cluster_path}.ca"
+    for at, cluster in spec.numbered():
+        path = f"{at}.ca"
         if cluster.ca is not None and root.certificate is None:
             yield Problem(
                 "intermediate-without-root",
@@ -240,7 +241,7 @@ def _an_external_ca_is_the_only_one(spec: MeshSpec) -> Iterator[Problem]:
             "write the certificate of the root, without its key",
         )
     unused = {f"{ca.place(r)}.key": r.key is not None for r in ca.trusted} | {
-        f"isthmus:clusters[{i}].ca": c.ca is not None for i, c in enumerate(spec.clusters)
+        f"{cluster_path(i)}.ca": c.ca is not None for i, c in enumerate(spec.clusters)
     }
     for path in (path for path, is_set in unused.items() if is_set):
         yield Problem(
@@ -254,7 +255,7 @@ def _an_external_ca_is_the_only_one(spec: MeshSpec) -> Iterator[Problem]:
         if cluster.stack is not None:
             yield Problem(
                 "external-ca-with-keys",
-                f"isthmus:clusters[{i}].stack",
+                f"{cluster_path(i)}.stack",
                 "must not be set, because ca.external is",
                 "the stack of a single cluster gets its CA from the mesh's stack",
                 "build the cluster in the mesh's stack, or remove ca.external",
