@@ -90,8 +90,8 @@ def sentences(spec: MeshSpec, state: State) -> Iterator[str]:
     """Yield what the picture shows: networks, roles, gateways and failures."""
     by_name = {c.name: c for c in spec.clusters}
     for network in spec.networks:
-        names = [c.name for c in spec.clusters if c.network == network]
-        yield f"Network {network} has {_count(len(names), 'cluster')}: {', '.join(names)}."
+        members = [c.name for c in spec.clusters if c.network == network]
+        yield f"Network {network} has {_count(len(members), 'cluster')}: {', '.join(members)}."
     for cluster in spec.clusters:
         if cluster.primary:
             primary = by_name[cluster.primary]

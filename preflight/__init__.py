@@ -11,7 +11,7 @@ from preflight.charts import missing_charts
 from preflight.ending import ending
 from preflight.facts import ClusterFacts, PreflightResult
 from preflight.identity import Expected
-from preflight.reach import read_connection
+from preflight.kubeconfigs import read_connection
 from preflight.services import with_inventories
 from spec import rules
 from spec.mesh import Cluster, MeshSpec

@@ -20,6 +20,7 @@ from kube.kubeconfig import Connection
 from preflight import balancers, foreign, identity, marks, namespaces, own_names, practice
 from preflight.facts import ClusterFacts
 from preflight.identity import Expected
+from preflight.kubeconfigs import shown
 from preflight.permissions import (
     GRANTING,
     NEEDED,
@@ -28,7 +29,6 @@ from preflight.permissions import (
     is_granted,
     lacking,
 )
-from preflight.reach import shown
 from spec.mesh import Cluster, MeshSpec, cluster_path
 from spec.problems import Problem
 from spec.rules import certificates, versions

@@ -49,7 +49,7 @@ class Built:
     webhooks: dict[str, Webhooks] = field(default_factory=dict[str, Webhooks])
     gateways: dict[str, ClusterAwareGateway] = field(default_factory=dict[str, ClusterAwareGateway])
     discovery: dict[str, Discovery] = field(default_factory=dict[str, Discovery])
-    same: dict[str, SharedServices] = field(default_factory=dict[str, SharedServices])
+    shared_services: dict[str, SharedServices] = field(default_factory=dict[str, SharedServices])
     samples: dict[str, Sample] = field(default_factory=dict[str, Sample])
 
     @property

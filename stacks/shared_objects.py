@@ -39,7 +39,7 @@ def create_shared_configuration(built: Built, cluster: Cluster) -> None:
             built.options(
                 cluster,
                 built.webhooks[cluster.name],
-                built.same.get(cluster.name),
+                built.shared_services.get(cluster.name),
                 built.samples.get(cluster.name),
             ),
         )
@@ -50,7 +50,7 @@ def create_shared_objects(built: Built, cluster: Cluster) -> None:
     shared = built.shared
     if built.spec.absent or not shared.namespaces:  # stacks/kept.py keeps them everywhere
         return
-    same = built.same[cluster.name] = SharedServices(
+    services = built.shared_services[cluster.name] = SharedServices(
         cluster.name,
         {
             "namespaces": {
@@ -92,7 +92,7 @@ def create_shared_objects(built: Built, cluster: Cluster) -> None:
             for p in service.ports
             if p.protocol == "TCP"  # a ServiceEntry has no other
         ]
-        create_entries(built, cluster, name, ports, service.runs_in, same)
+        create_entries(built, cluster, name, ports, service.runs_in, services)
 
 
 def _occupied(namespace: WantedNamespace, cluster: Cluster) -> Mapping[str, str]:

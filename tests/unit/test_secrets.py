@@ -14,7 +14,7 @@ import yaml
 
 from kube import kubeconfig
 from preflight.ending import ending
-from preflight.reach import read_connection
+from preflight.kubeconfigs import read_connection
 from spec import config, rules
 from spec.description import Description, spec_for_output
 from spec.mesh import Cluster
