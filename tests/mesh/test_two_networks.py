@@ -38,6 +38,9 @@ _ROUTE = {
     },
 }
 
+_KEPT = {"mine", "virtualservices.networking.istio.io"}
+"""What stays in west of a mesh that is gone: an object of a user, and the CRD of its kind."""
+
 
 @pytest.fixture(scope="module")
 def before(bare: LiveMesh) -> Iterator[Snapshots]:
@@ -288,6 +291,13 @@ def test_another_root_costs_no_request(mesh: LiveMesh, both: dict[str, Any]) -> 
     both["mesh"] = forget.configured["mesh"]  # what follows keeps it
 
 
+def left_in_west(before: Snapshots, after: Snapshots) -> set[str]:
+    """Names of what a removal leaves, without the API service that Kubernetes has for a CRD."""
+    assert before["west"] <= after["west"]
+    left = after["west"] - before["west"]
+    return {name for kind, _, name in left if not kind.endswith("/apiservices")}
+
+
 def test_removing_the_remote_removes_what_it_added(
     mesh: LiveMesh, before: Snapshots, both: dict[str, Any]
 ) -> None:
@@ -295,21 +305,24 @@ def test_removing_the_remote_removes_what_it_added(
     shown = mesh.up({**both, "clusters": both["clusters"][:1]}).stdout
     assert "has 1 virtualservices of users" in shown
     after = mesh.snapshot()
-    assert before["west"] <= after["west"]
-    left = after["west"] - before["west"]
-    kept = {name for kind, _, name in left if not kind.endswith("/apiservices")}
-    assert kept == {"mine", "virtualservices.networking.istio.io"}
+    assert left_in_west(before, after) == _KEPT
     assert not [name for _, _, name in after["east"] if "west" in name]
     assert set(mesh.ask("east")) == {"v1"}
 
 
-def test_adding_the_remote_again_restores_it(mesh: LiveMesh, both: dict[str, Any]) -> None:
-    mesh.up(both)
+def test_the_remote_comes_back_under_another_name(mesh: LiveMesh, both: dict[str, Any]) -> None:
+    """These are the steps that the refusal of a new name advises: remove, `up`, add, `up`."""
+    east, west = both["clusters"]
+    mesh.up({**both, "clusters": [east, {**west, "name": "europe"}]})
     assert set(mesh.ask("west")) == {"v1", "v2"}
-    assert mesh.remote_clusters("east") == {"east": "synced", "west": "synced"}
+    assert mesh.remote_clusters("east") == {"east": "synced", "europe": "synced"}
 
 
 def test_destroy_leaves_the_clusters_as_they_were(mesh: LiveMesh, before: Snapshots) -> None:
-    mesh.kubectl("west", "delete", "virtualservice", "mine")
+    """And what a user has created meanwhile, with the CRD of its kind."""
     shell.run(mesh, documented("docs/troubleshooting.md", "destroy --run-program"))
-    assert mesh.snapshot() == before
+    after = mesh.snapshot()
+    assert after["east"] == before["east"]
+    assert left_in_west(before, after) == _KEPT
+    mesh.kubectl("west", "delete", "crd", "virtualservices.networking.istio.io")
+    until("the API without the kind", lambda: mesh.snapshot() == before)
