@@ -27,6 +27,6 @@ class ReadingApi(PodApi):
         try:
             return super()._execute(*arguments, **options)
         except UnansweredError as error:
-            if "403 Forbidden" in str(error):
+            if error.status == 403 or self._login.impersonates:
                 raise ForbiddenError(str(error)) from None
             raise

@@ -1,6 +1,7 @@
 """One cluster's API server, and through it commands and TLS connections in pods."""
 
 import json
+import re
 import ssl
 import time
 from collections.abc import Sequence
@@ -169,9 +170,7 @@ class PodApi(ClusterApi):
                 _request_timeout=_COMMAND_SECONDS,
             ).socket(port)
         except ApiException as error:
-            raise UnansweredError(
-                error.status or None, f"port-forward to {pod}: {error.reason}"
-            ) from None
+            raise _unanswered(f"port-forward to {pod}", error.status, error.reason) from None
 
     def _shake(self, container: Container, server: Server, context: ssl.SSLContext) -> bytes:
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -237,9 +236,18 @@ class PodApi(ClusterApi):
                 _request_timeout=_COMMAND_SECONDS,
             )
         except ApiException as error:
-            raise UnansweredError(
-                error.status or None, f"exec in {container.pod}: {error.reason}"
-            ) from None
+            raise _unanswered(f"exec in {container.pod}", error.status, error.reason) from None
+
+
+def _unanswered(what: str, status: int | None, reason: object) -> UnansweredError:
+    """The error of a connection that was refused, without the answer's headers and body.
+
+    The client has its status only in the text of its reason (websocket_call in ws_client.py).
+    """
+    refused = re.match(r"Handshake status (\d+) ([\w ]+?)( -\+-\+-|$)", str(reason))
+    if refused is None:
+        return UnansweredError(status or None, f"{what}: {reason}")
+    return UnansweredError(int(refused[1]), f"{what}: {refused[2]}")
 
 
 def _status(container: Container, socket: Any) -> int:
