@@ -1,8 +1,6 @@
 """Claims about the stacks staging and prod, and everything else created on Google Cloud."""
 
 import json
-import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -428,19 +426,3 @@ def test_no_stack_names_a_real_project() -> None:
     for stack in ("staging", "prod"):
         assert configured(stack)["gcp"]["project"] == f"example-{stack}"
         assert config.parse(configured(stack)).clusters
-
-
-def test_only_a_stack_on_google_cloud_imports_its_sdk() -> None:
-    """In a new process, so that no import of another test counts."""
-    program = """
-import sys
-from tests.unit import meshes
-meshes.recorded(meshes.two_networks())
-print(any(m.startswith("pulumi_gcp") for m in sys.modules))
-import stacks.gke
-print(any(m.startswith("pulumi_gcp") for m in sys.modules))
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=_PROJECT, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split() == ["False", "True"]

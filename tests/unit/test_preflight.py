@@ -132,9 +132,9 @@ def test_charts_of_another_version_are_refused(look: Preflight) -> None:
 
 
 def test_configuration_clusters_and_charts_are_refused_together(
-    kubeconfig: str, tmp_path: Path
+    look: Preflight, tmp_path: Path
 ) -> None:
-    look = Preflight(kubeconfig, str(tmp_path / "nothing"))
+    look = replace(look, charts=str(tmp_path / "nothing"))
     found = look.refused("down", "sideways", "up", name="same")
     assert sorted(p.path for p in found) == [
         "isthmus:clusters[0].kubeconfig",

@@ -107,3 +107,19 @@ print("pulumi_gcp" in sys.modules)
 """
     assert run(Path(sys.prefix), source, _PROJECT) == "False"
     assert defined("gke_*.py"), "GKE has components"
+
+
+def test_only_a_stack_on_google_cloud_imports_its_sdk() -> None:
+    """In a new process, so that no import of another test counts."""
+    program = """
+import sys
+from tests.unit import meshes
+meshes.recorded(meshes.two_networks())
+print(any(m.startswith("pulumi_gcp") for m in sys.modules))
+import stacks.gke
+print(any(m.startswith("pulumi_gcp") for m in sys.modules))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=_PROJECT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["False", "True"]
