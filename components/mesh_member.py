@@ -148,7 +148,7 @@ class MeshMember(pulumi.ComponentResource):
         secret = kubernetes.core.v1.Secret(
             f"{name}-reader-token{suffix}",
             metadata={
-                "name": f"{names.READER}-istio-remote-secret-token{suffix}",
+                "name": names.reader_token(generation),
                 "namespace": self.namespace,
                 "annotations": {
                     "kubernetes.io/service-account.name": names.READER,

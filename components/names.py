@@ -133,3 +133,8 @@ def injection_path(*, cluster: str, network: str) -> str:
     here, so no slash has to be escaped.
     """
     return f"/inject/cluster/{cluster}/net/{network}"
+
+
+def reader_token(generation: int) -> str:
+    """Name of the Secret with the reader's token."""
+    return f"{READER}-{REMOTE_PREFIX}token" + ("" if generation == 1 else f"-{generation}")

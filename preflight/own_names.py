@@ -34,11 +34,11 @@ def _of_istio(spec: MeshSpec, cluster: Cluster) -> Iterator[str]:
     yield f"/api/v1/namespaces/{{}}/services/{names.REMOTE_SERVICE}"
     for name in ("istio", "istio-sidecar-injector", "values"):
         yield f"/api/v1/namespaces/{{}}/configmaps/{name}"
-    suffix = "" if cluster.token_generation == 1 else f"-{cluster.token_generation}"
-    yield f"/api/v1/namespaces/{{}}/secrets/{names.READER}-istio-remote-secret-token{suffix}"
+    token = names.reader_token(cluster.token_generation)
+    yield f"/api/v1/namespaces/{{}}/secrets/{token}"
     for other in spec.clusters:
         if cluster in spec.readers_of(other):
-            yield f"/api/v1/namespaces/{{}}/secrets/istio-remote-secret-{other.name}"
+            yield f"/api/v1/namespaces/{{}}/secrets/{names.REMOTE_PREFIX}{other.name}"
     if cluster.primary is None:
         yield "/apis/networking.istio.io/v1/namespaces/{}/gateways/cross-network-gateway"
         yield "/apis/networking.istio.io/v1/namespaces/{}/gateways/istiod-gateway"

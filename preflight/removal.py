@@ -15,6 +15,7 @@ from preflight.facts import ClusterFacts
 from preflight.identity import Expected
 from preflight.last_update import LastUpdate
 from preflight.permissions import DELETING, is_granted
+from preflight.restarts import injected_pods
 from spec.mesh import MeshSpec
 from spec.problems import Problem
 from spec.shared import MADE_BY_ISTHMUS, OCCUPIED
@@ -135,8 +136,7 @@ def _stays(
         for x in found
     )
     objects = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-    injected = api.metadata_list("/api/v1/pods", labelSelector="security.istio.io/tlsMode=istio")
-    pods = len([pod for pod in injected if pod["namespace"] not in deleted])
+    pods = len([pod for pod in injected_pods(api) if pod["namespace"] not in deleted])
     if objects or pods:
         yield Problem(
             "removed-cluster-in-use",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from components import names
 from kube.api import ClusterApi, UnansweredError
@@ -12,6 +13,15 @@ from spec.problems import Problem
 
 _INJECTED = f"{names.TLS_MODE}=istio"
 """The injection adds this label to a pod (istio/istio, pkg/kube/inject/inject.go)."""
+
+
+def injected_pods(api: ClusterApi) -> list[Any]:
+    """Metadata of all pods with sidecars.
+
+    Raises:
+        UnansweredError: the API server does not answer, or refuses.
+    """
+    return api.metadata_list("/api/v1/pods", labelSelector=_INJECTED)
 
 
 def pods_with_proxies(facts: Mapping[str, ClusterFacts]) -> Mapping[str, int | None]:
@@ -55,6 +65,6 @@ def changed_networks(
 def _count(known: ClusterFacts) -> int | None:
     try:
         with ClusterApi.connect(known.connection.kubeconfig) as api:
-            return len(api.metadata_list("/api/v1/pods", labelSelector=_INJECTED))
+            return len(injected_pods(api))
     except UnansweredError:
         return None

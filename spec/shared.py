@@ -310,7 +310,7 @@ def _cannot_be_shared(
             "remove its label, or give it a selector and a cluster IP",
             spec.mesh.federate,
         )
-    if name[0] in (spec.mesh.istio.namespace, "sample"):
+    if name[0] in (spec.mesh.istio.namespace, names.SAMPLE_NAMESPACE):
         yield Problem(
             "service-in-reserved-namespace",
             path,

@@ -9,14 +9,12 @@ from functools import partial
 from checks import istiod, remote_kubeconfig
 from checks.model import Check, Finding, failed, ok, primaries, readers, skipped, warning
 from checks.view import Mesh, View
+from components import names
 from kube.api import UnansweredError
 from kube.pods import PodApi
 from picture.state import Part
 from preflight.ending import end_of_token
 
-_LABEL = "istio/multiCluster"
-_PREFIX = "istio-remote-secret-"
-_ANNOTATION = "networking.istio.io/cluster"
 _TOKEN_ENDS_SOON = timedelta(days=30)
 _AGAIN = "`pulumi up --refresh` writes it again"
 # What istiod reads in other clusters (templates/reader-clusterrole.yaml of its chart).
@@ -69,10 +67,10 @@ def _entries(view: View) -> Sequence[_Entry]:
         _Entry(
             s["metadata"]["name"],
             key,
-            s["metadata"].get("annotations", {}).get(_ANNOTATION),
+            s["metadata"].get("annotations", {}).get(names.REMOTE_CLUSTER),
             base64.b64decode(value).decode(errors="replace"),
         )
-        for s in view.items(view.istio("secrets"), labelSelector=f"{_LABEL}=true")
+        for s in view.items(view.istio("secrets"), labelSelector=f"{names.REMOTE_LABEL}=true")
         for key, value in s.get("data", {}).items()
     ]
 
@@ -93,7 +91,7 @@ def _objects(mesh: Mesh, view: View) -> Iterator[Finding]:
                 f"{len(mine)} secrets are for {name}: {', '.join(e.secret for e in mine)}",
                 "istiod uses the first that it sees and ignores the others, even if that is the "
                 "wrong "
-                f"one. Keep {_PREFIX}{name} and delete the rest",
+                f"one. Keep {names.REMOTE_PREFIX}{name} and delete the rest",
                 part,
             )
         elif problem := _wrong(mesh, mine[0]):
@@ -117,20 +115,23 @@ def _objects(mesh: Mesh, view: View) -> Iterator[Finding]:
 
 
 def _why_missing(view: View, name: str, entries: Sequence[_Entry]) -> str:
-    secret = view.find(view.istio("secrets", _PREFIX + name))
+    wanted = f"{names.REMOTE_PREFIX}{name}"
+    secret = view.find(view.istio("secrets", wanted))
     if secret is None:
-        return f"{_PREFIX}{name} does not exist"
-    if secret["metadata"].get("labels", {}).get(_LABEL) != "true":
-        return f"{_PREFIX}{name} lacks the label {_LABEL}=true, by which istiod finds it"
-    keys = ", ".join(e.cluster for e in entries if e.secret == _PREFIX + name)
+        return f"{wanted} does not exist"
+    if secret["metadata"].get("labels", {}).get(names.REMOTE_LABEL) != "true":
+        return f"{wanted} lacks the label {names.REMOTE_LABEL}=true, by which istiod finds it"
+    keys = ", ".join(e.cluster for e in entries if e.secret == wanted)
     has = f"the key {keys}" if keys else "no data"
-    return f"{_PREFIX}{name} has {has}, but istiod needs the key {name}"
+    return f"{wanted} has {has}, but istiod needs the key {name}"
 
 
 def _wrong(mesh: Mesh, entry: _Entry) -> str:
     """Return what is wrong with an entry as text; empty if nothing."""
     if entry.annotated != entry.cluster:
-        return f"the annotation {_ANNOTATION} is {entry.annotated!r}, not {entry.cluster!r}"
+        return (
+            f"the annotation {names.REMOTE_CLUSTER} is {entry.annotated!r}, not {entry.cluster!r}"
+        )
     try:
         server = remote_kubeconfig.read(entry.kubeconfig).server
     except remote_kubeconfig.ShapeError as error:

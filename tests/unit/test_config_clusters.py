@@ -9,9 +9,8 @@ from preflight.identity import Expected
 from preflight.last_update import LastCluster, LastUpdate
 from spec.problems import MeshRefusedError, Problem
 from tests.unit.clusters import Kubernetes, Preflight, spec
-from tests.unit.test_identity import mark
+from tests.unit.test_identity import MESH, mark
 
-_MESH = "11111111-2222-5333-8444-555555555555"
 _POLICIES = "/apis/security.istio.io/v1/authorizationpolicies"
 _MINE = {"metadata": {"name": "mine", "namespace": "shop"}}
 
@@ -22,7 +21,7 @@ def refused(look: Preflight, was: str | None, becomes: str | None) -> list[Probl
     first, second = mesh.clusters
     last = {c.name: LastCluster(uid=f"uid-{c.name}") for c in mesh.clusters}
     last["c1"] = replace(last["c1"], primary=was)
-    expected = Expected("isthmus/dev", _MESH, LastUpdate(last, namespace="istio-system"))
+    expected = Expected("isthmus/dev", MESH, LastUpdate(last, namespace="istio-system"))
     try:
         changed = replace(mesh, clusters=(first, replace(second, primary=becomes)))
         preflight.examine(changed, expected)
@@ -33,8 +32,8 @@ def refused(look: Preflight, was: str | None, becomes: str | None) -> list[Probl
 
 @pytest.fixture(autouse=True)
 def marked(up: Kubernetes, other: Kubernetes) -> None:
-    mark(up, "uid-c0", cluster="c0", uid="uid-c0", mesh=_MESH)
-    mark(other, "uid-c1", cluster="c1", uid="uid-c1", mesh=_MESH)
+    mark(up, "uid-c0", cluster="c0", uid="uid-c0", mesh=MESH)
+    mark(other, "uid-c1", cluster="c1", uid="uid-c1", mesh=MESH)
 
 
 def test_a_new_primary_must_have_the_objects_of_its_former_one(

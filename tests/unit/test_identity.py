@@ -16,7 +16,7 @@ from tests.unit.meshes import cluster, configuration
 
 _NAMESPACE = "/api/v1/namespaces/istio-system"
 _STACK = "isthmus/dev"
-_MESH = "11111111-2222-5333-8444-555555555555"
+MESH = "11111111-2222-5333-8444-555555555555"
 
 
 def mark(found: Kubernetes, kube_system: str, **marks: str) -> None:
@@ -49,14 +49,14 @@ def last(**uids: str | None) -> LastUpdate:
 
 
 def expected(**uids: str | None) -> Expected:
-    return Expected(_STACK, _MESH, last(**uids))
+    return Expected(_STACK, MESH, last(**uids))
 
 
 @pytest.fixture
 def mesh(up: Kubernetes, other: Kubernetes) -> Expected:
     """The mesh of c0 and c1 after an update."""
-    mark(up, "uid-0", cluster="c0", uid="uid-0", mesh=_MESH)
-    mark(other, "uid-1", cluster="c1", uid="uid-1", mesh=_MESH)
+    mark(up, "uid-0", cluster="c0", uid="uid-0", mesh=MESH)
+    mark(other, "uid-1", cluster="c1", uid="uid-1", mesh=MESH)
     return expected(c0="uid-0", c1="uid-1")
 
 
@@ -83,7 +83,7 @@ def test_a_renamed_cluster_is_refused(
     up: Kubernetes,
     mesh: Expected,
 ) -> None:
-    for marks in ({"cluster": "west", "uid": "uid-0", "mesh": _MESH}, {}):
+    for marks in ({"cluster": "west", "uid": "uid-0", "mesh": MESH}, {}):
         mark(up, "uid-0", **marks)
         (problem,) = look.refused("up", expected=expected(west="uid-0"))
         assert problem.path == "isthmus:clusters[0].name"
@@ -108,8 +108,8 @@ def test_a_cluster_that_was_created_again_from_a_backup_is_refused(
     up: Kubernetes,
     mesh: Expected,
 ) -> None:
-    mark(up, "another", cluster="c0", uid="uid-0", mesh=_MESH)
-    (problem,) = look.refused("up", "other", expected=Expected(_STACK, _MESH))
+    mark(up, "another", cluster="c0", uid="uid-0", mesh=MESH)
+    (problem,) = look.refused("up", "other", expected=Expected(_STACK, MESH))
     assert problem.path == "isthmus:clusters[0].kubeconfig"
     assert "PULUMI_K8S_DELETE_UNREACHABLE=true" in problem.fix
 
@@ -122,18 +122,18 @@ def test_the_same_stack_of_another_state_is_refused(
 ) -> None:
     found = look.refused("up", "other", expected=Expected(_STACK, state))
     assert {p.path for p in found} == {"isthmus:clusters[0]", "isthmus:clusters[1]"}
-    assert f"it is in the mesh {_MESH} of another state of {_STACK}" in found[0].rule
+    assert f"it is in the mesh {MESH} of another state of {_STACK}" in found[0].rule
 
 
-_FAILED = Expected(_STACK, _MESH)
+_FAILED = Expected(_STACK, MESH)
 """What a stack knows whose first update failed: its UUID, and no outputs."""
 
 
 def test_an_installation_method_that_changed_after_a_failed_first_update_is_refused_once(
     look: Preflight, up: Kubernetes, other: Kubernetes
 ) -> None:
-    mark(up, "uid-0", cluster="c0", uid="uid-0", mesh=_MESH, install="release")
-    mark(other, "uid-1", cluster="c1", uid="uid-1", mesh=_MESH, install="release")
+    mark(up, "uid-0", cluster="c0", uid="uid-0", mesh=MESH, install="release")
+    mark(other, "uid-1", cluster="c1", uid="uid-1", mesh=MESH, install="release")
     (problem,) = look.refused("up", "other", expected=_FAILED)
     assert problem.name == "install-method-changed"
     released = replace(last(c0="uid-0", c1="uid-1"), install="release")
@@ -146,7 +146,7 @@ def test_marks_without_a_method_compare_nothing(
 ) -> None:
     """They were written before it was part of the marks."""
     assert look.examine("up", "other", expected=_FAILED).facts
-    mark(up, "uid-0", cluster="c0", uid="uid-0", mesh=_MESH, install="`reboot`")
+    mark(up, "uid-0", cluster="c0", uid="uid-0", mesh=MESH, install="`reboot`")
     assert look.examine("up", "other", expected=_FAILED).facts, "no such method exists"
 
 
@@ -196,7 +196,7 @@ def test_the_stack_of_a_cluster_warns_of_another_network_too(
 ) -> None:
     mark(up, "uid-0")
     last = LastUpdate.read({"cluster": {"name": "c0", "network": "before"}})
-    (warning,) = look.examine("up", expected=Expected(_STACK, _MESH, last)).warnings
+    (warning,) = look.examine("up", expected=Expected(_STACK, MESH, last)).warnings
     assert "changes from before in cluster c0" in warning.rule
 
 
