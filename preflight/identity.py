@@ -62,12 +62,10 @@ def check(
         elif last and not last.uid and not last.stack and marks.stack is None:
             yield _no_mark(path, cluster, spec.mesh.istio.namespace, expected.stack)
         elif ours:
-            yield from _changes_by_marks(spec, path, cluster, marks)
+            yield from _changes_by_marks(spec, marks)
 
 
-def _changes_by_marks(
-    spec: MeshSpec, path: str, cluster: Cluster, marks: Marks
-) -> Iterator[Problem]:
+def _changes_by_marks(spec: MeshSpec, marks: Marks) -> Iterator[Problem]:
     """Changes since an update that failed: it left marks, and no outputs for `check_changes`."""
     istio = spec.mesh.istio
     # What else a cluster says must not become part of a command in a message.
