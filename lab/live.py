@@ -73,16 +73,20 @@ class LiveMesh:
     def snapshot(self) -> Snapshots:
         return snapshots(self.lab)
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables with which a user's commands find the stack and the clusters."""
+        return {**self.workspace.environment, "KUBECONFIG": str(self.lab.kubeconfig)}
+
     def run(self, *command: str, stdin: str | None = None) -> str:
         """Run one of the lab's tools with the lab's kubeconfig; return its output.
 
         Raises:
             FailedCommandError: the command has failed; with its output.
         """
-        environment = {**self.workspace.environment, "KUBECONFIG": str(self.lab.kubeconfig)}
         done = subprocess.run(
             command,
-            env=environment,
+            env=self.environment,
             input=stdin,
             capture_output=True,
             text=True,

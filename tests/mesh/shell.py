@@ -18,8 +18,7 @@ def run(mesh: LiveMesh, script: str) -> str:
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=mesh.workspace.folder,
         env={
-            **mesh.workspace.environment,
-            "KUBECONFIG": str(mesh.lab.kubeconfig),
+            **mesh.environment,
             "PULUMI_OPTION_SKIP_PREVIEW": "true",
             "PYTHONPATH": str(ROOT),
         },
