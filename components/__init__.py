@@ -1,6 +1,7 @@
 """Pulumi components of one Istio mesh across many Kubernetes clusters.
 
-`from components import SharedCA` and all others of `__all__`; docs/components.md shows them used.
+Other programs install this package as `isthmus`, so its modules import each other relatively:
+`from isthmus import SharedCA`, and all others of `__all__`; docs/components.md shows them used.
 A name is imported when it is first used: a program that creates no cluster on GKE does not load
 pulumi_gcp.
 """
@@ -9,46 +10,46 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from components.charts import ChartSource
-    from components.cluster_aware_gateway import ClusterAwareGateway, ClusterAwareGatewayArgs
-    from components.cluster_identity import ClusterIdentity
-    from components.control_plane_pod import ControlPlanePod, ControlPlanePodArgs
-    from components.control_plane_service import ControlPlaneService, ControlPlaneServiceArgs
-    from components.gke_cluster import GkeCluster, GkeClusterArgs, NodePool, Opening, Subnet
-    from components.gke_networks import GkeNetworks, GkeNetworksArgs
-    from components.mesh_member import MeshMember, MeshMemberArgs
-    from components.mesh_policy import MeshPolicy, MeshPolicyArgs
-    from components.mesh_uuid import MeshUuid
-    from components.primary_cluster import PrimaryCluster, PrimaryClusterArgs
-    from components.remote_cluster import RemoteCluster, RemoteClusterArgs
-    from components.remote_secret import RemoteSecret, RemoteSecretArgs
-    from components.sample import Sample, SampleArgs
-    from components.service_entries import (
+    from .charts import ChartSource
+    from .cluster_aware_gateway import ClusterAwareGateway, ClusterAwareGatewayArgs
+    from .cluster_identity import ClusterIdentity
+    from .control_plane_pod import ControlPlanePod, ControlPlanePodArgs
+    from .control_plane_service import ControlPlaneService, ControlPlaneServiceArgs
+    from .gke_cluster import GkeCluster, GkeClusterArgs, NodePool, Opening, Subnet
+    from .gke_networks import GkeNetworks, GkeNetworksArgs
+    from .mesh_member import MeshMember, MeshMemberArgs
+    from .mesh_policy import MeshPolicy, MeshPolicyArgs
+    from .mesh_uuid import MeshUuid
+    from .primary_cluster import PrimaryCluster, PrimaryClusterArgs
+    from .remote_cluster import RemoteCluster, RemoteClusterArgs
+    from .remote_secret import RemoteSecret, RemoteSecretArgs
+    from .sample import Sample, SampleArgs
+    from .service_entries import (
         GatewayEndpoint,
         ServiceEntries,
         ServiceEntriesArgs,
         ServicePort,
     )
-    from components.shared_ca import (
+    from .shared_ca import (
         IntermediateArgs,
         IntermediateCA,
         RootArgs,
         SharedCA,
         SharedCAArgs,
     )
-    from components.shared_configuration import (
+    from .shared_configuration import (
         SharedConfiguration,
         SharedConfigurationArgs,
         SharedObjectArgs,
     )
-    from components.shared_services import (
+    from .shared_services import (
         SharedPortArgs,
         SharedServiceArgs,
         SharedServices,
         SharedServicesArgs,
     )
-    from components.verification import Verification, VerificationArgs
-    from components.webhooks import Webhooks, WebhooksArgs
+    from .verification import Verification, VerificationArgs
+    from .webhooks import Webhooks, WebhooksArgs
 
 _HOMES = {
     "charts": ("ChartSource",),

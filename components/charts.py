@@ -12,7 +12,7 @@ from typing import Any, Literal
 import pulumi
 from pulumi_kubernetes.helm import v3, v4
 
-from components.ownership import annotated
+from .ownership import annotated
 
 Method = Literal["rendered", "release"]
 

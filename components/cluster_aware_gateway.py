@@ -6,10 +6,10 @@ from typing import Any, Literal, NotRequired, TypedDict
 import pulumi
 from pulumi_kubernetes import apiextensions, core
 
-from components import charts, names, values
-from components.cluster_identity import ClusterIdentity
-from components.load_balancer import address_of, waiting
-from components.ownership import mark
+from . import charts, names, values
+from .cluster_identity import ClusterIdentity
+from .load_balancer import address_of, waiting
+from .ownership import mark
 
 GatewayKind = Literal["own", "ingress"]
 _CONTROL_PORTS = {"tls-istiod": names.XDS_PORT, "tls-webhook": names.WEBHOOK_PORT}

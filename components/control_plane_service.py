@@ -6,8 +6,8 @@ from typing import Literal, NotRequired, TypedDict
 import pulumi
 from pulumi_kubernetes import core
 
-from components import names
-from components.load_balancer import address_of, waiting
+from . import names
+from .load_balancer import address_of, waiting
 
 Cloud = Literal["gke", "aks", "eks"]
 

@@ -10,9 +10,9 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 from pulumi_kubernetes.helm import v3
 
-from components import charts, names, ownership, values
-from components.cluster_identity import ClusterIdentity
-from components.shared_ca import IntermediateCA
+from . import charts, names, ownership, values
+from .cluster_identity import ClusterIdentity
+from .shared_ca import IntermediateCA
 
 
 def _beside(chart: str) -> str:

@@ -5,7 +5,7 @@ from typing import TypedDict
 import pulumi
 from pulumi_kubernetes import apiextensions
 
-from components.ownership import mark
+from .ownership import mark
 
 
 class MeshPolicyArgs(TypedDict):

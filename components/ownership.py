@@ -10,7 +10,7 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components import names
+from . import names
 
 FIELD_MANAGER = "pulumi.com/patchFieldManager"
 """Annotation that names the field manager to the provider."""

@@ -5,8 +5,8 @@ from typing import Any, NotRequired, TypedDict
 
 import pulumi
 
-from components import charts, names, values
-from components.cluster_identity import ClusterIdentity
+from . import charts, names, values
+from .cluster_identity import ClusterIdentity
 
 
 class RemoteClusterArgs(TypedDict):

@@ -8,7 +8,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 import yaml
 
-from components import names
+from . import names
 
 
 class RemoteSecretArgs(TypedDict):

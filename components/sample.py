@@ -7,7 +7,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 from pulumi_kubernetes.core.v1 import ContainerArgsDict
 
-from components import hardening, names, ownership
+from . import hardening, names, ownership
 
 
 class SampleArgs(TypedDict):

@@ -7,8 +7,8 @@ from typing import TypedDict
 import pulumi
 from pulumi_kubernetes import apiextensions
 
-from components import names
-from components.ownership import mark
+from . import names
+from .ownership import mark
 
 _KUBERNETES_WORDS: Mapping[str, str] = {
     "kubernetes.io/h2c": "HTTP2",

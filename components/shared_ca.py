@@ -8,7 +8,7 @@ from typing import Literal, NotRequired, TypedDict
 import pulumi
 import pulumi_tls as tls
 
-from components import names
+from . import names
 
 Algorithm = Literal["ECDSA-P256", "RSA-4096", "RSA-2048"]
 

@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import pulumi
 
-from components import names
-from components.cluster_identity import ClusterIdentity
+from . import names
+from .cluster_identity import ClusterIdentity
 
 
 def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components import hardening, names
+from . import hardening, names
 
 # A cloud's load balancer may take some minutes to let requests through to a gateway that is new.
 _PATIENCE_SECONDS = 240

@@ -7,8 +7,8 @@ import pulumi
 from pulumi_kubernetes import admissionregistration
 from pulumi_kubernetes.meta.v1 import ObjectMetaPatchArgs
 
-from components import names
-from components.ownership import mark, this_stack
+from . import names
+from .ownership import mark, this_stack
 
 
 class WebhooksArgs(TypedDict):

@@ -8,7 +8,7 @@ import venv
 from pathlib import Path
 
 _PROJECT = Path(__file__).parents[1]
-_SOURCES = ("pyproject.toml", "README.md", "LICENSE", "requirements.in", "components")
+_SOURCES = ("pyproject.toml", "README.md", "LICENSE", "components")
 
 
 def wheel(folder: Path) -> Path:

@@ -4,10 +4,12 @@ import ast
 import subprocess
 import sys
 import zipfile
-from importlib.metadata import PathDistribution
+from importlib.metadata import PathDistribution, packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 import components
 from tests import package
@@ -28,24 +30,62 @@ def elsewhere(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_has_every_module_and_the_whole_chart(wheel: Path) -> None:
     packed = set(zipfile.ZipFile(wheel).namelist())
+    source = _PROJECT / "components"
     wanted = {
-        str(path.relative_to(_PROJECT))
-        for pattern in ("components/*.py", "components/leave-nothing/**/*")
-        for path in _PROJECT.glob(pattern)
+        str("isthmus" / path.relative_to(source))
+        for pattern in ("*.py", "py.typed", "leave-nothing/**/*")
+        for path in source.glob(pattern)
         if path.is_file()
     }
     assert len(wanted) > 20
     assert wanted <= packed
     assert {name.split("/")[0] for name in packed} == {
-        "components",
+        "isthmus",
         wheel.name.split("-py3")[0] + ".dist-info",
     }
 
 
-def test_the_package_needs_what_the_program_needs(wheel: Path) -> None:
-    written = (_PROJECT / "requirements.in").read_text().splitlines()
+def test_the_package_takes_the_versions_that_are_tested_and_later_ones(wheel: Path) -> None:
     needed = PathDistribution(zipfile.Path(wheel, wheel.name.split("-py3")[0] + ".dist-info/"))
-    assert needed.requires == [x for x in written if x and not x.startswith("#")]
+    ranges = [Requirement(line) for line in needed.requires or []]
+    locked = dict(
+        line.split()[0].split("==")
+        for line in (_PROJECT / "requirements.txt").read_text().splitlines()
+        if "==" in line
+    )
+    for required in ranges:
+        major, minor, patch = Version(locked[required.name]).release
+        assert required.specifier.contains(f"{major}.{minor}.{patch}"), required
+        assert required.specifier.contains(f"{major}.{minor + 1}.0"), required
+        assert not required.specifier.contains(f"{major}.{minor - 1}.0"), required
+        assert not required.specifier.contains(f"{major + 1}.0.0"), required
+
+
+def test_the_package_needs_all_that_its_modules_import(wheel: Path) -> None:
+    """And what only GKE needs is an extra."""
+    needed = PathDistribution(zipfile.Path(wheel, wheel.name.split("-py3")[0] + ".dist-info/"))
+    ranges = [Requirement(line) for line in needed.requires or []]
+    always = {r.name for r in ranges if r.marker is None}
+    assert imported("[!g]*.py") == always
+    assert imported("gke_*.py") - always == {r.name for r in ranges if r.marker}
+
+
+def imported(pattern: str) -> set[str]:
+    """The distributions from which modules of the components import."""
+    modules = {
+        name.partition(".")[0]
+        for path in (_PROJECT / "components").glob(pattern)
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom) and not node.level
+            else []
+        )
+    }
+    owners = packages_distributions()
+    return {owners[name][0].lower().replace("_", "-") for name in modules if name in owners}
 
 
 def run(environment: Path, source: str, folder: Path) -> str:
@@ -66,7 +106,7 @@ def test_the_chart_is_found_by_a_relative_path_from_any_folder(
 ) -> None:
     found = run(
         elsewhere,
-        "from components import mesh_member as m; print(m._beside('leave-nothing'))",
+        "from isthmus import mesh_member as m; print(m._beside('leave-nothing'))",
         tmp_path,
     )
     assert found.startswith("../"), "an absolute path would differ on every machine"
@@ -77,7 +117,7 @@ def test_the_chart_is_found_by_a_relative_path_from_any_folder(
 def test_every_name_is_where_the_types_say(elsewhere: Path, tmp_path: Path) -> None:
     names = run(
         elsewhere,
-        "import components as c; print(*(getattr(c, n).__name__ for n in c.__all__))",
+        "import isthmus as c; print(*(getattr(c, n).__name__ for n in c.__all__))",
         tmp_path,
     )
     assert names.split() == components.__all__
