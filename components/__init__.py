@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .control_plane_service import ControlPlaneService, ControlPlaneServiceArgs
     from .gke_cluster import GkeCluster, GkeClusterArgs, NodePool, Opening, Subnet
     from .gke_networks import GkeNetworks, GkeNetworksArgs
+    from .kiali_account import KialiAccount, KialiAccountArgs
     from .mesh_member import MeshMember, MeshMemberArgs
     from .mesh_policy import MeshPolicy, MeshPolicyArgs
     from .mesh_uuid import MeshUuid
@@ -65,6 +66,7 @@ _HOMES = {
     ),
     "gke_cluster": ("GkeCluster", "GkeClusterArgs", "NodePool", "Opening", "Subnet"),
     "gke_networks": ("GkeNetworks", "GkeNetworksArgs"),
+    "kiali_account": ("KialiAccount", "KialiAccountArgs"),
     "mesh_member": ("MeshMember", "MeshMemberArgs"),
     "mesh_policy": ("MeshPolicy", "MeshPolicyArgs"),
     "mesh_uuid": ("MeshUuid",),
@@ -104,6 +106,8 @@ __all__ = [
     "GkeNetworksArgs",
     "IntermediateArgs",
     "IntermediateCA",
+    "KialiAccount",
+    "KialiAccountArgs",
     "MeshMember",
     "MeshMemberArgs",
     "MeshPolicy",

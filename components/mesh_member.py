@@ -11,6 +11,7 @@ import pulumi_kubernetes as kubernetes
 from pulumi_kubernetes.helm import v3
 
 from . import charts, names, ownership, values
+from .account_token import account_token
 from .cluster_identity import ClusterIdentity
 from .shared_ca import IntermediateCA
 
@@ -129,35 +130,14 @@ class MeshMember(pulumi.ComponentResource):
             ),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[*trust, leave_nothing]),
         )
-        self.reader_token = (
-            self._make_reader_token(name, args.get("token_generation", 1), base)
-            if args["is_read"]
-            else None
-        )
+        self.reader_token = None
+        if args["is_read"]:
+            generation = args.get("token_generation", 1)
+            self.reader_token = account_token(
+                names.generated(f"{name}-reader-token", generation),
+                name=names.reader_token(generation),
+                account=names.READER,
+                namespace=self.namespace,
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[base]),
+            )
         self.register_outputs({"namespace": self.namespace})
-
-    def _make_reader_token(
-        self, name: str, generation: int, base: pulumi.Resource
-    ) -> pulumi.Output[Mapping[str, str]]:
-        """Create a token that does not expire: since 1.24 Kubernetes creates none (istio#38246).
-
-        Each generation is an object of its own, as a token that is replaced under its name would be
-        deleted before its users have the next one.
-        """
-        suffix = "" if generation == 1 else f"-{generation}"
-        secret = kubernetes.core.v1.Secret(
-            f"{name}-reader-token{suffix}",
-            metadata={
-                "name": names.reader_token(generation),
-                "namespace": self.namespace,
-                "annotations": {
-                    "kubernetes.io/service-account.name": names.READER,
-                    "pulumi.com/waitFor": "jsonpath={.data.token}",
-                },
-            },
-            type="kubernetes.io/service-account-token",
-            opts=pulumi.ResourceOptions(
-                parent=self, depends_on=[base], additional_secret_outputs=["data"]
-            ),
-        )
-        return pulumi.Output.secret(secret.data)

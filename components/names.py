@@ -36,6 +36,15 @@ REMOTE_PREFIX = "istio-remote-secret-"
 """How its name begins, before the name of the cluster."""
 REMOTE_CLUSTER = "networking.istio.io/cluster"
 """Annotation of such a Secret: the name of the cluster."""
+KIALI = "kiali-remote-access"
+"""Service account with which Kiali reads a cluster that it does not run in, its ClusterRole and its
+token's Secret; named as in Kiali's kiali-prepare-remote-cluster.sh."""
+KIALI_LABEL = "kiali.io/multiCluster"
+"""Label of a Secret with a kubeconfig, by which Kiali finds it."""
+KIALI_PREFIX = "kiali-remote-cluster-secret-"
+"""How its name begins, before the name of the cluster."""
+KIALI_CLUSTER = "kiali.io/cluster"
+"""Annotation of such a Secret: the name of the cluster."""
 LISTENER_PORT = "networking.istio.io/gatewayPort"
 """Label of a gateway's Service whose port is not 15443."""
 INJECTION = "istio-injection"
@@ -137,4 +146,9 @@ def injection_path(*, cluster: str, network: str) -> str:
 
 def reader_token(generation: int) -> str:
     """Name of the Secret with the reader's token."""
-    return f"{READER}-{REMOTE_PREFIX}token" + ("" if generation == 1 else f"-{generation}")
+    return generated(f"{READER}-{REMOTE_PREFIX}token", generation)
+
+
+def generated(name: str, generation: int) -> str:
+    """Name of one generation of an object; the first has no number."""
+    return name if generation == 1 else f"{name}-{generation}"

@@ -1,8 +1,8 @@
-"""The remote secret, with which one cluster's istiod watches another cluster."""
+"""The remote secret, with which istiod or Kiali in one cluster watches another cluster."""
 
 import base64
 from collections.abc import Mapping, Sequence
-from typing import NotRequired, TypedDict, cast
+from typing import Literal, NotRequired, TypedDict, cast
 
 import pulumi
 import pulumi_kubernetes as kubernetes
@@ -10,13 +10,23 @@ import yaml
 
 from . import names
 
+Watcher = Literal["istiod", "kiali"]
+_NAMED: Mapping[Watcher, tuple[str, str, str]] = {
+    "istiod": (names.REMOTE_PREFIX, names.REMOTE_LABEL, names.REMOTE_CLUSTER),
+    "kiali": (names.KIALI_PREFIX, names.KIALI_LABEL, names.KIALI_CLUSTER),
+}
+"""How the Secret's name begins, its label, and its annotation."""
+
 
 class RemoteSecretArgs(TypedDict):
     """The watched cluster, and its credentials."""
 
+    watcher: NotRequired[Watcher]
+    """Who uses the Secret. Default: `istiod`."""
+
     cluster: str
     """Name of the watched cluster. Secret name, data key, kubeconfig entries and annotation come
-    from it, because istiod uses the key as the cluster's ID."""
+    from it, because istiod and Kiali use the key as the cluster's ID."""
     server: pulumi.Input[str]
     """URL at which pods of the watching cluster reach the API server of the watched one."""
     certificate_authority: NotRequired[pulumi.Input[str]]
@@ -26,15 +36,16 @@ class RemoteSecretArgs(TypedDict):
     tls_server_name: NotRequired[str]
     """Name to expect in the API server's certificate, if it is not the URL's."""
     reader_token: pulumi.Input[Mapping[str, str]]
-    """Data of the reader's token Secret: `token` and `ca.crt`, base64."""
+    """Data of the Secret with the watcher's token: `token` and `ca.crt`, base64."""
     namespace: pulumi.Input[str]
-    """Istio's namespace in the watching cluster."""
+    """Namespace of the watcher: Istio's."""
 
 
 class RemoteSecret(pulumi.ComponentResource):
-    """The Secret `istio-remote-secret-<cluster>` in the watching cluster.
+    """The Secret `istio-remote-secret-<cluster>`, or Kiali's, in the watching cluster.
 
-    Its form is that of istioctl/pkg/multicluster/remote_secret.go in istio/istio. A cluster never
+    Its form is that of istioctl/pkg/multicluster/remote_secret.go in istio/istio; Kiali's has other
+    names (hack/istio/multicluster/kiali-prepare-remote-cluster.sh in kiali/kiali). A cluster never
     gets one for itself, which istiod ignores silently (istio/istio#35674).
     """
 
@@ -43,13 +54,14 @@ class RemoteSecret(pulumi.ComponentResource):
     ) -> None:
         super().__init__("isthmus:index:RemoteSecret", name, {}, opts)
         cluster = args["cluster"]
+        prefix, label, annotation = _NAMED[args.get("watcher", "istiod")]
         kubernetes.core.v1.Secret(
             f"{name}-secret",
             metadata={
-                "name": f"{names.REMOTE_PREFIX}{cluster}",
+                "name": f"{prefix}{cluster}",
                 "namespace": args["namespace"],
-                "labels": {names.REMOTE_LABEL: "true"},
-                "annotations": {names.REMOTE_CLUSTER: cluster},
+                "labels": {label: "true"},
+                "annotations": {annotation: cluster},
             },
             string_data={cluster: _kubeconfig(args)},
             opts=pulumi.ResourceOptions(parent=self),

@@ -39,6 +39,12 @@ def _of_istio(spec: MeshSpec, cluster: Cluster) -> Iterator[str]:
     for other in spec.clusters:
         if cluster in spec.readers_of(other):
             yield f"/api/v1/namespaces/{{}}/secrets/{names.REMOTE_PREFIX}{other.name}"
+        if cluster == spec.kiali_for(other):
+            yield f"/api/v1/namespaces/{{}}/secrets/{names.KIALI_PREFIX}{other.name}"
+    if spec.kiali_for(cluster):
+        yield f"/api/v1/namespaces/{{}}/serviceaccounts/{names.KIALI}"
+        token = names.generated(names.KIALI, cluster.token_generation)
+        yield f"/api/v1/namespaces/{{}}/secrets/{token}"
     if cluster.primary is None:
         yield "/apis/networking.istio.io/v1/namespaces/{}/gateways/cross-network-gateway"
         yield "/apis/networking.istio.io/v1/namespaces/{}/gateways/istiod-gateway"

@@ -146,6 +146,17 @@ _TOPOLOGY: Mapping[str, Refusal] = {
         "Set `mesh.gateways.announcedBy: mesh-networks`, and the address of every cluster of the "
         "network.",
     ),
+    "kiali-cluster-unknown": Refusal(
+        218,
+        "Kiali is said to run in a cluster that is not in this mesh.",
+        "Name a cluster from `isthmus:clusters`.",
+    ),
+    "kiali-cluster-has-stack": Refusal(
+        219,
+        "Kiali is said to run in a cluster that has a stack of its own, so the mesh's stack cannot "
+        "create Secrets there.",
+        "Name a cluster that the mesh's stack builds.",
+    ),
     "istio-namespace-of-kubernetes": Refusal(
         230,
         "Istio's namespace is one of Kubernetes's own. The mesh would delete it in the end.",

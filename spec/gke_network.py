@@ -66,13 +66,13 @@ class NetworkPlan:
         return vpc is None or vpc.nat
 
     def api_readers(self, cluster: Cluster) -> tuple[str, ...]:
-        """Clusters whose istiod reaches this API server at its private address: in the same VPC,
+        """Clusters whose pods reach this API server at its private address: in the same VPC,
         because a Private Service Connect endpoint is not reached across a peering."""
-        return tuple(r.name for r in self.spec.readers_of(cluster) if self.same_vpc(r, cluster))
+        return tuple(r.name for r in self.spec.callers_of(cluster) if self.same_vpc(r, cluster))
 
     def is_read_by_name(self, cluster: Cluster) -> bool:
-        """Whether any istiod reaches this API server only by its DNS name."""
-        return any(not self.same_vpc(r, cluster) for r in self.spec.readers_of(cluster))
+        """Whether pods of any cluster reach this API server only by its DNS name."""
+        return any(not self.same_vpc(r, cluster) for r in self.spec.callers_of(cluster))
 
     def same_vpc(self, one: Cluster, other: Cluster) -> bool:
         both_made = one.gke is not None and other.gke is not None

@@ -325,6 +325,15 @@ class Images:
 
 
 @dataclass(frozen=True, config=STRICT_CAMEL)
+class Kiali:
+    """A Kiali that you install yourself, which shows all clusters (docs/dashboards.md)."""
+
+    cluster: DnsLabel
+    """Cluster that Kiali runs in, in Istio's namespace. Every other cluster gets a read-only
+    account for Kiali, and this one a Secret for each of them, by which Kiali finds it."""
+
+
+@dataclass(frozen=True, config=STRICT_CAMEL)
 class SharedNamespace:
     """A namespace that exists in every cluster (namespace sameness)."""
 
@@ -374,6 +383,7 @@ class MeshSpec:
     images: Images = field(default_factory=Images)
     namespaces: tuple[SharedNamespace, ...] = ()
     services: tuple[SharedService, ...] = ()
+    kiali: Kiali | None = None
     gcp: GoogleCloud | None = None
 
     def numbered(self) -> Iterator[tuple[str, Cluster]]:
@@ -440,6 +450,17 @@ class MeshSpec:
         if self.mesh.discovery == "entries":
             return ()
         return tuple(p for p in self.primaries if p.name != cluster.name)
+
+    def kiali_for(self, cluster: Cluster) -> Cluster | None:
+        """The cluster whose Kiali reads this one; None if there is none, or it runs in this one."""
+        if self.kiali is None or self.kiali.cluster == cluster.name:
+            return None
+        return next((c for c in self.clusters if c.name == self.kiali.cluster), None)
+
+    def callers_of(self, cluster: Cluster) -> tuple[Cluster, ...]:
+        """The clusters whose pods call this cluster's API server: of istiod, and of Kiali."""
+        kiali, readers = self.kiali_for(cluster), self.readers_of(cluster)
+        return readers if kiali is None or kiali in readers else (*readers, kiali)
 
     @property
     def mesh_networks(self) -> Mapping[str, Sequence[str]]:

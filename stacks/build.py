@@ -15,6 +15,7 @@ from components.cluster_aware_gateway import ClusterAwareGateway, ClusterAwareGa
 from components.cluster_identity import ClusterIdentity
 from components.control_plane_pod import ControlPlanePod
 from components.control_plane_service import INTERNAL, ControlPlaneService
+from components.kiali_account import KialiAccount
 from components.mesh_member import MeshMember, MeshMemberArgs
 from components.mesh_policy import MeshPolicy
 from components.primary_cluster import PrimaryCluster
@@ -115,6 +116,8 @@ def build_clusters(
             built.gateways[cluster.name] = _create_gateway(built, cluster)
         if control_plane := spec.control_plane(cluster):
             built.discovery[cluster.name] = _expose(built, cluster, control_plane)
+        if kiali := spec.kiali_for(cluster):
+            _show_in_kiali(built, cluster, kiali)
     for cluster in clusters:
         create_shared_objects(built, cluster)
     if spec.sample.enabled:
@@ -309,6 +312,41 @@ def _create_remote_secret(
     token = built.members[cluster.name].reader_token
     if token is None:
         raise AssertionError(f"{reader.name} reads {cluster.name}, which made no token")
+    return RemoteSecret(
+        f"{reader.name}/reads/{cluster.name}",
+        _remote_secret(built, reader, cluster, token),
+        # The reader's ClusterRole comes with the cluster's istiod chart.
+        pulumi.ResourceOptions.merge(
+            built.options(reader, built.members.get(reader.name), istiod),
+            # The name until 0.1 could be that of two secrets: of `a` and `b-reads-c`, say.
+            pulumi.ResourceOptions(
+                aliases=[pulumi.Alias(name=f"{reader.name}-reads-{cluster.name}")]
+            ),
+        ),
+    )
+
+
+def _show_in_kiali(built: Built, cluster: Cluster, kiali: Cluster) -> None:
+    """Give the Kiali of another cluster an account in this one, and a Secret there."""
+    member = built.members[cluster.name]
+    account = KialiAccount(
+        cluster.name,
+        {"namespace": member.namespace, "token_generation": cluster.token_generation},
+        built.options(cluster, member),
+    )
+    if kiali.absent:
+        return
+    RemoteSecret(
+        f"{kiali.name}/kiali-reads/{cluster.name}",
+        {**_remote_secret(built, kiali, cluster, account.token), "watcher": "kiali"},
+        built.options(kiali, built.members.get(kiali.name), account),
+    )
+
+
+def _remote_secret(
+    built: Built, reader: Cluster, cluster: Cluster, token: pulumi.Output[Mapping[str, str]]
+) -> RemoteSecretArgs:
+    """Where and how pods of the reader reach another cluster's API server."""
     watching = built.members.get(reader.name)  # none where it is of another stack
     api_server = cluster.api_server
     args: RemoteSecretArgs = {
@@ -328,18 +366,7 @@ def _create_remote_secret(
         args["trusts_public"] = not authority
     if name := built.connections.tls_server_name(cluster):
         args["tls_server_name"] = name
-    return RemoteSecret(
-        f"{reader.name}/reads/{cluster.name}",
-        args,
-        # The reader's ClusterRole comes with the cluster's istiod chart.
-        pulumi.ResourceOptions.merge(
-            built.options(reader, watching, istiod),
-            # The name until 0.1 could be that of two secrets: of `a` and `b-reads-c`, say.
-            pulumi.ResourceOptions(
-                aliases=[pulumi.Alias(name=f"{reader.name}-reads-{cluster.name}")]
-            ),
-        ),
-    )
+    return args
 
 
 def _create_gateway(built: Built, cluster: Cluster) -> ClusterAwareGateway:

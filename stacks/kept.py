@@ -131,7 +131,7 @@ def select(state: Sequence[Entry], spec: MeshSpec) -> list[Entry]:
         f"{reader.name}{reads}{name}"
         for reader in spec.clusters
         for name in absent
-        for reads in ("/reads/", "-reads-")  # the latter until 0.1
+        for reads in ("/reads/", "/kiali-reads/", "-reads-")  # the last until 0.1
     }
     by_urn = _by_urn(state)
     kept = set[str]()

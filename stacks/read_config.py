@@ -16,7 +16,7 @@ from spec.problems import MeshRefusedError, Problem
 
 ABSENT = "ISTHMUS_ABSENT"
 """Environment variable with names of absent clusters, separated by commas, for an incident."""
-_KEYS = ("mesh", "clusters", "sample", "images", "namespaces", "services", "gcp")
+_KEYS = ("mesh", "clusters", "sample", "images", "namespaces", "services", "kiali", "gcp")
 
 
 def mesh_stack() -> str | None:

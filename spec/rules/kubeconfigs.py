@@ -29,7 +29,7 @@ _SERVER = "https://<address that other clusters' pods reach>:6443"
 def _api_servers_given_are_not_loopback(spec: MeshSpec) -> Iterator[Problem]:
     for path, cluster in spec.numbered():
         server = cluster.api_server.server
-        if server is not None and _is_this_machine(server) and spec.readers_of(cluster):
+        if server is not None and _is_this_machine(server) and spec.callers_of(cluster):
             yield _unreachable(spec, f"{path}.apiServer.server", cluster, server)
 
 
@@ -63,7 +63,7 @@ def check_kubeconfigs(
                 "put the API server's CA into the kubeconfig as `certificate-authority-data`",
                 refuses=False,
             )
-        if not spec.readers_of(cluster) or cluster.api_server.server is not None:
+        if not spec.callers_of(cluster) or cluster.api_server.server is not None:
             continue
         if _is_this_machine(server):
             yield _unreachable(spec, f"{cluster_path(i)}.kubeconfig", cluster, server)

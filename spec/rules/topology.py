@@ -200,6 +200,31 @@ def _gateway_ports_are_free(spec: MeshSpec) -> Iterator[Problem]:
         )
 
 
+def _kiali_can_have_its_secrets(spec: MeshSpec) -> Iterator[Problem]:
+    if spec.kiali is None:
+        return
+    path, found = "isthmus:kiali.cluster", spec.kiali.cluster
+    cluster = next((c for c in spec.clusters if c.name == found), None)
+    if cluster is None:
+        yield Problem(
+            "kiali-cluster-unknown",
+            path,
+            "must be a cluster of this mesh",
+            "Kiali finds the other clusters by Secrets in the cluster that it runs in",
+            f"name one of: {', '.join(c.name for c in spec.clusters)}",
+            found,
+        )
+    elif cluster.stack is not None:
+        yield Problem(
+            "kiali-cluster-has-stack",
+            path,
+            f"must be a cluster that the mesh's stack builds; {cluster.stack} builds this one",
+            "the mesh's stack creates Secrets there, and can run before the cluster exists",
+            "name another cluster, or remove its stack",
+            found,
+        )
+
+
 RULES = (
     _there_is_a_primary,
     _namespace_is_istios_own,
@@ -211,4 +236,5 @@ RULES = (
     _entries_need_primaries_on_separate_networks,
     _injection_is_where_gateways_are,
     _gateway_ports_are_free,
+    _kiali_can_have_its_secrets,
 )

@@ -9,7 +9,16 @@ import pytest
 from lab.live import LiveMesh
 from spec import config
 from spec.mesh import Cluster, MeshSpec
-from tests.mesh import absent, api_servers, by_hand, cluster_local, exposures, primaries, sharing
+from tests.mesh import (
+    absent,
+    api_servers,
+    by_hand,
+    cluster_local,
+    dashboards,
+    exposures,
+    primaries,
+    sharing,
+)
 from tests.mesh.conftest import MakeMesh
 
 Step = Callable[[LiveMesh, dict[str, Any]], None]
@@ -25,6 +34,7 @@ AFTER: Mapping[str, Sequence[Step]] = {
     "one-network-internal": (exposures.changes_to_the_gateway, exposures.changes_back),
     "one-network-pod-ip": (exposures.pod_moves,),
     "replicated": sharing.STEPS,
+    "two-networks-release": (dashboards.kiali_reads_the_other_cluster,),
     "two-primaries": (absent.is_left_as_it_is, primaries.leaves_nothing_behind),
     "two-primaries-one-network": (cluster_local.answers_from_its_own_cluster,),
 }

@@ -85,7 +85,7 @@ def test_a_namespace_is_not_adopted_with_objects_that_would_be_overwritten(
 
 def test_every_object_in_a_namespace_that_can_be_adopted_is_looked_for_by_name() -> None:
     for discovery in ("endpoints", "entries"):
-        given = meshes.two_networks()
+        given = {**meshes.two_networks(), "kiali": {"cluster": "east"}}
         given["mesh"] |= {"mtls": "strict", "discovery": discovery}
         if discovery == "entries":
             del given["clusters"][1]["primary"]
