@@ -40,9 +40,8 @@ class ClusterAwareGatewayArgs(TypedDict):
     """Whether istiod reads the network from a label of the Service; otherwise from `meshNetworks`.
     Default: true."""
     expose_services: NotRequired[bool]
-    """Whether other networks can reach every service of the mesh. Set it in the primary, where the
-    control plane reads its configuration; it also applies to the gateways of its remotes. Default:
-    false."""
+    """Whether other networks can reach every service of the mesh. The control plane reads it in the
+    primary, and it also applies to the gateways of its remotes. Default: false."""
     expose_control_plane: NotRequired[bool]
     """Whether remotes can reach istiod, on 15012 (xDS and CA) and 15017 (webhooks). Default:
     false."""

@@ -45,8 +45,8 @@ def _of_istio(spec: MeshSpec, cluster: Cluster) -> Iterator[str]:
         yield f"/api/v1/namespaces/{{}}/serviceaccounts/{names.KIALI}"
         token = names.generated(names.KIALI, cluster.token_generation)
         yield f"/api/v1/namespaces/{{}}/secrets/{token}"
+    yield "/apis/networking.istio.io/v1/namespaces/{}/gateways/cross-network-gateway"
     if cluster.primary is None:
-        yield "/apis/networking.istio.io/v1/namespaces/{}/gateways/cross-network-gateway"
         yield "/apis/networking.istio.io/v1/namespaces/{}/gateways/istiod-gateway"
         yield "/apis/networking.istio.io/v1/namespaces/{}/virtualservices/istiod-vs"
         if spec.mesh.mtls == "strict":

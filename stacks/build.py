@@ -71,6 +71,9 @@ async def build_mesh(
         mesh_uuid=identity.uuid,
         present=[c for c in spec.in_mesh_stack if not c.absent],
         left=reported,
+        promoted=frozenset(
+            c.name for c in spec.primaries if (was := last.clusters.get(c.name)) and was.primary
+        ),
     )
     await keep(spec, connections.provider)
     built.discovery.update(
@@ -94,10 +97,13 @@ def start(
     mesh_uuid: pulumi.Input[str],
     present: Sequence[Cluster],
     left: Left | None = None,
+    promoted: frozenset[str] = frozenset(),
 ) -> Built:
     """The record of a stack of which nothing is built yet."""
     shared = shared_objects(spec, {name: f.inventory for name, f in facts.items()})
-    return Built(spec, tuple(present), facts, mesh_uuid, shared, connections, left or Left())
+    return Built(
+        spec, tuple(present), facts, mesh_uuid, shared, connections, left or Left(), promoted
+    )
 
 
 def build_clusters(
@@ -109,8 +115,11 @@ def build_clusters(
         built.members[cluster.name] = _create_member(
             built, cluster, intermediates.get(cluster.name)
         )
-    # Primaries first: a remote's inputs are outputs of its primary's gateway.
-    for cluster in sorted(clusters, key=lambda c: c.is_remote):
+    # Primaries first: a remote's inputs are outputs of its primary's gateway. A remote that becomes
+    # a primary comes later, to know the others when it takes over its pods.
+    for cluster in sorted(
+        clusters, key=lambda c: (spec.control_plane_of(c) in built.promoted, c.is_remote)
+    ):
         _create_control_plane(built, cluster)
         if spec.has_gateway(cluster):
             built.gateways[cluster.name] = _create_gateway(built, cluster)
@@ -247,7 +256,14 @@ def _create_control_plane(built: Built, cluster: Cluster) -> None:
                     built.istio.values.istiod,
                 ),
             },
-            _options_for_charts(built, cluster, member),
+            # With its remote secrets there, istiod is only ready when it has read these clusters.
+            # The pods are served by another istiod until then.
+            _options_for_charts(
+                built,
+                cluster,
+                member,
+                *(built.remote_secrets[cluster.name] if cluster.name in built.promoted else ()),
+            ),
         )
     else:
         discovery = built.discovery[cluster.primary]
@@ -273,11 +289,10 @@ def _create_control_plane(built: Built, cluster: Cluster) -> None:
                 ),
             ),
         )
-    secrets = [
-        _create_remote_secret(built, reader, cluster, istiod)
-        for reader in built.spec.readers_of(cluster)
-        if not reader.absent
-    ]
+    readers = [reader for reader in built.spec.readers_of(cluster) if not reader.absent]
+    secrets = [_create_remote_secret(built, reader, cluster, istiod) for reader in readers]
+    for reader, secret in zip(readers, secrets, strict=True):
+        built.remote_secrets[reader.name].append(secret)
     built.webhooks[cluster.name] = Webhooks(
         cluster.name,
         {
@@ -386,7 +401,8 @@ def _create_gateway(built: Built, cluster: Cluster) -> ClusterAwareGateway:
         else (),
         "status_port": gateways.status_port,
         "announced_by_label": gateways.announced_by == "labels",
-        "expose_services": built.spec.spans_networks and not cluster.is_remote,
+        # In a remote nothing reads it. If the remote becomes a primary, its gateway keeps its port.
+        "expose_services": built.spec.spans_networks,
         "expose_control_plane": built.spec.exposes_control_plane(cluster),
         "source": built.charts,
         "gateway_values": values.merged(

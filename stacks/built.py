@@ -1,5 +1,6 @@
 """What has been built of a mesh. Steps add to it in order; later steps and the outputs read it."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -9,6 +10,7 @@ from components.charts import ChartSource
 from components.cluster_aware_gateway import ClusterAwareGateway
 from components.mesh_member import MeshMember
 from components.ownership import written_by_name
+from components.remote_secret import RemoteSecret
 from components.sample import Sample
 from components.shared_services import SharedServices
 from components.webhooks import Webhooks
@@ -45,7 +47,13 @@ class Built:
     """Namespaces and Services that every cluster gets."""
     connections: Connections
     left: Left = field(default_factory=Left)
+    promoted: frozenset[str] = frozenset()
+    """Names of the primaries that were remotes at the last update."""
     members: dict[str, MeshMember] = field(default_factory=dict[str, MeshMember])
+    remote_secrets: dict[str, list[RemoteSecret]] = field(
+        default_factory=lambda: defaultdict[str, list[RemoteSecret]](list)
+    )
+    """By the name of the reader."""
     webhooks: dict[str, Webhooks] = field(default_factory=dict[str, Webhooks])
     gateways: dict[str, ClusterAwareGateway] = field(default_factory=dict[str, ClusterAwareGateway])
     discovery: dict[str, Discovery] = field(default_factory=dict[str, Discovery])
