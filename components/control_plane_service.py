@@ -22,9 +22,15 @@ INTERNAL: Mapping[Cloud, Mapping[str, str]] = {
         "service.beta.kubernetes.io/aws-load-balancer-type": "external",
         "service.beta.kubernetes.io/aws-load-balancer-scheme": "internal",
         "service.beta.kubernetes.io/aws-load-balancer-nlb-target-type": "ip",
+        # Remotes use one of its addresses, which are one in each zone. Without this it leads to
+        # pods of its own zone only, and to none where there are none.
+        "service.beta.kubernetes.io/aws-load-balancer-attributes": (
+            "load_balancing.cross_zone.enabled=true"
+        ),
     },
 }
-"""Annotations that make a load balancer internal, from each cloud's documents."""
+"""Annotations that make a load balancer internal, from each cloud's documents: docs/eks.md and
+docs/aks.md cite them and say why."""
 
 
 class ControlPlaneServiceArgs(TypedDict):

@@ -1,13 +1,16 @@
 """Claims about the paths to a control plane."""
 
 import json
+import re
 import socket
 from collections.abc import Callable
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from components.control_plane_service import INTERNAL, Cloud
 from spec import config, rules
 from spec.problems import MeshRefusedError, Problem
 from tests.unit import meshes
@@ -33,6 +36,18 @@ def test_an_internal_load_balancer_has_its_clouds_annotations(cloud: str, annota
     service = mesh.one("Service", "a-istiod-remotes")
     assert annotation in service.inputs["metadata"]["annotations"]
     assert [int(p["port"]) for p in service.inputs["spec"]["ports"]] == [15012, 15017]
+
+
+@pytest.mark.parametrize("cloud", ["aks", "eks"])
+def test_the_clouds_page_has_every_annotation_with_its_reason(cloud: Cloud) -> None:
+    page = (Path(__file__).parents[2] / f"docs/{cloud}.md").read_text()
+    row = re.compile(r"^\| `(\S+/\S+)` \| `(\S+)` \| \S", re.MULTILINE)
+    assert dict(row.findall(page)) == INTERNAL[cloud]
+
+
+def test_an_address_of_one_zone_leads_to_the_pods_of_all_zones() -> None:
+    attributes = INTERNAL["eks"]["service.beta.kubernetes.io/aws-load-balancer-attributes"]
+    assert "load_balancing.cross_zone.enabled=true" in attributes.split(",")
 
 
 def test_a_control_plane_with_its_own_service_needs_no_gateway_on_one_network() -> None:
