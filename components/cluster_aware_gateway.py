@@ -8,7 +8,7 @@ from pulumi_kubernetes import apiextensions, core
 
 from . import charts, names, values
 from .cluster_identity import ClusterIdentity
-from .load_balancer import address_of, waiting
+from .load_balancer import addresses_of, waiting
 from .ownership import mark
 
 GatewayKind = Literal["own", "ingress"]
@@ -56,8 +56,10 @@ class ClusterAwareGateway(pulumi.ComponentResource):
     the gateway between networks and never to another one (istio/istio#54909).
     """
 
+    addresses: pulumi.Output[Sequence[str]]
+    """IP addresses that other clusters connect to."""
     address: pulumi.Output[str]
-    """IP address that other clusters connect to."""
+    """The first of them."""
 
     def __init__(
         self, name: str, args: ClusterAwareGatewayArgs, opts: pulumi.ResourceOptions | None = None
@@ -113,8 +115,9 @@ class ClusterAwareGateway(pulumi.ComponentResource):
         if args.get("expose_control_plane"):
             self._expose_control_plane(name, identity.namespace, selector)
 
-        own = address_of(service, f"Service {gateway} in cluster {identity.cluster}")
-        self.address = own.apply(lambda address: args.get("address", address))
+        own = addresses_of(service, f"Service {gateway} in cluster {identity.cluster}")
+        self.addresses = own.apply(lambda found: [args["address"]] if "address" in args else found)
+        self.address = self.addresses[0]
         self.register_outputs({"address": self.address})
 
     def _expose_services(

@@ -1,5 +1,6 @@
-"""The address of istiod's pod, as the path to a control plane."""
+"""The addresses of istiod's pods, as the path to a control plane."""
 
+from collections.abc import Sequence
 from typing import Any, TypedDict
 
 import pulumi
@@ -14,14 +15,14 @@ class ControlPlanePodArgs(TypedDict):
 
 
 class ControlPlanePod(pulumi.ComponentResource):
-    """Reads the address of a ready istiod pod, as Istio's first documents did.
+    """Reads the addresses of ready istiod pods, as Istio's first documents did for one.
 
     Every update reads it, so the next `up` fixes remotes after the pod has moved. It depends on the
     cluster's Webhooks, when istiod is ready.
     """
 
-    address: pulumi.Output[str]
-    """IP address of the pod."""
+    addresses: pulumi.Output[Sequence[str]]
+    """IP addresses of the pods."""
 
     def __init__(
         self, name: str, args: ControlPlanePodArgs, opts: pulumi.ResourceOptions | None = None
@@ -40,14 +41,14 @@ class ControlPlanePod(pulumi.ComponentResource):
             opts=child,
         )
         endpoints = core.v1.Endpoints.get(f"{name}-istiod", id=mark.id, opts=child)
-        self.address = endpoints.subsets.apply(_first_ready)
-        self.register_outputs({"address": self.address})
+        self.addresses = endpoints.subsets.apply(_ready)
+        self.register_outputs({"addresses": self.addresses})
 
 
-def _first_ready(subsets: Any) -> str:
-    for subset in subsets or []:
-        for address in subset.addresses or []:
-            return str(address.ip)
+def _ready(subsets: Any) -> Sequence[str]:
+    found = [str(a.ip) for subset in subsets or [] for a in subset.addresses or []]
+    if found:
+        return found
     raise ValueError(
         "no pod of istiod is ready, so there is no address that its remotes could use; see "
         "`kubectl -n istio-system get pods`, then run `pulumi up` again"

@@ -7,7 +7,7 @@ import pulumi
 from pulumi_kubernetes import core
 
 from . import names
-from .load_balancer import address_of, waiting
+from .load_balancer import addresses_of, waiting
 
 Cloud = Literal["gke", "aks", "eks"]
 
@@ -53,8 +53,8 @@ class ControlPlaneService(pulumi.ComponentResource):
     EndpointSlice needs. So this is a second Service.
     """
 
-    address: pulumi.Output[str]
-    """IP address of the load balancer."""
+    addresses: pulumi.Output[Sequence[str]]
+    """IP addresses of the load balancer."""
 
     def __init__(
         self, name: str, args: ControlPlaneServiceArgs, opts: pulumi.ResourceOptions | None = None
@@ -79,7 +79,7 @@ class ControlPlaneService(pulumi.ComponentResource):
             spec=spec,
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self.address = address_of(
+        self.addresses = addresses_of(
             service, f"Service {names.REMOTE_SERVICE} in cluster {args['cluster']}"
         )
-        self.register_outputs({"address": self.address})
+        self.register_outputs({"addresses": self.addresses})

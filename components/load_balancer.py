@@ -5,7 +5,7 @@ import hashlib
 import ipaddress
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
@@ -45,15 +45,15 @@ def waiting(
     return pulumi.Output.json_dumps([annotations, *written], sort_keys=True).apply(complete)
 
 
-def address_of(service: core.v1.Service, what: str) -> pulumi.Output[str]:
-    """Return the IP address of a Service's load balancer; every update resolves a host name.
+def addresses_of(service: core.v1.Service, what: str) -> pulumi.Output[Sequence[str]]:
+    """Return the IP addresses of a Service's load balancer; every update resolves host names.
 
-    An address is needed: for a name, a remote's chart creates an ExternalName Service, which the
+    Addresses are needed: for a name, a remote's chart creates an ExternalName Service, which the
     API server does not follow to the webhook's port (istio/istio#45014, #29359), and the endpoints
-    of a static ServiceEntry are addresses. The lowest address is used, so that it stays the same
-    while the name leads there. AWS's Network Load Balancers keep their addresses; those of Classic
-    ones change, and then the remotes lose istiod until the next `up`. (istiod itself resolves names
-    of gateways between networks repeatedly: RESOLVE_HOSTNAME_GATEWAYS.)
+    of a static ServiceEntry are addresses. Those of a name are in their order, so that the first
+    stays the same while the name leads there. AWS's Network Load Balancers keep their addresses;
+    those of Classic ones change, and then the remotes lose istiod until the next `up`. (istiod
+    itself resolves names of gateways between networks repeatedly: RESOLVE_HOSTNAME_GATEWAYS.)
 
     Args:
         what: the Service as a message names it, with its cluster.
@@ -61,29 +61,28 @@ def address_of(service: core.v1.Service, what: str) -> pulumi.Output[str]:
     Raises (in the Output):
         ValueError: it has no address, or a name that does not resolve.
     """
-    return service.status.apply(lambda status: _address(status, what))
+    return service.status.apply(lambda status: _addresses(status, what))
 
 
-async def _address(status: Any, what: str) -> str:
-    ingress = status.load_balancer.ingress if status and status.load_balancer else None
-    first = ingress[0] if ingress else None
-    if first is not None and first.ip:
-        return str(first.ip)
-    if first is None or not first.hostname:
+async def _addresses(status: Any, what: str) -> Sequence[str]:
+    ingress = (status.load_balancer.ingress if status and status.load_balancer else None) or []
+    shown = [i for i in ingress if i.ip or i.hostname]
+    if not shown:
         raise ValueError(
             f"the load balancer of {what} has no address, so other clusters cannot reach it. "
             "See its events (`kubectl describe`), then run `pulumi up` again; "
             "docs/troubleshooting.md explains more."
         )
-    return await _resolve(str(first.hostname), what)
+    found = [[str(i.ip)] if i.ip else await _resolve(str(i.hostname), what) for i in shown]
+    return list(dict.fromkeys(address for addresses in found for address in addresses))
 
 
-async def _resolve(hostname: str, what: str) -> str:
+async def _resolve(hostname: str, what: str) -> Sequence[str]:
     # In a preview the name was there at the last update; nothing new has to be waited for.
     tries = 1 if pulumi.runtime.is_dry_run() else _TRIES
     for again in reversed(range(tries)):
         try:
-            return await _lowest(hostname)
+            return await _lowest_first(hostname)
         except socket.gaierror as error:
             if not again:
                 raise ValueError(
@@ -97,9 +96,12 @@ async def _resolve(hostname: str, what: str) -> str:
     raise AssertionError("the last try returns or raises")
 
 
-async def _lowest(hostname: str) -> str:
-    """Return the lowest IPv4 address of a name, or the lowest IPv6 address if it has no other."""
+async def _lowest_first(hostname: str) -> Sequence[str]:
+    """Return the IPv4 addresses of a name, or its IPv6 addresses if it has no others."""
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(hostname, None, type=socket.SOCK_STREAM)
-    addresses = {ipaddress.ip_address(sockaddr[0]) for *_, sockaddr in found}
-    return str(min(addresses, key=lambda a: (a.version, int(a))))
+    addresses = sorted(
+        {ipaddress.ip_address(sockaddr[0]) for *_, sockaddr in found},
+        key=lambda a: (a.version, int(a)),
+    )
+    return [str(a) for a in addresses if a.version == addresses[0].version]

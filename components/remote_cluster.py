@@ -1,9 +1,10 @@
 """A cluster that a primary in another cluster serves."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NotRequired, TypedDict
 
 import pulumi
+from pulumi_kubernetes import discovery
 
 from . import charts, names, values
 from .cluster_identity import ClusterIdentity
@@ -16,6 +17,8 @@ class RemoteClusterArgs(TypedDict):
     """Names of the cluster and its mesh."""
     discovery_address: pulumi.Input[str]
     """IP address of the primary's control plane, ports 15012 and 15017 (`remotePilotAddress`)."""
+    further_addresses: NotRequired[pulumi.Input[Sequence[str]]]
+    """Its other addresses, such as those of a load balancer in other zones. Default: none."""
     source: charts.ChartSource
     """Istio's charts."""
     injects: NotRequired[bool]
@@ -55,4 +58,29 @@ class RemoteCluster(pulumi.ComponentResource):
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )
+        # The chart takes one address. What connects through the Service tries one of all.
+        discovery.v1.EndpointSlice(
+            f"{name}-istiod-further",
+            metadata={
+                "name": names.FURTHER_ADDRESSES,
+                "namespace": identity.namespace,
+                "labels": {
+                    "kubernetes.io/service-name": names.ISTIOD,
+                    "endpointslice.kubernetes.io/managed-by": "isthmus",
+                },
+            },
+            address_type=pulumi.Output.from_input(args["discovery_address"]).apply(_family),
+            endpoints=pulumi.Output.from_input(args.get("further_addresses", [])).apply(
+                lambda found: [{"addresses": [address]} for address in found]
+            ),
+            ports=[
+                {"name": "tcp-istiod", "port": names.XDS_PORT, "protocol": "TCP"},
+                {"name": "tcp-webhook", "port": names.WEBHOOK_PORT, "protocol": "TCP"},
+            ],
+            opts=pulumi.ResourceOptions(parent=self),
+        )
         self.register_outputs({})
+
+
+def _family(address: str) -> str:
+    return "IPv6" if ":" in address else "IPv4"

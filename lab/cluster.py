@@ -154,6 +154,10 @@ class Cluster:
         """Start the programs that do not run yet, without waiting until they are ready."""
         self._supervisor().startAllProcesses(False)
 
+    def kill_program(self, name: str) -> None:
+        """Kill one of the programs, as a crash would end it; its supervisor starts it again."""
+        self._supervisor().signalProcess(name, "KILL")
+
     def enter(self) -> list[str]:
         """The beginning of a command line that runs a program inside the cluster's namespaces."""
         first = first_process(self.footprint, self.name)

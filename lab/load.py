@@ -117,14 +117,14 @@ class Load:
         """Let the next report begin here."""
         self._since = datetime.now(UTC)
 
-    def report(self) -> Report:
-        """The requests since the load began, or since the last mark."""
-        until = datetime.now(UTC)
+    def report(self, since: datetime | None = None) -> Report:
+        """The requests since then; since the load began, or the last mark, if left out."""
+        since, until = since or self._since, datetime.now(UTC)
         streams = dict[Stream, Result]()
         for cluster in self.clusters:
             core = CoreV1Api(cluster.client())
             for stream in self._streams(cluster.name):
-                streams[stream] = result(_lines(_log(core, stream)), self._since, until)
+                streams[stream] = result(_lines(_log(core, stream)), since, until)
         return Report(streams)
 
     def stop(self) -> None:

@@ -6,7 +6,7 @@ kube-proxy on the node does the rest, as every packet for the range is routed to
 import logging
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv4Network
@@ -33,16 +33,21 @@ BY_NAME = "isthmus-lab/host-name"
 """Annotation of a Service whose status is to have a host name first, as on AWS. It needs no DNS:
 the name is the address in hexadecimal, which the C library's resolver accepts as an address."""
 
+TWO_ADDRESSES = "isthmus-lab/two-addresses"
+"""Annotation of a Service whose load balancer is to have two addresses, as AWS's have one for each
+zone."""
+
 
 @dataclass(frozen=True)
 class Request:
-    """A LoadBalancer Service, the address it requests, and the one in its status now."""
+    """A LoadBalancer Service, the address it requests, and those in its status now."""
 
     uid: str
     namespace: str
     name: str
     wanted: str | None
-    shown: str | None
+    shown: tuple[str, ...]
+    count: int
     by_name: bool
 
     @classmethod
@@ -53,22 +58,24 @@ class Request:
             return None
         status = service.status and service.status.load_balancer
         ingress = (status and status.ingress) or []
-        shown = next((i.ip for i in ingress if i.ip), None)
+        annotations = meta.annotations or {}
         return cls(
             meta.uid or "",
             meta.namespace or "",
             meta.name or "",
             spec.load_balancer_ip,
-            shown,
-            BY_NAME in (meta.annotations or {}),
+            tuple(i.ip for i in ingress if i.ip),
+            2 if TWO_ADDRESSES in annotations else 1,
+            BY_NAME in annotations,
         )
 
 
 class Allocator:
     """Keeps the status of each LoadBalancer Service in step with the addresses of `pool`.
 
-    A Service keeps its address while it has the type; a new one gets the lowest free address.
-    A Service that requests an address (`spec.loadBalancerIP`) gets that one or none. When the pool
+    A Service keeps its address while it has the type and requests no other
+    (`spec.loadBalancerIP`); a new one gets the lowest free address. A Service that requests an
+    address gets that one or none. When the pool
     is exhausted, a Service waits for the next release, and an Event on it says so.
     """
 
@@ -76,7 +83,7 @@ class Allocator:
         self._api = api
         self._pool = pool
         self._addresses = [str(a) for a in pool.hosts()]
-        self._held: dict[str, str] = {}  # address by Service uid
+        self._held: dict[tuple[str, int], str] = {}  # address by Service uid and number
         self._waiting: set[str] = set()  # uids of Services that have an Event about it
         self._informer = SharedInformer(api.list_service_for_all_namespaces)
         self._changed = threading.Event()
@@ -101,36 +108,46 @@ class Allocator:
     def settle(self, services: Iterable[V1Service]) -> None:
         """Assign and release addresses to match `services`, which are all of the cluster's."""
         requests = [request for request in map(Request.of, services) if request]
-        uids = {request.uid for request in requests}
-        for uid in self._held.keys() - uids:
-            _log.info("released %s", self._held.pop(uid))
-        self._waiting &= uids
+        wanted = {(r.uid, n) for r in requests for n in range(r.count)}
+        for one in self._held.keys() - wanted:
+            _log.info("released %s", self._held.pop(one))
+        self._waiting &= {r.uid for r in requests}
         for request in requests:  # assigned before this process started
-            if request.shown in self._addresses and request.shown not in self._held.values():
-                self._held.setdefault(request.uid, request.shown)
+            for n, address in enumerate(request.shown[: request.count]):
+                if self._is_free(address):
+                    self._held.setdefault((request.uid, n), address)
         for request in requests:
-            address = self._held.get(request.uid) or self._choose(request)
-            if address is None:
+            if request.wanted and self._is_free(request.wanted):
+                self._held[request.uid, 0] = request.wanted
+            held = [self._hold(request, n) for n in range(request.count)]
+            addresses = tuple(address for address in held if address)
+            if len(addresses) < request.count:
                 self._refuse(request)
-            else:
-                self._held[request.uid] = address
-                if request.shown != address:
-                    self._show(request, address)
+            elif request.shown != addresses:
+                self._show(request, addresses)
 
     def _notice(self, _: object) -> None:
         self._changed.set()
 
-    def _choose(self, request: Request) -> str | None:
-        taken = set(self._held.values())
-        candidates = [request.wanted] if request.wanted else self._addresses
-        return next((a for a in candidates if a in self._addresses and a not in taken), None)
+    def _is_free(self, address: str) -> bool:
+        return address in self._addresses and address not in self._held.values()
 
-    def _show(self, request: Request, address: str) -> None:
-        _log.info("%s/%s: %s", request.namespace, request.name, address)
+    def _hold(self, request: Request, n: int) -> str | None:
+        """The address of that number; a new one if it has none yet, and one is free."""
+        if (request.uid, n) not in self._held:
+            candidates = [request.wanted] if request.wanted and not n else self._addresses
+            free = next((a for a in candidates if self._is_free(a)), None)
+            if free is None:
+                return None
+            self._held[request.uid, n] = free
+        return self._held[request.uid, n]
+
+    def _show(self, request: Request, addresses: Sequence[str]) -> None:
+        _log.info("%s/%s: %s", request.namespace, request.name, " ".join(addresses))
         self._api.patch_namespaced_service_status(
             request.name,
             request.namespace,
-            {"status": {"loadBalancer": {"ingress": _ingress(request, address)}}},
+            {"status": {"loadBalancer": {"ingress": _ingress(request, addresses)}}},
         )
 
     def _refuse(self, request: Request) -> None:
@@ -168,10 +185,11 @@ class Allocator:
         self._waiting.add(request.uid)
 
 
-def _ingress(request: Request, address: str) -> list[dict[str, str]]:
-    """The Service's status. kube-proxy needs the address, at any position of the list."""
-    name = {"hostname": f"{int(IPv4Address(address)):#010x}"}
-    return [name, {"ip": address}] if request.by_name else [{"ip": address}]
+def _ingress(request: Request, addresses: Sequence[str]) -> list[dict[str, str]]:
+    """The Service's status. kube-proxy needs the addresses, at any position of the list."""
+    shown = [{"ip": address} for address in addresses]
+    name = {"hostname": f"{int(IPv4Address(addresses[0])):#010x}"}
+    return [name, *shown] if request.by_name else shown
 
 
 def main(server: str, pki: str, pool: str) -> None:

@@ -46,7 +46,10 @@ def _of_istio(spec: MeshSpec, cluster: Cluster) -> Iterator[str]:
         token = names.generated(names.KIALI, cluster.token_generation)
         yield f"/api/v1/namespaces/{{}}/secrets/{token}"
     yield "/apis/networking.istio.io/v1/namespaces/{}/gateways/cross-network-gateway"
-    if cluster.primary is None:
+    if cluster.primary is not None:
+        slices = "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices"
+        yield f"{slices}/{names.FURTHER_ADDRESSES}"
+    else:
         yield "/apis/networking.istio.io/v1/namespaces/{}/gateways/istiod-gateway"
         yield "/apis/networking.istio.io/v1/namespaces/{}/virtualservices/istiod-vs"
         if spec.mesh.mtls == "strict":

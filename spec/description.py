@@ -46,8 +46,15 @@ class Description:
     """The mesh's UUID, which marks its clusters (stacks/identity.py)."""
     versions: Mapping[str, str]
     """Cluster by the version of `helloworld` that answers from it; empty without the sample."""
+    further_addresses: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    """Other addresses of a primary's control plane, by its name; none from an older version."""
     kubeconfigs: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     """Content of a kubeconfig for each cluster, by its name; none in the output `checks`."""
+
+    def addresses(self, primary: str) -> Sequence[str]:
+        """All addresses at which remotes reach a primary's control plane; none if unknown."""
+        first = self.control_planes.get(primary)
+        return [] if first is None else [first, *self.further_addresses.get(primary, ())]
 
     @classmethod
     def read(cls, output: Mapping[str, Any]) -> "Description":

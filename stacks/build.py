@@ -78,8 +78,8 @@ async def build_mesh(
     await keep(spec, connections.provider)
     built.discovery.update(
         {
-            name: Discovery(pulumi.Output.from_input(address), None)
-            for name, address in reported.control_planes.items()
+            name: Discovery(pulumi.Output.from_input(addresses), None)
+            for name, addresses in reported.control_planes.items()
         }
     )
     ca = _create_shared_ca(spec, identity.provider)
@@ -116,7 +116,7 @@ def build_clusters(
             built, cluster, intermediates.get(cluster.name)
         )
     # Primaries first: a remote's inputs are outputs of its primary's gateway. A remote that becomes
-    # a primary comes later, to know the others when it takes over its pods.
+    # a primary comes later, to know the others when its pods connect to it.
     for cluster in sorted(
         clusters, key=lambda c: (spec.control_plane_of(c) in built.promoted, c.is_remote)
     ):
@@ -272,6 +272,7 @@ def _create_control_plane(built: Built, cluster: Cluster) -> None:
             {
                 "identity": _identity(built, cluster),
                 "discovery_address": discovery.address,
+                "further_addresses": discovery.further,
                 "injects": cluster.injection == "automatic",
                 "source": built.charts,
                 "istiod_values": built.istio.values.istiod,
@@ -423,14 +424,14 @@ def _expose(built: Built, cluster: Cluster, control_plane: ControlPlane) -> Disc
     """Make the primary's control plane reachable for its remotes."""
     if control_plane.exposure == "gateway":
         gateway = built.gateways[cluster.name]
-        return Discovery(gateway.address, gateway)
+        return Discovery(gateway.addresses, gateway)
     if control_plane.exposure == "pod-ip":
         pod = ControlPlanePod(
             cluster.name,
             {"namespace": built.istio.namespace},
             built.options(cluster, built.webhooks[cluster.name]),
         )
-        return Discovery(pod.address, pod)
+        return Discovery(pod.addresses, pod)
     annotations = dict[str, str]()
     if control_plane.exposure == "internal-load-balancer":
         annotations = _internal_annotations(cluster, control_plane.cloud)
@@ -444,7 +445,7 @@ def _expose(built: Built, cluster: Cluster, control_plane: ControlPlane) -> Disc
         },
         built.options(cluster, built.webhooks[cluster.name]),
     )
-    return Discovery(service.address, service)
+    return Discovery(service.addresses, service)
 
 
 def _internal_annotations(cluster: Cluster, cloud: Cloud | None) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """What has been built of a mesh. Steps add to it in order; later steps and the outputs read it."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pulumi
@@ -25,10 +25,18 @@ from stacks.kept import Left
 class Discovery:
     """Where remotes reach a primary's control plane."""
 
-    address: pulumi.Output[str]
-    """IP address or host name that answers on istiod's ports."""
+    addresses: pulumi.Output[Sequence[str]]
+    """IP addresses that answer on istiod's ports."""
     exposed_by: pulumi.Resource | None
     """The resource that exposes it; None if another stack owns that resource."""
+
+    @property
+    def address(self) -> pulumi.Output[str]:
+        return self.addresses[0]
+
+    @property
+    def further(self) -> pulumi.Output[Sequence[str]]:
+        return self.addresses.apply(lambda found: found[1:])
 
 
 @dataclass(frozen=True)

@@ -53,8 +53,8 @@ async def build_cluster(
     await keep(spec, connections.provider)
     built.discovery.update(
         {
-            name: Discovery(pulumi.Output.from_input(address), None)
-            for name, address in handover.discovery.items()
+            name: Discovery(pulumi.Output.from_input(addresses), None)
+            for name, addresses in handover.discovery.items()
         }
     )
     trusted = pulumi.Output.from_input(handover.root)

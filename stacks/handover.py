@@ -4,7 +4,7 @@
 are secrets as a whole. The mesh's stack reads nothing from the stacks of clusters.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -43,8 +43,8 @@ class HandOver:
     """PEM text of the roots that every cluster trusts."""
     signing_root: str
     """PEM text of the one that has signed the intermediates."""
-    discovery: Mapping[str, str]
-    """Address at which remotes reach a primary's control plane, by name of the primary."""
+    discovery: Mapping[str, Sequence[str]]
+    """Addresses at which remotes reach a primary's control plane, by name of the primary."""
 
 
 def handover_output(spec: MeshSpec, intermediates: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def read(mesh_stack: str, stack: str, outputs: Mapping[str, Any]) -> HandOver:
         described.uuid,
         described.root,
         described.signing_root,
-        described.control_planes,
+        {name: described.addresses(name) for name in described.control_planes},
     )
 
 

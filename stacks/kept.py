@@ -37,7 +37,8 @@ class Left:
     clusters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     """Each cluster's part of the output `clusters`."""
     gateways: Mapping[str, str] = field(default_factory=dict[str, str])
-    control_planes: Mapping[str, str] = field(default_factory=dict[str, str])
+    control_planes: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    """All addresses of each control plane."""
     kubernetes: Mapping[str, str] = field(default_factory=dict[str, str])
     shared: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Shared `namespaces` and `services` of all clusters."""
@@ -63,7 +64,10 @@ class Left:
         return cls(
             of(clusters),
             of(mesh["gateways"]),
-            of(mesh["control_planes"]),
+            {
+                name: [address, *mesh.get("further_addresses", {}).get(name, ())]
+                for name, address in of(mesh["control_planes"]).items()
+            },
             of(mesh["kubernetes"]),
             {key: mesh[key] for key in ("namespaces", "services")},
         )

@@ -65,6 +65,7 @@ def _description(built: Built, ca: SharedCA) -> dict[str, Any]:
             **{n: g.address for n, g in built.gateways.items()},
         },
         "control_planes": {n: d.address for n, d in built.discovery.items()},
+        "further_addresses": {n: d.further for n, d in built.discovery.items()},
         "namespaces": {n: dict(x.labels) for n, x in built.shared.namespaces.items()},
         "services": {
             "/".join(n): [p.port for p in x.ports] for n, x in built.shared.services.items()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
+from itertools import product
 
 from checks import istiod, paths
 from checks.model import Check, Finding, failed, ok, primaries, remotes, skipped, warning
@@ -10,6 +11,9 @@ from components import names
 from kube.pods import UnreachedError
 from picture.state import Part
 from spec.support import described, end_of_istio
+
+_PORTS = ("configuration and CA", "webhooks")
+"""What `paths.ISTIOD_PORTS` are for."""
 
 
 def _ready(_mesh: Mesh, view: View) -> Iterator[Finding]:
@@ -64,11 +68,12 @@ def _address(mesh: Mesh, view: View) -> Iterator[Finding]:
             part,
         )
         return
-    wanted = {f"{recorded}:{port}" for port in paths.ISTIOD_PORTS}
+    known = mesh.description.addresses(primary.name)
+    wanted = {f"{address}:{port}" for address in known for port in paths.ISTIOD_PORTS}
     if recorded and set(found) != wanted:
         yield failed(
             f"the Service istiod leads to {', '.join(sorted(found))}, but {primary.name}'s "
-            f"control plane is at {recorded}",
+            f"control plane is at {', '.join(known)}",
             "`pulumi up --refresh` corrects the address",
             part,
         )
@@ -102,11 +107,10 @@ def _where_it_is(mesh: Mesh, primary: View) -> list[str] | None:
 
 def _reached(mesh: Mesh, view: View) -> Iterator[Finding]:
     primary = mesh.control_plane_of(view)
-    address = mesh.description.control_planes.get(primary.name)
-    if address is None:
+    known = mesh.description.addresses(primary.name)
+    if not known:
         yield skipped(f"the stack's outputs have no address of {primary.name}'s control plane")
-        return
-    for port, what in zip(paths.ISTIOD_PORTS, ("configuration and CA", "webhooks"), strict=True):
+    for address, (port, what) in product(known, zip(paths.ISTIOD_PORTS, _PORTS, strict=True)):
         try:
             view.probe_tls(paths.istiod_server(view, address, port), mesh.description.root)
         except UnreachedError as error:

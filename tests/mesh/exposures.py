@@ -1,16 +1,20 @@
 """Paths to a control plane that move or are changed."""
 
 import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from lab.cluster import Cluster
 from lab.live import FailedCommandError, LiveMesh
-from lab.loadbalancer import BY_NAME
+from lab.loadbalancer import BY_NAME, TWO_ADDRESSES
 
 
 def balanced_by_name(mesh: LiveMesh, given: dict[str, Any]) -> dict[str, Any]:
-    """Have the lab's load balancer show a host name for istiod, as AWS's do."""
+    """Have the lab's load balancer show a host name for istiod, and two addresses, as AWS's do."""
     east, west = given["clusters"]
-    way = {**east["controlPlane"], "annotations": {BY_NAME: "yes"}}
+    way = {**east["controlPlane"], "annotations": {BY_NAME: "yes", TWO_ADDRESSES: "yes"}}
     return {**given, "clusters": [{**east, "controlPlane": way}, west]}
 
 
@@ -19,8 +23,33 @@ def resolves_the_name(mesh: LiveMesh, given: dict[str, Any]) -> None:
     get = ("-n", "istio-system", "get", "service", "istiod-remotes", "-o", "json")
     status = json.loads(mesh.kubectl("east", *get))["status"]["loadBalancer"]["ingress"]
     assert status[0].keys() == {"hostname"}
-    assert _dialled(mesh) == status[1]["ip"]
+    assert _addresses(mesh) == [s["ip"] for s in status[1:]]
+    assert len(status) == 3
     assert _injects(mesh)
+
+
+def survives_an_address_that_does_not_answer(mesh: LiveMesh, given: dict[str, Any]) -> None:
+    """Proxies and the API server of the remote reach istiod at the other address."""
+    first, second = _addresses(mesh)
+    assert first != second
+    (east,) = (c for c in mesh.lab.clusters if c.name == "east")
+    with _dropped(east, first):
+        mesh.kubectl("west", "-n", "sample", "rollout", "restart", "deploy/sleep")
+        mesh.kubectl("west", "-n", "sample", "rollout", "status", "deploy/sleep", "--timeout=110s")
+        assert set(mesh.ask("west")) == {"v1", "v2"}
+    assert "failed" not in mesh.checked()
+
+
+@contextmanager
+def _dropped(cluster: Cluster, address: str) -> Iterator[None]:
+    """Let nothing come in that is for an address of the cluster's load balancers."""
+    rule = ("PREROUTING", "--destination", address, "--jump", "DROP")
+    iptables = (*cluster.enter(), "iptables", "--wait", "--table", "raw")
+    subprocess.run([*iptables, "--insert", *rule], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run([*iptables, "--delete", *rule], check=True)
 
 
 def pod_moves(mesh: LiveMesh, given: dict[str, Any]) -> None:
@@ -70,6 +99,13 @@ def _pod(mesh: LiveMesh) -> str:
     pods = json.loads(mesh.kubectl("east", *get))["items"]
     (address,) = {p["status"]["podIP"] for p in pods if "deletionTimestamp" not in p["metadata"]}
     return address
+
+
+def _addresses(mesh: LiveMesh) -> list[str]:
+    """All places where the remote's Service istiod leads: the chart's first."""
+    further = ("-n", "istio-system", "get", "endpointslice", "istiod-further", "-o", "json")
+    slices = json.loads(mesh.kubectl("west", *further))["endpoints"] or []
+    return [_dialled(mesh), *(a for e in slices for a in e["addresses"])]
 
 
 def _dialled(mesh: LiveMesh) -> str:

@@ -30,7 +30,10 @@ BEFORE: Mapping[str, Callable[[LiveMesh, dict[str, Any]], dict[str, Any]]] = {
 """What is done to a stack's clusters before its first update; gives what is to be configured."""
 AFTER: Mapping[str, Sequence[Step]] = {
     "by-hand": (api_servers.is_dialled_where_told,),
-    "one-network": (exposures.resolves_the_name,),
+    "one-network": (
+        exposures.resolves_the_name,
+        exposures.survives_an_address_that_does_not_answer,
+    ),
     "one-network-internal": (exposures.changes_to_the_gateway, exposures.changes_back),
     "one-network-pod-ip": (exposures.pod_moves,),
     "replicated": sharing.STEPS,

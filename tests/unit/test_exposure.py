@@ -132,21 +132,27 @@ def resolver(*answers: str) -> Callable[..., list[Any]]:
 
 
 @pytest.mark.parametrize(
-    ("answers", "taken"),
+    ("answers", "taken", "further"),
     [
-        (["203.0.113.20", "203.0.113.9"], "203.0.113.9"),
-        (["2001:db8::1", "203.0.113.20"], "203.0.113.20"),
-        (["2001:db8::2", "2001:db8::1"], "2001:db8::1"),
+        (["203.0.113.20", "203.0.113.9"], "203.0.113.9", ["203.0.113.20"]),
+        (["2001:db8::1", "203.0.113.20"], "203.0.113.20", []),
+        (["2001:db8::2", "2001:db8::1"], "2001:db8::1", ["2001:db8::2"]),
     ],
 )
-def test_a_load_balancers_host_name_is_resolved_to_the_lowest_address(
-    monkeypatch: pytest.MonkeyPatch, answers: list[str], taken: str
+def test_a_remote_knows_all_addresses_of_a_load_balancer_with_a_host_name(
+    monkeypatch: pytest.MonkeyPatch, answers: list[str], taken: str, further: list[str]
 ) -> None:
+    """The lowest is the one that stays: the chart takes one."""
     monkeypatch.setattr(socket, "getaddrinfo", resolver(*answers))
     given = one_network(exposure="load-balancer")
     mesh = meshes.recorded(given, a_istiod_remotes="lb.test")
     values = mesh.one("helm.sh/v4:Chart", "b-istiod").inputs["values"]
     assert values["global"]["remotePilotAddress"] == taken
+    others = mesh.one("EndpointSlice", "b-istiod-further").inputs
+    assert [e["addresses"] for e in others["endpoints"]] == [[a] for a in further]
+    assert others["addressType"] == f"IPv{ip_address(taken).version}"
+    assert [int(p["port"]) for p in others["ports"]] == [15012, 15017]
+    assert others["metadata"]["labels"]["kubernetes.io/service-name"] == "istiod"
 
 
 def test_entries_lead_to_addresses_where_gateways_have_host_names(
