@@ -5,6 +5,9 @@ chart. If a Service loses its selector, Kubernetes leaves its Endpoints and Endp
 and copies the Endpoints into one more slice (syncService in pkg/controller/endpointslice and
 syncEndpoints in pkg/controller/endpointslicemirroring). So half of all connections would still go
 to the pods of the istiod that is gone.
+
+And its proxies stay connected to these pods. The engine deletes them last, together with the remote
+secrets: istiod would tell its proxies that the other clusters are gone. So it goes first.
 """
 
 import asyncio
@@ -21,17 +24,21 @@ _OF_KUBERNETES = (
 )
 _TRIES = 10
 _PAUSE_SECONDS = 2
+_PODS_TRIES = 60
+"""A pod has 30 seconds to end, and a busy node takes longer."""
 
 
 def forget_endpoints(
     cluster: str, kubeconfig: pulumi.Input[str], namespace: str
 ) -> pulumi.ResourceTransform:
-    """Delete these addresses after every update of the object or release that has the Service."""
+    """Delete istiod and these addresses after every update of what has the Service."""
 
     async def forget(_args: pulumi.ResourceHookArgs) -> None:
         content = str(await pulumi.Output.from_input(kubeconfig).future())
         if await asyncio.to_thread(delete_endpoints, content, namespace):
             pulumi.log.info(f"deleted the addresses of the former istiod of cluster {cluster}")
+        if await asyncio.to_thread(delete_istiod, content, namespace):
+            pulumi.log.info(f"proxies of cluster {cluster} have left its former istiod")
 
     hook = pulumi.ResourceHook(f"{cluster}-former-istiod", forget)
 
@@ -75,6 +82,34 @@ def delete_endpoints(kubeconfig: str, namespace: str) -> bool:
         f"Kubernetes still writes endpoints for the Service {names.ISTIOD} in namespace "
         f"{namespace}, which lead to an istiod that is gone: remove the Service's selector, then "
         "run `pulumi up` again"
+    )
+
+
+def delete_istiod(kubeconfig: str, namespace: str) -> bool:
+    """Delete the Deployment of the former istiod, and wait until its pods have gone.
+
+    Returns:
+        Whether there was one: not with releases, which have no such Deployment after their update.
+
+    Raises:
+        UnansweredError: the cluster does not answer, or refuses.
+        TimeoutError: its pods do not end.
+    """
+    deployment = f"/apis/apps/v1/namespaces/{namespace}/deployments/{names.ISTIOD}"
+    pods = f"/api/v1/namespaces/{namespace}/pods"
+    with ClusterApi.connect(kubeconfig) as api:
+        metadata = api.metadata(deployment)
+        # As the chart labels it: the preflight refuses the istiod of another owner.
+        if metadata is None or (metadata.get("labels") or {}).get("istio") != "pilot":
+            return False
+        _delete(api, deployment)
+        for _ in range(_PODS_TRIES):
+            if not api.metadata_list(pods, labelSelector=f"app={names.ISTIOD},istio=pilot"):
+                return True
+            time.sleep(_PAUSE_SECONDS)
+    raise TimeoutError(
+        f"the pods of the former istiod in namespace {namespace} do not end: `kubectl -n "
+        f"{namespace} describe pod -l app=istiod`, then run `pulumi up` again"
     )
 
 

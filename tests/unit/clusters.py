@@ -107,9 +107,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_DELETE(self) -> None:  # the name of the base class
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        collection, _, name = urlsplit(self.path).path.rpartition("/")
-        items = self._kubernetes.answers[collection]["items"]
-        items[:] = [x for x in items if x["metadata"]["name"] != name]
+        path = urlsplit(self.path).path
+        collection, _, name = path.rpartition("/")
+        if self._kubernetes.answers.pop(path, None) is None:
+            items = self._kubernetes.answers[collection]["items"]
+            items[:] = [x for x in items if x["metadata"]["name"] != name]
         self._answer(200, {})
 
     @property

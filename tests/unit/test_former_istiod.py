@@ -49,3 +49,29 @@ def test_nothing_is_deleted_where_there_is_none(up: Kubernetes, kubeconfig: str)
     up.answers[_SLICES] = {"items": []}
     former_istiod.delete_endpoints(kubeconfigs.read(kubeconfig, "up").kubeconfig, "istio-system")
     assert {path for path, _ in up.asked} == {_SLICES, _ENDPOINTS}
+
+
+_ISTIOD = "/apis/apps/v1/namespaces/istio-system/deployments/istiod"
+_PODS = "/api/v1/namespaces/istio-system/pods"
+
+
+@pytest.mark.parametrize(("owner", "goes"), [("pilot", True), ("of-a-user", False)])
+def test_istiod_goes_before_the_remote_secrets_that_it_reads(
+    up: Kubernetes, kubeconfig: str, owner: str, goes: bool
+) -> None:
+    up.answers[_ISTIOD] = {"metadata": {"name": "istiod", "labels": {"istio": owner}}}
+    up.answers[_PODS] = {"items": []}
+    connection = kubeconfigs.read(kubeconfig, "up")
+    assert former_istiod.delete_istiod(connection.kubeconfig, "istio-system") == goes
+    assert (_ISTIOD not in up.answers) == goes
+
+
+def test_the_update_waits_for_the_pods_of_the_former_istiod(
+    up: Kubernetes, kubeconfig: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(former_istiod, "_PAUSE_SECONDS", 0)
+    up.answers[_ISTIOD] = {"metadata": {"name": "istiod", "labels": {"istio": "pilot"}}}
+    up.answers[_PODS] = {"items": [{"metadata": {"name": "istiod-x"}}]}
+    connection = kubeconfigs.read(kubeconfig, "up")
+    with pytest.raises(TimeoutError, match="do not end"):
+        former_istiod.delete_istiod(connection.kubeconfig, "istio-system")
