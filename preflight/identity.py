@@ -40,6 +40,7 @@ def check(
 ) -> Iterator[Problem]:
     """Problems of the queried clusters, which are by their index in `isthmus:clusters`."""
     owners = {c.uid: name for name, c in expected.last.clusters.items() if c.uid}
+    yield from _changed_stacks(spec, expected, facts)
     for i, known in facts.items():
         cluster, path = spec.clusters[i], cluster_path(i)
         last = expected.last.clusters.get(cluster.name)
@@ -76,6 +77,47 @@ def _changes_by_marks(spec: MeshSpec, marks: Marks) -> Iterator[Problem]:
 def owner(stack: str, cluster: Cluster) -> str:
     """The mark of the stack that builds a cluster."""
     return f"{stack.partition('/')[0]}/{cluster.stack}" if cluster.stack else stack
+
+
+def _changed_stacks(
+    spec: MeshSpec, expected: Expected, facts: Mapping[int, ClusterFacts]
+) -> Iterator[Problem]:
+    """Clusters that one stack would delete from while, or after, another creates there."""
+    if expected.last.namespace is None:
+        return
+    this = expected.stack.partition("/")[2]
+    for i, cluster in enumerate(spec.clusters):
+        before = expected.last.clusters.get(cluster.name)
+        if before is None or cluster.stack == before.stack:
+            continue
+        if before.stack is None:
+            built, restore = this, "remove this key"
+            up = f"`pulumi up --stack {this}`"
+            steps = (
+                f"remove {cluster.name} from isthmus:clusters, {up}, add it with `stack: "
+                f"{cluster.stack}`, {up}, and then `pulumi up --stack {cluster.stack}`"
+            )
+        # Another stack's name is of no effect here: that one sees the mark of the former.
+        elif cluster.stack is None and not _has_left(facts.get(i), f"{before.stack}", expected):
+            built, restore = before.stack, f"restore {before.stack}"
+            steps = f"`pulumi destroy --stack {before.stack}`, and then `pulumi up --stack {this}`"
+        else:
+            continue
+        yield Problem(
+            "cluster-stack-changed",
+            f"{cluster_path(i)}.stack",
+            f"cannot change while stack {built} has built cluster {cluster.name}",
+            "the one stack would delete what the other has just created",
+            f"{restore}; to change it: {steps} (docs/state.md, Move a remote)",
+            cluster.stack,
+        )
+
+
+def _has_left(known: ClusterFacts | None, stack: str, expected: Expected) -> bool:
+    """Whether a cluster was seen without the mark of another stack of this project."""
+    if known is None or known.marks is None:
+        return False
+    return known.marks.stack != f"{expected.stack.partition('/')[0]}/{stack}"
 
 
 def _another_state(
@@ -184,20 +226,4 @@ def _install_changed(now: str, before: str) -> Problem:
 def _changed_cluster(
     spec: MeshSpec, path: str, cluster: Cluster, before: LastCluster
 ) -> Iterator[Problem]:
-    if cluster.stack != before.stack:
-        built = f"stack {before.stack} builds it" if before.stack else "this stack builds it"
-        leave = (
-            f"`pulumi destroy --stack {before.stack}`"
-            if before.stack
-            else "remove the cluster, `pulumi up`"
-        )
-        yield Problem(
-            "cluster-stack-changed",
-            f"{path}.stack",
-            f"cannot change while cluster {cluster.name} is in the mesh: {built}",
-            "the one stack would delete what the other has just created",
-            f"{f'restore {before.stack}' if before.stack else 'remove this key'}; to change it: "
-            f"{leave}, then set it and `pulumi up`",
-            cluster.stack,
-        )
     yield from gke_changes.changed_cluster(spec, path, cluster, before, _AGAIN)

@@ -896,8 +896,8 @@ _IDENTITY: Mapping[str, Refusal] = {
     ),
     "cluster-stack-changed": Refusal(
         827,
-        "A cluster that is in the mesh cannot move to another stack.",
-        "Restore `stack`, or remove the cluster with the stack that builds it, then set `stack`.",
+        "A cluster cannot move to another stack while the one that has built it is there.",
+        "Restore `stack`, or follow the commands in docs/state.md, Move a remote.",
     ),
     "cluster-gke-changed": Refusal(
         828,

@@ -1,4 +1,7 @@
-"""Claims about a mesh in two stacks: `fleet` has the primary, `fleet-west` has the remote."""
+"""Claims about a mesh in two stacks: `fleet` has the primary, `fleet-west` has the remote.
+
+The remote is in stack `fleet` first, moves into its own stack, and back.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +10,8 @@ import pulumi.automation as automation
 import pytest
 
 from lab.live import LiveMesh, Snapshots
+from tests.documents import documented
+from tests.mesh import shell
 from tests.mesh.conftest import MakeMesh
 
 EXAMPLE = Path(__file__).parents[2] / "examples/micro-stacks"
@@ -29,17 +34,40 @@ def before(bare: LiveMesh) -> Snapshots:
 
 
 @pytest.fixture(scope="module")
-def fleet(bare: LiveMesh, before: Snapshots) -> LiveMesh:
-    """The mesh's stack, up."""
+def whole(bare: LiveMesh, before: Snapshots) -> LiveMesh:
+    """The mesh's stack, up with both clusters."""
     assert before
     made = stack_of(bare, "fleet")
-    made.up(made.placed(made.read(EXAMPLE / "Pulumi.fleet.yaml")))
+    configured = made.placed(made.read(EXAMPLE / "Pulumi.fleet.yaml"))
+    del configured["clusters"][1]["stack"]
+    made.up(configured)
     return made
+
+
+def refusal(fleet: LiveMesh, **changed: str) -> str:
+    """What the mesh's stack says when west alone has another stack, or none."""
+    file = fleet.workspace.folder / "Pulumi.fleet.yaml"
+    before, configured = file.read_text(), fleet.read(file)
+    (west,) = (c for c in configured["clusters"] if c["name"] == "west")
+    west.pop("stack", None)
+    west |= changed
+    fleet.workspace.configure(configured)
+    with pytest.raises(automation.CommandError, match="cluster-stack-changed") as refused:
+        fleet.workspace.stack.preview()
+    file.write_text(before)
+    return str(refused.value)
+
+
+@pytest.fixture(scope="module")
+def fleet(whole: LiveMesh) -> LiveMesh:
+    """The mesh's stack, without the remote."""
+    shell.run(whole, documented("docs/state.md", "cp Pulumi.fleet.yaml"))
+    return whole
 
 
 @pytest.fixture(scope="module")
 def primary_alone(fleet: LiveMesh) -> Snapshots:
-    """What the mesh's stack has created without the other."""
+    """What the mesh's stack has without the other."""
     return fleet.snapshot()
 
 
@@ -47,9 +75,21 @@ def primary_alone(fleet: LiveMesh) -> Snapshots:
 def west(fleet: LiveMesh, primary_alone: Snapshots) -> LiveMesh:
     """The cluster's stack, up."""
     assert primary_alone
-    made = stack_of(fleet, "fleet-west")
-    made.up(made.read(EXAMPLE / "Pulumi.fleet-west.yaml"))
-    return made
+    shell.run(fleet, documented("docs/state.md", "stack init fleet-west"))
+    return stack_of(fleet, "fleet-west")
+
+
+def test_a_remote_of_the_meshs_stack_is_not_given_a_stack(whole: LiveMesh) -> None:
+    assert set(whole.ask("west")) == {"v1", "v2"}
+    assert "remove this key" in refusal(whole, stack="fleet-west")
+
+
+def test_the_move_writes_the_configuration_of_the_example(fleet: LiveMesh, west: LiveMesh) -> None:
+    for stack in (fleet, west):
+        name = f"Pulumi.{stack.workspace.name}.yaml"
+        example = stack.read(EXAMPLE / name)
+        written = stack.read(stack.workspace.folder / name)
+        assert written == (stack.placed(example) if stack is fleet else example)
 
 
 def test_the_meshs_stack_creates_nothing_in_the_other_cluster(
@@ -92,6 +132,13 @@ def test_the_meshs_stack_is_not_destroyed_before_the_clusters(
     assert set(west.ask("west")) == {"v1", "v2"}
 
 
+def test_the_meshs_stack_does_not_take_a_cluster_of_another_stack(
+    fleet: LiveMesh, west: LiveMesh
+) -> None:
+    assert "`pulumi destroy --stack fleet-west`" in refusal(fleet)
+    assert set(west.ask("west")) == {"v1", "v2"}
+
+
 def test_destroying_the_clusters_stack_leaves_the_others_as_before(
     west: LiveMesh, primary_alone: Snapshots
 ) -> None:
@@ -100,10 +147,10 @@ def test_destroying_the_clusters_stack_leaves_the_others_as_before(
     assert set(west.ask("east")) == {"v1"}
 
 
-def test_a_cluster_that_left_the_mesh_is_refused(fleet: LiveMesh, west: LiveMesh) -> None:
-    left = fleet.placed(fleet.read(EXAMPLE / "Pulumi.fleet.yaml"))
-    left["clusters"].pop()
-    fleet.up(left)
+def test_the_meshs_stack_takes_the_cluster_back(fleet: LiveMesh, west: LiveMesh) -> None:
+    shell.run(fleet, documented("docs/state.md", "destroy --stack fleet-west"))
+    for cluster in ("east", "west"):
+        assert set(fleet.ask(cluster)) == {"v1", "v2"}
     with pytest.raises(automation.CommandError) as refused:
         west.workspace.stack.preview()
     assert "isthmus:meshStack: must name a mesh with a cluster whose `stack` is fleet-west" in str(

@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 
 from components import names
-from preflight.identity import Expected, check_changes
+from kube.kubeconfig import Connection
+from preflight.facts import ClusterFacts
+from preflight.identity import Expected, check, check_changes
 from preflight.last_update import LastUpdate
+from preflight.marks import Marks
 from spec import config
 from spec.problems import Problem
 from tests.unit import meshes
@@ -209,7 +212,6 @@ def test_nothing_is_refused_of_an_unchanged_configuration() -> None:
     [
         ({"namespace": "istio"}, "isthmus:mesh.istio.namespace"),
         ({"install": "release"}, "isthmus:mesh.istio.install"),
-        ({"west": {"stack": "west"}}, "isthmus:clusters[1].stack"),
         ({"west": {"gke": {"region": "europe-west1"}}}, "isthmus:clusters[1].gke"),
     ],
 )
@@ -219,6 +221,37 @@ def test_a_change_that_would_delete_what_it_created_is_refused(
     (problem,) = changes(**changed)
     assert problem.path == path
     assert "`pulumi " in problem.fix
+
+
+def stacks(before: str | None, now: str | None, mark: str | None = None) -> list[Problem]:
+    """What stack `dev` says of a remote that had a stack of its own, or has one now."""
+
+    def remote(stack: str | None) -> dict[str, Any]:
+        return cluster("west", "w", primary="east", **({"stack": stack} if stack else {}))
+
+    spec = config.parse_types(configuration(cluster("east", "e"), remote(now)))
+    described = {**_OUTPUTS["mesh"], "spec": configuration(cluster("east", "e"), remote(before))}
+    last = LastUpdate.read({"mesh": described})
+    west = ClusterFacts(Connection("kubeconfig", "https://west", None), None, marks=Marks(mark))
+    return list(check(spec, Expected(_STACK, MESH, last), {} if now else {1: west}))
+
+
+def test_a_remote_that_this_stack_has_built_gets_no_stack_of_its_own() -> None:
+    (problem,) = stacks(before=None, now="west", mark=_STACK)
+    assert (problem.name, problem.path) == ("cluster-stack-changed", "isthmus:clusters[1].stack")
+    assert "`pulumi up --stack dev`, and then `pulumi up --stack west`" in problem.fix
+
+
+def test_a_remote_loses_its_stack_only_after_that_was_destroyed() -> None:
+    (problem,) = stacks(before="west", now=None, mark="isthmus/west")
+    assert problem.name == "cluster-stack-changed"
+    assert "`pulumi destroy --stack west`, and then `pulumi up --stack dev`" in problem.fix
+    assert not stacks(before="west", now=None)
+
+
+def test_another_stack_for_a_remote_changes_nothing_in_the_meshs_stack() -> None:
+    """The new one refuses a cluster with the mark of the former (preflight/foreign.py)."""
+    assert not stacks(before="west", now="europe")
 
 
 def test_a_remote_can_become_a_primary() -> None:
