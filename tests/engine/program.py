@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.environment import backend
+from lab.environment import backend, forget_killed_updates
 from lab.stand_ins.install import install
 
 _LIMIT = 300  # seconds for one command, of which none takes 30
@@ -58,7 +59,14 @@ class Program:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,
         )
+
+    def kill(self, started: subprocess.Popen[str]) -> None:
+        """Kill a command with all that it has started."""
+        os.killpg(started.pid, signal.SIGKILL)
+        started.wait()
+        forget_killed_updates(self.folder / "state")
 
     def up(self) -> str:
         return self.pulumi("up", "--yes", "--skip-preview", "--diff", "--show-sames")

@@ -71,6 +71,7 @@ async def main():
                 cluster=c.name, network=given["network"], mesh_id="mesh1", namespace="istio-system"
             ),
             "is_read": True,
+            "adopts_namespace": c.name == given["adopts"],
             "source": ChartSource(charts, "1.31.0", "rendered"),
         }}, options)
         options = pulumi.ResourceOptions.merge(
@@ -110,6 +111,7 @@ class Mesh:
         given = {
             "charts": str(toolchain.ensure().charts),
             "network": network,
+            "adopts": "west",
             "clusters": {name: str(self.lab.kubeconfig) for name in clusters},
         }
         (self.program.folder / "given.json").write_text(json.dumps(given))
@@ -149,6 +151,10 @@ class Mesh:
             "jsonpath={.items[*].metadata.name} {.items[*].metadata.resourceVersion}",
         )
 
+    def create_namespace(self, cluster: str) -> None:
+        """As a user does, before there is a mesh."""
+        self._kubectl(cluster, "create", "namespace", "istio-system")
+
     def _kubectl(self, cluster: str, *arguments: str) -> str:
         command = ["kubectl", "--kubeconfig", str(self.lab.kubeconfig), "--context", cluster]
         return subprocess.run(
@@ -170,11 +176,13 @@ def mesh(lab: Lab, program: Program) -> Mesh:
 def test_a_cluster_that_does_not_answer_stays_as_it_is_until_it_is_back_or_gone(
     mesh: Mesh, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One story, because each step needs the one before."""
+    """One story, because each step needs the one before. The namespace there is the user's."""
     program = mesh.program
+    mesh.create_namespace("west")
     mesh.configure("one", "east", "west")
     program.up()
     before, secrets = mesh.state_of("west"), mesh.remote_secrets("east")
+    assert before["west-namespace"]["urn"].endswith("NamespacePatch::west-namespace")
     assert "istio-remote-secret-west" in secrets
 
     mesh.configure("two", "east", "west")
