@@ -13,7 +13,7 @@ import pulumi
 
 import preflight
 from components.ownership import this_stack
-from preflight import upgrades
+from preflight import removal, upgrades
 from preflight.facts import PreflightResult
 from preflight.identity import Expected
 from preflight.last_update import LastUpdate
@@ -62,7 +62,13 @@ async def _examine(
     spec: MeshSpec, mesh: str | None, builds: Collection[Cluster], left: Mapping[str, Any]
 ) -> PreflightResult:
     last = LastUpdate.read(left)
-    expected = Expected(this_stack(), mesh, last, os.environ.get(upgrades.ACCEPTED))
+    expected = Expected(
+        this_stack(),
+        mesh,
+        last,
+        accepted_istio=os.environ.get(upgrades.ACCEPTED),
+        destroys=os.environ.get(removal.DESTROY) == "true",
+    )
     found = preflight.examine(spec, expected, builds)
     if pulumi.runtime.is_dry_run():
         pulumi.log.info("\n".join(summary.summary(spec, found.facts, last)))

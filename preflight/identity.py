@@ -33,6 +33,8 @@ class Expected:
     last: LastUpdate = field(default_factory=LastUpdate)
     accepted_istio: str | None = None
     """See `upgrades.ACCEPTED`."""
+    destroys: bool = False
+    """See `removal.DESTROY`."""
 
 
 def check(

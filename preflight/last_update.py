@@ -1,10 +1,12 @@
 """What the stack's last update built, by the outputs that it left."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from components import names
+
+CREATED, ADOPTED = "created", "adopted"
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,22 @@ class LastCluster:
     """Its ranges by kind, if the stack created it; none where an older version updated it."""
     istio: str | None = None
     """Version of Istio that it had; an absent cluster keeps an earlier one."""
+    namespaces: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Whether the stack had `created` or `adopted` each of its namespaces there; none where an
+    older version updated it."""
+    existing_vpc: Mapping[str, Any] | None = None
+    """Its VPC in `isthmus:gcp.vpcs`; None if the stack created it."""
+
+    def has_adopted(self, namespace: str, annotations: Mapping[str, str], stack: str) -> bool:
+        """Whether a namespace is the user's, and only labeled and marked by a stack.
+
+        The state decides what is deleted. So an annotation, which anyone can write or remove,
+        counts only where the last update says nothing: it may have failed.
+        """
+        known = self.namespaces.get(namespace)
+        if known is not None:
+            return known == ADOPTED
+        return names.ADOPTED in annotations and annotations.get(names.STACK) == stack
 
 
 @dataclass(frozen=True)
@@ -59,7 +77,10 @@ class LastUpdate:
 
     def namespaces_of(self, cluster: str) -> tuple[str, ...]:
         """Namespaces that the last update had created in a cluster, beside the shared ones."""
-        if cluster not in self.clusters or self.namespace is None:
+        known = self.clusters.get(cluster)
+        if known and known.namespaces:
+            return tuple(known.namespaces)
+        if known is None or self.namespace is None:
             return ()
         return (self.namespace, *((names.SAMPLE_NAMESPACE,) if self.sample else ()))
 
@@ -68,7 +89,10 @@ class LastUpdate:
         """Read the outputs of the stack of a mesh or of a single cluster; empty ones are fine."""
         if (one := outputs.get("cluster")) and "name" in one:
             cluster = LastCluster(
-                uid=one.get("uid"), network=one.get("network"), istio=one.get("istio")
+                uid=one.get("uid"),
+                network=one.get("network"),
+                istio=one.get("istio"),
+                namespaces=one.get("namespaces") or {},
             )
             return cls({one["name"]: cluster}, root=one.get("root"))
         if not (described := outputs.get("mesh")):
@@ -78,7 +102,10 @@ class LastUpdate:
         return cls(
             clusters={
                 c["name"]: _cluster(
-                    c, built.get(c["name"], {}), described["kubeconfigs"].get(c["name"])
+                    c,
+                    built.get(c["name"], {}),
+                    described["kubeconfigs"].get(c["name"]),
+                    (spec.get("gcp") or {}).get("vpcs") or (),
                 )
                 for c in spec["clusters"]
             },
@@ -96,10 +123,14 @@ class LastUpdate:
 
 
 def _cluster(
-    spec: Mapping[str, Any], built: Mapping[str, Any], kubeconfig: str | None
+    spec: Mapping[str, Any],
+    built: Mapping[str, Any],
+    kubeconfig: str | None,
+    existing_vpcs: Iterable[Mapping[str, Any]],
 ) -> LastCluster:
     """Read one cluster of the outputs: its part of the spec, and of the output `clusters`."""
     gke = spec.get("gke")
+    vpc = (gke.get("vpc") or spec.get("network")) if gke else None
     return LastCluster(
         kubeconfig,
         built.get("uid"),
@@ -107,7 +138,9 @@ def _cluster(
         spec.get("stack"),
         gke,
         network=spec.get("network"),
-        vpc=(gke.get("vpc") or spec.get("network")) if gke else None,
+        vpc=vpc,
         ranges=built.get("ranges") or {},
         istio=built.get("istio"),
+        namespaces=built.get("namespaces") or {},
+        existing_vpc=next((v for v in existing_vpcs if v.get("name") == vpc), None),
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from components import names
 from kube.api import ClusterApi
 from preflight import contents
-from preflight.last_update import LastUpdate
+from preflight.last_update import LastCluster, LastUpdate
 from spec.mesh import Cluster
 from spec.problems import Problem
 
@@ -41,6 +41,7 @@ def look(
     """
     adopted, problems = set[str](), list[Problem]()
     before = last.namespaces_of(cluster.name)
+    known = last.clusters.get(cluster.name, LastCluster())
     ours = contents.Ours.of(stack, last, cluster.name)
     for namespace, objects in wanted.items():
         metadata = api.metadata(f"/api/v1/namespaces/{namespace}")
@@ -48,7 +49,7 @@ def look(
             continue
         annotations = metadata.get("annotations") or {}
         owner = annotations.get(names.STACK)
-        if names.ADOPTED in annotations and owner == stack:
+        if known.has_adopted(namespace, annotations, stack):
             adopted.add(namespace)
         elif owner is None and namespace not in before:
             adopted.add(namespace)
@@ -58,14 +59,16 @@ def look(
                 problems.extend(_same_names(api, path, cluster, namespace, paths, ours))
     for namespace in before:
         if namespace == names.SAMPLE_NAMESPACE and namespace not in wanted:
-            problems.extend(_sample_is_in_use(api, cluster, ours))
+            problems.extend(_sample_is_in_use(api, cluster, known, stack, ours))
     return Existing(frozenset(adopted), tuple(problems))
 
 
-def _sample_is_in_use(api: ClusterApi, cluster: Cluster, ours: contents.Ours) -> Iterator[Problem]:
+def _sample_is_in_use(
+    api: ClusterApi, cluster: Cluster, known: LastCluster, stack: str, ours: contents.Ours
+) -> Iterator[Problem]:
     namespace = names.SAMPLE_NAMESPACE
     metadata = api.metadata(f"/api/v1/namespaces/{namespace}")
-    if metadata is None or names.ADOPTED in (metadata.get("annotations") or {}):
+    if metadata is None or known.has_adopted(namespace, metadata.get("annotations") or {}, stack):
         return
     of_istio = contents.of_istio(api, ours).get(namespace, ())
     if found := [*contents.of_namespace(api, namespace, ours), *of_istio]:

@@ -1,6 +1,8 @@
-"""Whether clusters that left the configuration can be cleaned up, and what users lose there.
+"""Whether clusters that leave the mesh can be cleaned up, and what users lose there.
 
-They are deleted from at the end of the update, with the kubeconfigs of the last one.
+Those that left the configuration are deleted from at the end of the update, with the kubeconfigs of
+the last one. A `pulumi destroy` that runs the program takes all clusters from the mesh; the program
+cannot see that it is one, so the user says it.
 """
 
 import os
@@ -8,12 +10,10 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from components import names
 from kube.api import ClusterApi, UnansweredError
 from preflight import contents
 from preflight.facts import ClusterFacts
 from preflight.identity import Expected
-from preflight.last_update import LastUpdate
 from preflight.permissions import DELETING, is_granted
 from preflight.restarts import injected_pods
 from spec.mesh import MeshSpec
@@ -22,37 +22,42 @@ from spec.shared import MADE_BY_ISTHMUS, OCCUPIED
 
 _PATH = "isthmus:clusters"
 _FORGET = "PULUMI_K8S_DELETE_UNREACHABLE"
+DESTROY = "ISTHMUS_DESTROY"
+"""Environment variable that is `true` in a destroy."""
 
 
 def check(
     spec: MeshSpec, expected: Expected, facts: Mapping[int, ClusterFacts]
 ) -> Iterator[Problem]:
     """Problems and warnings of the clusters that the update would remove from the mesh."""
-    configured = {c.name for c in spec.clusters}
-    uids = {known.uid for known in facts.values() if known.uid}
-    marked = {known.marks.cluster for known in facts.values() if known.marks}
+    now = {spec.clusters[i].name: known.connection.kubeconfig for i, known in facts.items()}
+    stay = set[str | None]()
+    if not expected.destroys:
+        stay |= {c.name for c in spec.clusters}
+        stay |= {known.marks.cluster for known in facts.values() if known.marks}
+    uids = {known.uid for known in facts.values() if known.uid and not expected.destroys}
     removed = {
-        name: last
+        name: kubeconfig
         for name, last in expected.last.clusters.items()
-        if name not in configured | marked
+        if name not in stay
         and last.stack is None
-        and last.kubeconfig
         and last.uid not in uids
+        and (kubeconfig := now.get(name) or last.kubeconfig)
     }
     if not removed:
         return
     namespace = expected.last.namespace or spec.mesh.istio.namespace
     with ThreadPoolExecutor(8) as pool:
-        asked = [pool.submit(_look, name, namespace, expected) for name in removed]
+        asked = [pool.submit(_look, *cluster, namespace, expected) for cluster in removed.items()]
         for answer in asked:
             yield from answer.result()
 
 
-def _look(name: str, namespace: str, expected: Expected) -> list[Problem]:
+def _look(name: str, kubeconfig: str, namespace: str, expected: Expected) -> list[Problem]:
     from kubernetes.config import ConfigException
 
     try:
-        with ClusterApi.connect(expected.last.clusters[name].kubeconfig or "") as api:
+        with ClusterApi.connect(kubeconfig) as api:
             return list(_ask(api, name, namespace, expected))
     except (UnansweredError, ConfigException, OSError, ValueError) as error:
         unreachable = Problem(
@@ -96,19 +101,23 @@ def _ask(api: ClusterApi, name: str, namespace: str, expected: Expected) -> Iter
         )
     ours = contents.Ours.of(expected.stack, expected.last, name)
     of_istio = contents.of_istio(api, ours)
-    deleted = list(_deleted(api, name, expected.last))
+    deleted = list(_deleted(api, name, expected))
     for gone in deleted:
         if found := [*contents.of_namespace(api, gone, ours), *of_istio.get(gone, ())]:
-            keep = _keep(name, gone, is_shared=gone in expected.last.shared)
+            keep = _keep(name, gone, expected)
             yield contents.in_use(_PATH, cluster=name, namespace=gone, found=found, keep=keep)
     yield from _stays(api, name, deleted, of_istio)
 
 
-def _deleted(api: ClusterApi, name: str, last: LastUpdate) -> Iterator[str]:
+def _deleted(api: ClusterApi, name: str, expected: Expected) -> Iterator[str]:
     """Namespaces that go with the cluster: not those of users, nor those that are kept."""
+    last = expected.last
     for namespace in last.namespaces_of(name):
         metadata = api.metadata(f"/api/v1/namespaces/{namespace}")
-        if metadata and names.ADOPTED not in (metadata.get("annotations") or {}):
+        if metadata is None:
+            continue
+        annotations = metadata.get("annotations") or {}
+        if not last.clusters[name].has_adopted(namespace, annotations, expected.stack):
             yield namespace
     for namespace in last.shared:
         labels = (api.metadata(f"/api/v1/namespaces/{namespace}") or {}).get("labels") or {}
@@ -116,8 +125,10 @@ def _deleted(api: ClusterApi, name: str, last: LastUpdate) -> Iterator[str]:
             yield namespace
 
 
-def _keep(name: str, namespace: str, *, is_shared: bool) -> str:
-    if is_shared:
+def _keep(name: str, namespace: str, expected: Expected) -> str:
+    if expected.destroys:
+        return "keep the mesh"
+    if namespace in expected.last.shared:
         return (
             f"add {name} again and run `pulumi up`, which notes that {namespace} stays, then "
             "remove it"

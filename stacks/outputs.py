@@ -5,10 +5,12 @@ from typing import Any
 
 import pulumi
 
+from components import names
 from components.shared_ca import SharedCA
 from picture.mermaid import mermaid
 from picture.state import State
 from picture.svg import svg
+from preflight.last_update import ADOPTED, CREATED
 from spec import description
 from spec.mesh import Cluster
 from stacks import handover
@@ -97,6 +99,9 @@ def cluster_outputs(built: Built, cluster: Cluster) -> dict[str, Any]:
         described["kubernetes"] = facts.kubernetes
     if facts and facts.uid:
         described["uid"] = facts.uid
+    wanted = [built.istio.namespace]
+    wanted += [names.SAMPLE_NAMESPACE] if built.spec.sample.enabled else []
+    described["namespaces"] = {n: ADOPTED if built.adopts(cluster, n) else CREATED for n in wanted}
     if built.connections.gke and cluster.gke:
         described |= built.connections.gke.describe(cluster)
     if cluster.name in built.gateways:

@@ -10,7 +10,7 @@ import preflight
 from components import names
 from preflight.facts import PreflightResult
 from preflight.identity import Expected
-from preflight.last_update import LastCluster, LastUpdate
+from preflight.last_update import CREATED, LastCluster, LastUpdate
 from spec.problems import MeshRefusedError
 from spec.shared import MADE_BY_ISTHMUS, OCCUPIED
 from tests.unit.clusters import Kubernetes, Preflight, spec
@@ -121,6 +121,40 @@ def test_a_namespace_that_stays_may_hold_anything(
     other.answers[_SYSTEM] = marked(**{names.ADOPTED: "true"})
     other.has(f"{_SYSTEM}/secrets", _KIALI)
     assert look.examine("up", expected=gone).warnings == ()
+
+
+def test_a_destroy_that_runs_the_program_is_refused_like_a_removal_of_all_clusters(
+    look: Preflight, up: Kubernetes
+) -> None:
+    up.answers[_SYSTEM] = marked()
+    up.has(f"{_SYSTEM}/secrets", _KIALI)
+    last = LastUpdate({"c0": LastCluster("kubeconfig that has ended")}, "istio-system")
+    expected = Expected("isthmus/dev", last=last)
+    assert look.examine("up", expected=expected).facts
+    (problem,) = look.refused("up", expected=replace(expected, destroys=True))
+    assert problem.name == "namespace-in-use"
+    assert "secrets/kiali" in problem.rule
+    assert problem.fix.startswith("keep the mesh. Or write them to a file")
+
+
+def test_a_destroy_of_a_clusters_own_stack_is_refused_too(look: Preflight, up: Kubernetes) -> None:
+    up.answers[_SYSTEM] = marked()
+    up.has(f"{_SYSTEM}/secrets", _KIALI)
+    left = {"cluster": {"name": "c0", "namespaces": {"istio-system": CREATED}}}
+    expected = Expected("isthmus/dev", last=LastUpdate.read(left), destroys=True)
+    (problem,) = look.refused("up", expected=expected)
+    assert problem.name == "namespace-in-use"
+
+
+def test_an_annotation_of_a_user_does_not_hide_what_would_be_deleted(
+    look: Preflight, other: Kubernetes, gone: Expected
+) -> None:
+    other.answers[_SYSTEM] = marked(**{names.ADOPTED: "true"})
+    other.has(f"{_SYSTEM}/secrets", _KIALI)
+    created = replace(gone.last.clusters["gone"], namespaces={"istio-system": CREATED})
+    last = replace(gone.last, clusters={**gone.last.clusters, "gone": created})
+    (problem,) = look.refused("up", expected=replace(gone, last=last))
+    assert problem.name == "namespace-in-use"
 
 
 def test_a_shared_namespace_of_a_removed_cluster_is_refused_until_an_update_keeps_it(

@@ -17,8 +17,9 @@ import yaml
 from components import names
 from preflight import own_names
 from preflight.identity import Expected
-from preflight.last_update import LastCluster, LastUpdate
+from preflight.last_update import ADOPTED, CREATED, LastCluster, LastUpdate
 from spec import config
+from spec.description import spec_for_output
 from spec.shared import FoundConfiguration, FoundNamespace, Inventory
 from stacks.build import build_mesh
 from stacks.identity import MeshIdentity
@@ -81,6 +82,34 @@ def test_a_namespace_is_not_adopted_with_objects_that_would_be_overwritten(
     own = [{"manager": f"{_STACK}:c0-{name}"}]
     up.answers[there] = {"metadata": {"name": name, "managedFields": own}}
     assert look.examine("up", adopt=True).facts, "an update that was killed has created it"
+
+
+@pytest.mark.parametrize("was", [CREATED, ADOPTED])
+def test_an_annotation_that_anyone_can_edit_does_not_change_who_owns_a_namespace(
+    look: Preflight, up: Kubernetes, was: str
+) -> None:
+    """The state has another type of resource for each: a change of types would delete it."""
+    up.answers[_SYSTEM] = marked(**({names.ADOPTED: "true"} if was == CREATED else {}))
+    one = LastCluster(namespaces={"istio-system": was})
+    expected = Expected(_STACK, last=LastUpdate({"c0": one}, "istio-system"))
+    adopted = look.examine("up", expected=expected).facts["c0"].adopted
+    assert adopted == ({"istio-system"} if was == ADOPTED else set())
+
+
+def test_the_outputs_say_whose_each_namespace_is() -> None:
+    spec = config.parse(meshes.two_networks())
+    adopting = {n: replace(f, adopted=frozenset({"sample"})) for n, f in facts(spec).items()}
+    built = dict[str, Any]()
+
+    async def build() -> None:
+        built.update(await build_mesh(spec, adopting, MeshIdentity.create()))
+
+    record(build)
+    described = {"spec": spec_for_output(spec), "kubeconfigs": {}}
+    last = LastUpdate.read({"mesh": described, "clusters": built["clusters"]})
+    assert last.clusters["east"].namespaces == {"istio-system": CREATED, "sample": ADOPTED}
+    of_one = LastUpdate.read({"cluster": {"name": "east", **built["clusters"]["east"]}})
+    assert of_one.clusters["east"].namespaces == last.clusters["east"].namespaces
 
 
 def test_every_object_in_a_namespace_that_can_be_adopted_is_looked_for_by_name() -> None:
