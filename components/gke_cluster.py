@@ -212,9 +212,6 @@ class GkeCluster(pulumi.ComponentResource):
 
     def _open(self, name: str, network: pulumi.Input[str], tag: str, opening: Opening) -> None:
         ports = [str(port) for port in opening["ports"]] or None
-        # Until 0.1; cluster `eu-remote` had the same name for its `webhooks`.
-        former = [pulumi.Alias(name=f"{name}-remote-webhooks")]
-        former = former if opening["name"] == "remotes" else []
         compute.Firewall(
             f"{name}-{opening['name']}",
             description=opening["why"],
@@ -223,7 +220,7 @@ class GkeCluster(pulumi.ComponentResource):
             source_ranges=opening["sources"],
             target_tags=[tag],
             allows=[{"protocol": "tcp", "ports": ports}],
-            opts=pulumi.ResourceOptions(parent=self, aliases=former),
+            opts=pulumi.ResourceOptions(parent=self),
         )
 
     def _pool(

@@ -7,14 +7,17 @@ show, because VPCs are named after networks, and ranges are allocated in the ord
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Network
 
+from pydantic import TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
 from preflight.last_update import LastCluster, LastUpdate
-from spec.gke_network import NetworkPlan, vpc_of
+from spec.gke import GivenVpc
+from spec.gke_network import NetworkPlan, settings, subnets_for, vpc_of
 from spec.gke_ranges import KINDS, ClusterRanges
 from spec.mesh import Cluster, MeshSpec
 from spec.problems import Problem
 
+_VPC: TypeAdapter[GivenVpc | None] = TypeAdapter(GivenVpc | None)
 _REPLACED = "Google Cloud would replace the cluster, with everything that runs in it"
 
 
@@ -50,6 +53,7 @@ def changed_cluster(
     elif cluster.gke and before.gke:
         yield from _changed_settings(path, cluster, before.gke, again)
         yield from _changed_vpc(path, cluster, before, again)
+        yield from _changed_existing_vpc(spec, cluster, before, again)
         yield from _changed_ranges(spec, path, cluster, before.ranges, again)
 
 
@@ -80,6 +84,43 @@ def _changed_vpc(path: str, cluster: Cluster, before: LastCluster, again: str) -
             f"set it to {before.vpc}; to change it: {again}",
             now,
         )
+
+
+def _changed_existing_vpc(
+    spec: MeshSpec, cluster: Cluster, before: LastCluster, again: str
+) -> Iterator[Problem]:
+    """What `isthmus:gcp.vpcs` says of the VPC, which is the same one by its name."""
+    vpc = vpc_of(cluster)
+    if spec.gcp is None or before.vpc != vpc:
+        return
+    try:
+        was = _VPC.validate_python(before.existing_vpc)
+    except ValidationError:
+        return  # Another version wrote it.
+    now = next((v for v in spec.gcp.vpcs if v.name == vpc), None)
+    had, has = _subnet(cluster, was), _subnet(cluster, now)
+    if was is None and now is not None:
+        rule = f"must not list VPC {vpc} of cluster {cluster.name}, which this stack created"
+        reason = "an existing VPC is not the stack's: it would delete the one that it created"
+    elif was is not None and now is None:
+        rule = f"must list VPC {vpc} of cluster {cluster.name}, which this stack did not create"
+        reason = "it would create a VPC of the same name, which Google Cloud refuses"
+    elif had != has:
+        rule = f"must give cluster {cluster.name} {had} of VPC {vpc}, where it is; now {has}"
+        reason = _REPLACED
+    else:
+        return
+    fix = f"restore it; to change it: {again}"
+    yield Problem("gke-vpcs-changed", "isthmus:gcp.vpcs", rule, reason, fix)
+
+
+def _subnet(cluster: Cluster, vpc: GivenVpc | None) -> str:
+    """The subnet of a cluster, with all of it that the cluster's own settings name."""
+    found = subnets_for(settings(cluster), vpc) if vpc else ()
+    if len(found) != 1:
+        return "a new subnet"
+    (subnet,) = found
+    return f"subnet {subnet.name} (pods {subnet.pods.name}, services {subnet.services.name})"
 
 
 def _changed_ranges(

@@ -916,6 +916,12 @@ _IDENTITY: Mapping[str, Refusal] = {
         "Clusters and VPCs cannot move to another project.",
         "Restore `isthmus:gcp.project`, or run `pulumi destroy` before the change.",
     ),
+    "gke-vpcs-changed": Refusal(
+        845,
+        "`isthmus:gcp.vpcs` describes the VPC of a cluster in another way: as an existing "
+        "one instead of one that the stack created, or the reverse, or with another subnet.",
+        "Restore it, or remove the clusters in that VPC, run `pulumi up`, and add them again.",
+    ),
     "configuration-left-behind": Refusal(
         838,
         "A cluster gets its configuration from another cluster, which lacks Istio's objects that "

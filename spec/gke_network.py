@@ -52,9 +52,8 @@ class NetworkPlan:
 
     def subnets(self, cluster: Cluster) -> tuple[GivenSubnet, ...]:
         """Existing subnets that fit the cluster; the rules ensure at most one."""
-        gke, vpc = settings(cluster), self.existing_vpc(vpc_of(cluster))
-        in_region = [s for s in vpc.subnets if s.region == gke.region] if vpc else []
-        return tuple(s for s in in_region if gke.subnet in (None, s.name))
+        vpc = self.existing_vpc(vpc_of(cluster))
+        return subnets_for(settings(cluster), vpc) if vpc else ()
 
     def subnet(self, cluster: Cluster) -> GivenSubnet | None:
         """The existing subnet of a cluster; None if it gets a new one."""
@@ -148,6 +147,12 @@ def settings(cluster: Cluster) -> Gke:
     if cluster.gke is None:
         raise AssertionError(f"{cluster.name} is not created by this stack")
     return cluster.gke
+
+
+def subnets_for(gke: Gke, vpc: GivenVpc) -> tuple[GivenSubnet, ...]:
+    """Subnets of an existing VPC that fit a cluster."""
+    in_region = (s for s in vpc.subnets if s.region == gke.region)
+    return tuple(s for s in in_region if gke.subnet in (None, s.name))
 
 
 def vpc_of(cluster: Cluster) -> str:

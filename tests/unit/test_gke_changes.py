@@ -96,6 +96,65 @@ def test_a_change_that_would_replace_a_cluster_or_its_vpc_is_refused(
     assert [p.path.removeprefix("isthmus:") for p in found] == paths
 
 
+@pytest.fixture
+def shared() -> dict[str, Any]:
+    """A cluster in an existing VPC, with an existing subnet of the two there."""
+    subnets = [
+        {
+            "name": name,
+            "region": region,
+            "nodes": f"10.{i}.0.0/22",
+            "pods": {"name": "p", "range": f"10.{i}.64.0/18"},
+            "services": {"name": "s", "range": f"10.{i}.128.0/20"},
+        }
+        for i, (name, region) in enumerate([("here", "europe-west1"), ("more", "us-west1")])
+    ]
+    return {
+        **meshes.configuration(
+            {"name": "made", "network": "shared", "gke": {"region": "europe-west1"}},
+            install="release",
+        ),
+        "gcp": {
+            "project": "example-test",
+            "ranges": "10.64.0.0/12",
+            "vpcs": [{"name": "shared", "subnets": subnets}],
+        },
+    }
+
+
+def vpcs(change: Callable[[list[Any]], object]) -> Change:
+    return lambda c: change(c["gcp"]["vpcs"])
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        (list.clear, "must list VPC shared of cluster made"),
+        (lambda v: v[0]["subnets"].clear(), "must give cluster made subnet here"),
+        (lambda v: v[0]["subnets"][0].update(name="x"), "must give cluster made subnet here"),
+        (lambda v: v[0]["subnets"][0]["pods"].update(name="x"), "(pods p, services s)"),
+    ],
+)
+def test_another_account_of_the_vpc_of_a_cluster_is_refused(
+    shared: dict[str, Any], change: Callable[[list[Any]], object], rule: str
+) -> None:
+    (problem,) = (p for p in refused(vpcs(change), shared) if p.name == "gke-vpcs-changed")
+    assert rule in problem.rule
+
+
+def test_a_vpc_of_the_stack_is_not_listed_as_one_that_exists() -> None:
+    before = configured("prod")
+    (problem,) = refused(gcp(vpcs=[{"name": "prod-eu"}]), before)
+    assert (problem.name, problem.path) == ("gke-vpcs-changed", "isthmus:gcp.vpcs")
+    assert "which this stack created" in problem.rule
+    assert refused(gcp(vpcs=[{"name": "of-no-cluster"}]), before) == []
+
+
+def test_what_replaces_no_cluster_of_a_shared_vpc_is_accepted(shared: dict[str, Any]) -> None:
+    assert refused(vpcs(lambda v: v[0].update(nat=False)), shared) == []
+    assert refused(vpcs(lambda v: v[0]["subnets"].pop()), shared) == []
+
+
 def test_a_pinned_range_stays_whatever_comes_before_it() -> None:
     """The message of the refusal has the text to write."""
     (first, *_) = refused(reverse)
