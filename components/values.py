@@ -70,18 +70,26 @@ def primary(
     return values
 
 
-def redundant_istiod() -> dict[str, Any]:
-    """Two istiods, for which the chart creates a PodDisruptionBudget."""
-    return {"autoscaleMin": 2, "affinity": _apart(names.ISTIOD)}
+_SECCOMP = {"seccompProfile": {"type": "RuntimeDefault"}}
+"""All that the charts' pods lack for the Pod Security level `restricted`."""
 
 
-def redundant_gateway(name: str) -> dict[str, Any]:
-    """Two gateway pods of which a node's drain leaves one."""
-    return {
+def istiod_pods(*, redundant: bool) -> dict[str, Any]:
+    """Defaults below the user's values. For two istiods the chart creates a
+    PodDisruptionBudget."""
+    two = {"autoscaleMin": 2, "affinity": _apart(names.ISTIOD)}
+    return {**_SECCOMP, **(two if redundant else {})}
+
+
+def gateway_pods(name: str, *, redundant: bool) -> dict[str, Any]:
+    """Defaults below the user's values. The injector adds the chart's own `sysctls`, which a
+    security context replaces; of two pods a node's drain leaves one."""
+    two = {
         "autoscaling": {"minReplicas": 2},
         "podDisruptionBudget": {"minAvailable": 1},
         "affinity": _apart(name),
     }
+    return {"securityContext": _SECCOMP, **(two if redundant else {})}
 
 
 def _apart(app: str) -> dict[str, Any]:

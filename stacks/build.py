@@ -252,7 +252,7 @@ def _create_control_plane(built: Built, cluster: Cluster) -> None:
                 "mesh_networks": _mesh_networks(built.spec),
                 "source": built.charts,
                 "istiod_values": values.merged(
-                    values.redundant_istiod() if _is_redundant(built, cluster) else {},
+                    values.istiod_pods(redundant=_is_redundant(built, cluster)),
                     built.istio.values.istiod,
                 ),
             },
@@ -407,9 +407,9 @@ def _create_gateway(built: Built, cluster: Cluster) -> ClusterAwareGateway:
         "expose_control_plane": built.spec.exposes_control_plane(cluster),
         "source": built.charts,
         "gateway_values": values.merged(
-            values.redundant_gateway(names.GATEWAYS[gateways.pods])
-            if _is_redundant(built, cluster)
-            else {},
+            values.gateway_pods(
+                names.GATEWAYS[gateways.pods], redundant=_is_redundant(built, cluster)
+            ),
             built.istio.values.gateway,
         ),
     }

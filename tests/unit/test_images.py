@@ -53,6 +53,19 @@ def test_pods_of_the_sample_and_the_verification_have_no_privileges() -> None:
             assert {"cpu", "memory"} <= container["resources"]["requests"].keys()
 
 
+def test_istios_own_pods_have_what_the_strictest_level_of_pod_security_demands() -> None:
+    mine = {"istiod": {"seccompProfile": {"type": "Unconfined"}}}
+    for given, istiod in (
+        (two_networks(), "RuntimeDefault"),
+        (two_networks(values=mine), "Unconfined"),
+    ):
+        mesh = recorded(given)
+        values = mesh.one("helm.sh/v4:Chart", "east-istiod").inputs["values"]
+        assert values["seccompProfile"] == {"type": istiod}
+        values = mesh.one("helm.sh/v4:Chart", "east-gateway").inputs["values"]
+        assert values["securityContext"] == {"seccompProfile": {"type": "RuntimeDefault"}}
+
+
 def test_webhooks_say_that_aks_leaves_them_alone() -> None:
     """AKS changed their namespaceSelector, and the next upgrade stopped at a conflict."""
     mesh = recorded(two_networks())
