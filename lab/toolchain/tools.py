@@ -8,6 +8,7 @@ PULUMI_PYTHON = "v3.78.1"
 HELM = "v3.21.3"
 KUBERNETES = "v1.34.4"
 ISTIO = "1.31.0"
+FORMER_ISTIO = "1.30.8"
 COREDNS = "1.14.6"
 HUB = "docker.io/istio"
 
@@ -49,19 +50,15 @@ _KUBERNETES_VERSION = "k8s.io/component-base/version"
 _ISTIO = "istio.io/istio"
 _ISTIO_VERSION = f"{_ISTIO}/pkg/version"
 
-GROUPS = (
-    # First the small one: it compiles most of the standard library for the others.
-    Group("images", ("./helloworld", "./pause"), usual=10),
-    Group(
-        "istio",
-        (
-            f"{_ISTIO}/pilot/cmd/pilot-discovery",
-            f"{_ISTIO}/pilot/cmd/pilot-agent",
-            f"{_ISTIO}/istioctl/cmd/istioctl",
-        ),
+
+def _istio(name: str, version: str, programs: tuple[str, ...], usual: int) -> Group:
+    """Programs of a version of Istio, with its charts."""
+    return Group(
+        name,
+        tuple(f"{_ISTIO}/{program}" for program in programs),
         variables=(
-            (f"{_ISTIO_VERSION}.buildVersion", ISTIO),
-            (f"{_ISTIO_VERSION}.buildTag", ISTIO),
+            (f"{_ISTIO_VERSION}.buildVersion", version),
+            (f"{_ISTIO_VERSION}.buildTag", version),
             (f"{_ISTIO_VERSION}.buildHub", HUB),
             (f"{_ISTIO_VERSION}.buildStatus", "Clean"),
         ),
@@ -72,6 +69,17 @@ GROUPS = (
             Copy(_ISTIO, "manifests/charts/gateway", "charts/gateway"),
             Copy(_ISTIO, "tools/packaging/common/envoy_bootstrap.json", "envoy_bootstrap.json"),
         ),
+        usual=usual,
+    )
+
+
+GROUPS = (
+    # First the small one: it compiles most of the standard library for the others.
+    Group("images", ("./helloworld", "./pause"), usual=10),
+    _istio(
+        "istio",
+        ISTIO,
+        ("pilot/cmd/pilot-discovery", "pilot/cmd/pilot-agent", "istioctl/cmd/istioctl"),
         usual=300,
     ),
     Group(
@@ -122,4 +130,12 @@ GROUPS = (
     Group("coredns", (".",), usual=20),
     # Reads .github/workflows in `make test`; not part of a lab.
     Group("actionlint", ("github.com/rhysd/actionlint/cmd/actionlint",), usual=10),
+)
+
+# Only for tests of an upgrade. It does not compile with the client-go of `istio`.
+FORMER = _istio(
+    "former-istio",
+    FORMER_ISTIO,
+    ("pilot/cmd/pilot-discovery", "pilot/cmd/pilot-agent"),
+    usual=300,
 )

@@ -20,7 +20,7 @@ from lab.toolchain import ToolchainError, charts, debian, golang, machine
 from lab.toolchain.golang import Go
 from lab.toolchain.progress import Progress
 from lab.toolchain.store import Store
-from lab.toolchain.tools import HELM, ISTIO, PULUMI, Copy, Group
+from lab.toolchain.tools import FORMER, FORMER_ISTIO, HELM, ISTIO, PULUMI, Copy, Group
 
 # Plays `go build … -o DIRECTORY/ PACKAGES` and `go list … MODULE`. $STATE/fail and $STATE/slow
 # make it do so; $STATE/built has a line for each build.
@@ -91,7 +91,7 @@ def fakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fakes:
     program = script(tmp_path / "go" / "bin" / "go", _GO)
     (tmp_path / "go" / "VERSION").write_text("go1.26.3\ntime 2026-01-01\n")
     modules = tmp_path / "modules"
-    for group in ("tool", *(g.name for g in toolchain.GROUPS)):
+    for group in ("tool", FORMER.name, *(g.name for g in toolchain.GROUPS)):
         (modules / group).mkdir(parents=True)
         (modules / group / "go.mod").write_text(f"module {group}\n")
         (modules / group / "main.go").write_text("package main\n")
@@ -696,3 +696,10 @@ def test_everything_is_built_once_and_in_one_place(
     assert fakes.lines[-1].startswith(f"[{len(groups) + 3}/{len(groups) + 3} ")
     assert toolchain.ensure(fakes.lines.append) == made
     assert len(fakes.lines) == reported, "something was built again"
+    assert not list(toolchain.cache().glob(f"{FORMER.name}-*")), "nothing has needed it"
+    former = toolchain.ensure_former()
+    index = yaml.safe_load((former.chart_archives / "index.yaml").read_text())
+    assert {v["version"] for chart in index["entries"].values() for v in chart} == {FORMER_ISTIO}
+    assert [image.parent.name.split("-")[1] for image in former.images] == ["pilot", "proxyv2"]
+    assert not {*former.images} & {*made.images}
+    assert toolchain.ensure() == made, "it is beside the others"
