@@ -14,14 +14,16 @@ from spec.problems import Problem
 _INJECTED = f"{names.TLS_MODE}=istio"
 """The injection adds this label to a pod (istio/istio, pkg/kube/inject/inject.go)."""
 
+_NOT_ENDED = "status.phase!=Succeeded,status.phase!=Failed"
+
 
 def injected_pods(api: ClusterApi) -> list[Any]:
-    """Metadata of all pods with sidecars.
+    """Metadata of all pods with sidecars that have not ended.
 
     Raises:
         UnansweredError: the API server does not answer, or refuses.
     """
-    return api.metadata_list("/api/v1/pods", labelSelector=_INJECTED)
+    return api.metadata_list("/api/v1/pods", labelSelector=_INJECTED, fieldSelector=_NOT_ENDED)
 
 
 def pods_with_proxies(facts: Mapping[str, ClusterFacts]) -> Mapping[str, int | None]:
