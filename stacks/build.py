@@ -28,7 +28,7 @@ from preflight.last_update import LastUpdate
 from spec.mesh import Cloud, Cluster, ControlPlane, MeshSpec, TrustedRoot
 from spec.rules.ranges import IpNetwork
 from spec.shared import shared_objects
-from stacks import external_ca, outputs, trust
+from stacks import external_ca, outputs, trust, upgrade
 from stacks import interrupted_releases as releases
 from stacks.built import Built, Discovery
 from stacks.connections import Connections
@@ -58,6 +58,8 @@ async def build_mesh(
             absent cluster cannot be kept.
     """
     reported, last = Left.read(spec, left), LastUpdate.read(left)
+    changes_istio = last.istio not in (None, spec.mesh.istio.version)
+    kept = upgrade.kept_addresses(spec, left) if changes_istio else {}
     connections = Connections(
         facts,
         _gke_clusters(spec, last),
@@ -74,12 +76,13 @@ async def build_mesh(
         promoted=frozenset(
             c.name for c in spec.primaries if (was := last.clusters.get(c.name)) and was.primary
         ),
+        changes_istio=changes_istio,
     )
     await keep(spec, connections.provider)
     built.discovery.update(
         {
             name: Discovery(pulumi.Output.from_input(addresses), None)
-            for name, addresses in reported.control_planes.items()
+            for name, addresses in {**kept, **reported.control_planes}.items()
         }
     )
     ca = _create_shared_ca(spec, identity.provider)
@@ -98,11 +101,20 @@ def start(
     present: Sequence[Cluster],
     left: Left | None = None,
     promoted: frozenset[str] = frozenset(),
+    changes_istio: bool = False,
 ) -> Built:
     """The record of a stack of which nothing is built yet."""
     shared = shared_objects(spec, {name: f.inventory for name, f in facts.items()})
     return Built(
-        spec, tuple(present), facts, mesh_uuid, shared, connections, left or Left(), promoted
+        spec,
+        tuple(present),
+        facts,
+        mesh_uuid,
+        shared,
+        connections,
+        left or Left(),
+        promoted,
+        changes_istio,
     )
 
 
@@ -115,16 +127,27 @@ def build_clusters(
         built.members[cluster.name] = _create_member(
             built, cluster, intermediates.get(cluster.name)
         )
-    # Primaries first: a remote's inputs are outputs of its primary's gateway. A remote that becomes
-    # a primary comes later, to know the others when its pods connect to it.
-    for cluster in sorted(
-        clusters, key=lambda c: (spec.control_plane_of(c) in built.promoted, c.is_remote)
-    ):
+    # A remote's inputs are outputs of its primary's gateway, unless its address is known already.
+    early = [c for c in clusters if c.primary in built.discovery]
+    for cluster in early:
         _create_control_plane(built, cluster)
-        if spec.has_gateway(cluster):
-            built.gateways[cluster.name] = _create_gateway(built, cluster)
-        if control_plane := spec.control_plane(cluster):
-            built.discovery[cluster.name] = _expose(built, cluster, control_plane)
+    # Another Istio comes to one primary after the other, so that a failure stops it at the first.
+    before: list[pulumi.Resource] = [built.webhooks[c.name] for c in early]
+    # A remote that becomes a primary comes later, to know the others when its pods connect to it.
+    for primary in sorted(spec.primaries, key=lambda c: c.name in built.promoted):
+        served = [c for c in spec.remotes_of(primary) if c in clusters]
+        if primary in clusters:
+            _create_control_plane(built, primary, before if built.changes_istio else ())
+            _create_gateway(built, primary)
+            if control_plane := spec.control_plane(primary):
+                built.discovery[primary.name] = _expose(built, primary, control_plane)
+        for cluster in served:
+            if cluster not in early:
+                _create_control_plane(built, cluster)
+            _create_gateway(built, cluster)
+        parts = (built.webhooks, built.gateways)
+        before += [part[c.name] for part in parts for c in (primary, *served) if c.name in part]
+    for cluster in clusters:
         if kiali := spec.kiali_for(cluster):
             _show_in_kiali(built, cluster, kiali)
     for cluster in clusters:
@@ -238,8 +261,14 @@ def _uid(built: Built, cluster: Cluster) -> str | None:
     return facts.uid if facts else None
 
 
-def _create_control_plane(built: Built, cluster: Cluster) -> None:
-    """Build istiod or the path to it, the remote secrets for it, and wait for its webhooks."""
+def _create_control_plane(
+    built: Built, cluster: Cluster, before: Sequence[pulumi.Resource] = ()
+) -> None:
+    """Build istiod or the path to it, the remote secrets for it, and wait for its webhooks.
+
+    Args:
+        before: what must be there before istiod.
+    """
     member = built.members[cluster.name]
     if cluster.primary is None:
         istiod = PrimaryCluster(
@@ -262,6 +291,7 @@ def _create_control_plane(built: Built, cluster: Cluster) -> None:
                 built,
                 cluster,
                 member,
+                *before,
                 *(built.remote_secrets[cluster.name] if cluster.name in built.promoted else ()),
             ),
         )
@@ -385,7 +415,9 @@ def _remote_secret(
     return args
 
 
-def _create_gateway(built: Built, cluster: Cluster) -> ClusterAwareGateway:
+def _create_gateway(built: Built, cluster: Cluster) -> None:
+    if not built.spec.has_gateway(cluster):
+        return
     gateways = built.spec.mesh.gateways
     args: ClusterAwareGatewayArgs = {
         "identity": _identity(built, cluster),
@@ -415,8 +447,12 @@ def _create_gateway(built: Built, cluster: Cluster) -> ClusterAwareGateway:
     }
     if cluster.gateway.address:
         args["address"] = str(cluster.gateway.address)
-    return ClusterAwareGateway(
-        cluster.name, args, _options_for_charts(built, cluster, built.webhooks[cluster.name])
+    # Its pods are injected by the istiod that they connect to.
+    injecting = built.webhooks.get(built.spec.control_plane_of(cluster))
+    built.gateways[cluster.name] = ClusterAwareGateway(
+        cluster.name,
+        args,
+        _options_for_charts(built, cluster, built.webhooks[cluster.name], injecting),
     )
 
 

@@ -57,6 +57,8 @@ class Built:
     left: Left = field(default_factory=Left)
     promoted: frozenset[str] = frozenset()
     """Names of the primaries that were remotes at the last update."""
+    changes_istio: bool = False
+    """Whether this is an update to another version of Istio."""
     members: dict[str, MeshMember] = field(default_factory=dict[str, MeshMember])
     remote_secrets: dict[str, list[RemoteSecret]] = field(
         default_factory=lambda: defaultdict[str, list[RemoteSecret]](list)

@@ -71,6 +71,8 @@ def verify(
     prerequisites = [
         *(x for sample in built.samples.values() for x in sample.before_requests),
         *built.webhooks.values(),
+        # Those of the version before would answer too.
+        *(built.gateways.values() if built.changes_istio else ()),
     ]
     return {
         cluster.name: Verification(

@@ -2,16 +2,21 @@
 
 import datetime as dt
 from dataclasses import replace
+from itertools import pairwise
+from typing import Any
 
 import pytest
 
 from preflight import upgrades
 from preflight.identity import Expected
 from preflight.last_update import LastUpdate
-from spec import config, rules, support
+from spec import config, description, rules, support
 from spec.problems import Problem
+from stacks.build import build_mesh
+from stacks.identity import MeshIdentity
 from tests.unit import meshes
 from tests.unit.clusters import Kubernetes, Preflight
+from tests.unit.recorder import Recording, record
 from tests.unit.test_identity import mark
 
 
@@ -115,3 +120,70 @@ def test_a_version_without_support_causes_a_warning(
 def test_the_last_day_of_support_is_one_of_support(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(support, "today", lambda: dt.date(2026, 7, 1))
     assert support.istio_ended("1.28.3") is None
+
+
+_THREE = (
+    meshes.cluster("east", "one"),
+    meshes.cluster("west", "two", primary="east"),
+    meshes.cluster("north", "three"),
+)
+
+
+def upgraded(*clusters: dict[str, Any], was: str = "1.30.4", **mesh: Any) -> Recording:
+    """The update to 1.31 of a mesh of these clusters; `mesh` is what else it changes."""
+    before = config.parse(meshes.configuration(*clusters, version=was, charts="charts-1.30"))
+    left = {
+        "mesh": {
+            "spec": description.spec_for_output(before),
+            "kubeconfigs": {},
+            "control_planes": {"east": "198.51.100.1"},
+        }
+    }
+    configured = meshes.configuration(*clusters)
+    spec = config.parse({**configured, "mesh": {**configured["mesh"], **mesh}})
+    return record(lambda: build_mesh(spec, meshes.facts(spec), MeshIdentity.create(), left))
+
+
+def order(mesh: Recording, *names: str) -> bool:
+    """Whether each of these charts waits for the one before."""
+    charts = [next(r for r in mesh if r.name == n and "helm.sh" in r.type) for n in names]
+    return all(mesh.waits_for(later, earlier) for earlier, later in pairwise(charts))
+
+
+def test_another_istio_comes_to_remotes_before_their_primary() -> None:
+    """The CRDs and the reader's role first, then what uses them; gateways after both."""
+    mesh = upgraded(*_THREE)
+    assert order(mesh, "west-base", "west-istiod", "east-istiod", "east-gateway")
+    assert order(mesh, "east-istiod", "west-gateway")
+    values = mesh.one("helm.sh/v4:Chart", "west-istiod").inputs["values"]
+    assert values["global"]["remotePilotAddress"] == "198.51.100.1", "the one that it has"
+
+
+def test_another_istio_comes_to_one_primary_after_the_other() -> None:
+    mesh = upgraded(*_THREE)
+    for gateway in ("east-gateway", "west-gateway"):
+        assert order(mesh, gateway, "north-istiod", "north-gateway")
+
+
+def test_the_requests_that_verify_another_istio_go_through_its_gateways() -> None:
+    mesh = upgraded(*_THREE)
+    gateways = [r for r in mesh if r.name.endswith("-gateway") and "helm.sh" in r.type]
+    assert len(gateways) == len(_THREE)
+    for cluster in ("east", "west", "north"):
+        job = mesh.one("Job", f"{cluster}-job")
+        assert all(mesh.waits_for(job, gateway) for gateway in gateways)
+
+
+def test_an_update_that_keeps_istio_is_in_the_order_of_a_new_mesh() -> None:
+    for mesh in (meshes.recorded(meshes.configuration(*_THREE)), upgraded(*_THREE, was="1.31.0")):
+        assert order(mesh, "east-gateway", "west-istiod", "west-gateway")
+        assert not order(mesh, "east-istiod", "north-istiod")
+
+
+def test_a_remote_whose_address_may_change_waits_for_its_primary() -> None:
+    """Primaries are still updated one after the other."""
+    moved = meshes.cluster("east", "one", controlPlane={"exposure": "pod-ip"})
+    one_network = (moved, meshes.cluster("west", "one", primary="east"))
+    another_port = upgraded(*_THREE, gateways={"port": 15444, "sourceRanges": ["10.0.0.0/8"]})
+    assert order(upgraded(*one_network), "east-istiod", "west-istiod")
+    assert order(another_port, "east-gateway", "west-istiod", "west-gateway", "north-istiod")
