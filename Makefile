@@ -71,7 +71,7 @@ test: preflight browser lint toolchain  ## linters, types, and every test; each 
 test-mesh: toolchain       ## the tests on real meshes
 	$(IN_PAIRS) -m "not whole_matrix" tests/mesh
 
-test-all: test             ## `make test`, and every example with the other install method
+test-all: test             ## `make test`, every example with the other install method, and an upgrade of Istio
 	$(IN_PAIRS) -m whole_matrix tests/mesh
 
 bench: toolchain           ## measure the figures of the README

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from lab import life, toolchain
+from lab import former_istio, life, toolchain
 from lab.lab import Lab
 from lab.live import LiveMesh
 from lab.load import Load
@@ -29,8 +29,19 @@ def main() -> None:
     ):
         mesh = LiveMesh(lab, Workspace(Path(directory, "stack"), tools.bin), tools.charts)
         given = mesh.placed(mesh.read(_DEV))
+        _upgrade(mesh, given)
         mesh.up(given)
         run(mesh, given, "root", "next")
+        mesh.workspace.stack.destroy()
+
+
+def _upgrade(mesh: LiveMesh, given: dict[str, Any]) -> None:
+    """Upgrade a mesh that begins with the former Istio, and ends after it."""
+    with former_istio.in_lab(mesh.lab) as charts:
+        former = former_istio.configured(given, charts)
+        mesh.up(former)
+        with life.load_on(mesh, former) as load:
+            _take(mesh, load, life.upgrade_step(mesh, former, toolchain.ISTIO))
         mesh.workspace.stack.destroy()
 
 

@@ -97,6 +97,25 @@ def token_step(mesh: LiveMesh, given: dict[str, Any], cluster: str, generation: 
     return Step(f"another token of {cluster}", edit, {**given, "clusters": clusters}, synced)
 
 
+def upgrade_step(mesh: LiveMesh, given: dict[str, Any], version: str) -> Step:
+    """Another version of Istio, with the charts of the same repository."""
+    istio = {**given["mesh"]["istio"], "version": version}
+    configured = {**given, "mesh": {**given["mesh"], "istio": istio}}
+    namespace = config.parse(given).mesh.istio.namespace
+
+    def only_the_new_one_runs() -> bool:
+        pods = ("-n", namespace, "get", "pods", "-l", "app in (istiod, istio-eastwestgateway)")
+        images = ("-o", "jsonpath={.items[*].spec.containers[*].image}")
+        return all(
+            image.endswith(f":{version}")
+            for cluster in given["clusters"]
+            for image in mesh.kubectl(cluster["name"], *pods, *images).split()
+        )
+
+    edit = {"isthmus:mesh.istio.version": version}
+    return Step(f"upgrade Istio to {version}", edit, configured, only_the_new_one_runs)
+
+
 def _holders(given: dict[str, Any]) -> list[Holder]:
     namespace = config.parse(given).mesh.istio.namespace
     found = list[Holder]()
