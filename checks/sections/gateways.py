@@ -11,6 +11,8 @@ from kube.pods import UnreachedError
 from picture.state import Part
 from spec.mesh import Cluster, MeshSpec
 
+_KUBERNETES_GATEWAYS = "/apis/gateway.networking.k8s.io/v1/gateways"
+
 
 def _ready(mesh: Mesh, view: View) -> Iterator[Finding]:
     name = paths.gateway_name(mesh)
@@ -89,12 +91,14 @@ def _service(mesh: Mesh, view: View) -> Iterator[Finding]:
 
 
 def _alone(mesh: Mesh, view: View) -> Iterator[Finding]:
-    labelled = gateways_named = 0
+    found = [*_labelled_services(mesh, view), *_labelled_gateways(view)]
+    yield from found or [ok("nothing else has the label")]
+
+
+def _labelled_services(mesh: Mesh, view: View) -> Iterator[Finding]:
     for service in view.items("/api/v1/services", labelSelector=names.NETWORK):
-        labelled += 1
         metadata = service["metadata"]
         if (metadata["namespace"], metadata["name"]) == (view.namespace, paths.gateway_name(mesh)):
-            gateways_named += 1
             continue
         yield failed(
             f"the Service {metadata['namespace']}/{metadata['name']} also has the label "
@@ -105,8 +109,23 @@ def _alone(mesh: Mesh, view: View) -> Iterator[Finding]:
             f"{names.NETWORK}-",
             Part("gateway", view.name),
         )
-    if labelled == gateways_named:
-        yield ok("no other Service has the label")
+
+
+def _labelled_gateways(view: View) -> Iterator[Finding]:
+    """istiod takes addresses from the spec alone; other Gateways have a Service with the label."""
+    for gateway in (view.find(_KUBERNETES_GATEWAYS) or {}).get("items", []):
+        metadata, addresses = gateway["metadata"], gateway["spec"].get("addresses", [])
+        network = metadata.get("labels", {}).get(names.NETWORK)
+        if network and addresses:
+            yield failed(
+                f"the Kubernetes Gateway {metadata['namespace']}/{metadata['name']} has the label "
+                f"{names.NETWORK}={network}, and leads to "
+                f"{', '.join(str(a.get('value')) for a in addresses)}",
+                "istiod sends traffic for this network there too, beside the mesh's own gateways. "
+                f"Remove the label: kubectl --context {view.name} -n {metadata['namespace']} label "
+                f"gateways.gateway.networking.k8s.io {metadata['name']} {names.NETWORK}-",
+                Part("gateway", view.name),
+            )
 
 
 def _health(mesh: Mesh, view: View) -> Iterator[Finding]:
@@ -179,7 +198,7 @@ CHECKS = (
         _service,
         with_gateway,
     ),
-    _check(1403, "gateway-label", "no other Service claims the network", _alone),
+    _check(1403, "gateway-label", "no other Service or Gateway claims the network", _alone),
     _check(
         1404,
         "gateway-health",

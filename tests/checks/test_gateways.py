@@ -82,6 +82,35 @@ def test_a_gateway_that_others_cannot_find_is_reported(
     assert str(failed[0].part) == "east-west gateway of west"
 
 
+_KUBERNETES_GATEWAYS = "/apis/gateway.networking.k8s.io/v1/gateways"
+
+
+@pytest.mark.parametrize(
+    ("labels", "addresses", "status"),
+    [
+        ({_NETWORK: "west-net"}, [{"type": "IPAddress", "value": "192.0.2.8"}], Status.FAILED),
+        ({_NETWORK: "west-net"}, [], Status.OK),
+        ({}, [{"type": "IPAddress", "value": "192.0.2.8"}], Status.OK),
+    ],
+)
+def test_a_kubernetes_gateway_that_istiod_takes_for_a_network_is_reported(
+    labels: dict[str, str], addresses: list[Any], status: Status
+) -> None:
+    gateway = {
+        "metadata": {"name": "remote", "namespace": "shop", "labels": labels},
+        "spec": {"addresses": addresses},
+    }
+    mesh = fake.mesh(west={_KUBERNETES_GATEWAYS: {"items": [gateway]}})
+    [finding] = fake.found("gateway-label", "west", mesh)
+    assert finding.status is status
+    assert ("shop/remote" in finding.evidence) == (status is Status.FAILED)
+
+
+def test_a_cluster_without_kubernetes_gateways_passes() -> None:
+    [finding] = fake.found("gateway-label", "west", fake.mesh())
+    assert finding.status is Status.OK
+
+
 def test_a_terminating_pod_of_a_gateway_is_not_counted() -> None:
     def pod(name: str, ready: str, **metadata: str) -> dict[str, Any]:
         return {
