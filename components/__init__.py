@@ -49,6 +49,11 @@ if TYPE_CHECKING:
         SharedServices,
         SharedServicesArgs,
     )
+    from .traffic_policies import (
+        TrafficPolicies,
+        TrafficPoliciesArgs,
+        TrafficPolicyArgs,
+    )
     from .verification import Verification, VerificationArgs
     from .webhooks import Webhooks, WebhooksArgs
 
@@ -86,6 +91,7 @@ _HOMES = {
     ),
     "sample": ("Sample", "SampleArgs"),
     "shared_ca": ("IntermediateArgs", "IntermediateCA", "RootArgs", "SharedCA", "SharedCAArgs"),
+    "traffic_policies": ("TrafficPolicies", "TrafficPoliciesArgs", "TrafficPolicyArgs"),
     "verification": ("Verification", "VerificationArgs"),
     "webhooks": ("Webhooks", "WebhooksArgs"),
 }
@@ -137,6 +143,9 @@ __all__ = [
     "SharedServices",
     "SharedServicesArgs",
     "Subnet",
+    "TrafficPolicies",
+    "TrafficPoliciesArgs",
+    "TrafficPolicyArgs",
     "Verification",
     "VerificationArgs",
     "Webhooks",

@@ -20,6 +20,9 @@ from lab.cluster import Cluster, ClusterError
 Connections = Literal["new", "kept"]
 """`new`: each request has its own connections, from the caller to its proxy and from there on."""
 
+ANY = "any"
+"""In place of a version: whichever answers. Its Services have no DestinationRule, so the mesh's own
+holds, and only connections to the caller's proxy are new."""
 _POD = "load"
 _KINDS: tuple[Connections, ...] = ("new", "kept")
 _RATE = "12/s"
@@ -38,7 +41,7 @@ class Stream(NamedTuple):
     caller: str
     """Cluster that the requests come from."""
     version: str
-    """Version of `helloworld` that they are for."""
+    """Version of `helloworld` that they are for, or ANY."""
     connections: Connections
 
 
@@ -137,7 +140,7 @@ class Load:
             for service in self._services():
                 _if_there(core.delete_namespaced_service, service, space)
                 if cluster.name in self.primaries:
-                    for kind in ("virtualservices", "destinationrules"):
+                    for kind in ("virtualservices", "destinationrules"):  # ANY has no rule
                         _if_there(custom.delete_namespaced_custom_object, *_istio(kind), service)
 
     def _start(self) -> None:
@@ -152,7 +155,7 @@ class Load:
                     addresses[version, connections] = created.spec.cluster_ip
                     if cluster.name in self.primaries:
                         name = service["metadata"]["name"]
-                        for kind, rule in _rules(name, connections).items():
+                        for kind, rule in _rules(name, version, connections).items():
                             custom.create_namespaced_custom_object(*_istio(kind), rule)
             core.create_namespaced_pod(names.SAMPLE_NAMESPACE, self._pod(cluster.name, addresses))
         deadline = time.monotonic() + _PATIENCE_SECONDS
@@ -230,28 +233,33 @@ def _name(version: str, connections: Connections) -> str:
 
 
 def _service(version: str, connections: Connections) -> Any:
+    one = {} if version == ANY else {"version": version}
     return {
         "metadata": {"name": _name(version, connections)},
         "spec": {
-            "selector": {"app": names.SAMPLE_SERVICE, "version": version},
+            "selector": {"app": names.SAMPLE_SERVICE, **one},
             "ports": [{"name": "http", "port": names.SAMPLE_PORT}],
         },
     }
 
 
-def _rules(name: str, connections: Connections) -> dict[str, dict[str, Any]]:
+def _rules(name: str, version: str, connections: Connections) -> dict[str, dict[str, Any]]:
     """Istio's objects for a Service, by their plural."""
     host = names.host(name, names.SAMPLE_NAMESPACE)
     metadata = {"name": name}
     route = {"route": [{"destination": {"host": host}}], "retries": {"attempts": 0}}
     most = {"maxRequestsPerConnection": 1 if connections == "new" else 0}
-    return {
+    without_retries = {
         "virtualservices": {
             "apiVersion": "networking.istio.io/v1",
             "kind": "VirtualService",
             "metadata": metadata,
             "spec": {"hosts": [host], "http": [route]},
-        },
+        }
+    }
+    if version == ANY:
+        return without_retries
+    return without_retries | {
         "destinationrules": {
             "apiVersion": "networking.istio.io/v1",
             "kind": "DestinationRule",

@@ -54,6 +54,8 @@ def _of_istio(spec: MeshSpec, cluster: Cluster) -> Iterator[str]:
         yield "/apis/networking.istio.io/v1/namespaces/{}/virtualservices/istiod-vs"
         if spec.mesh.mtls == "strict":
             yield "/apis/security.istio.io/v1/namespaces/{}/peerauthentications/default"
+        if spec.mesh.traffic_policy:
+            yield f"/apis/networking.istio.io/v1/namespaces/{{}}/destinationrules/{names.MESH_RULE}"
 
 
 def _of_sample(spec: MeshSpec, cluster: Cluster) -> Iterator[str]:

@@ -219,6 +219,63 @@ _SHARED: Mapping[str, Refusal] = {
         "Add it to `isthmus:services`, give it the label of `mesh.federate`, or list it in "
         "`mesh.clusterLocal`.",
     ),
+    "locality-of-local-service": Refusal(
+        311,
+        "A Service has `trafficPolicy`, and only pods of the caller's own cluster answer it.",
+        "Remove `trafficPolicy`, or take the Service's host out of `mesh.clusterLocal`.",
+    ),
+    "locality-disabled": Refusal(
+        312,
+        "`localityLbSetting.enabled` is false for the whole mesh, or beside keys that it turns "
+        "off.",
+        "Remove `enabled`, or what it turns off.",
+    ),
+    "locality-elsewhere": Refusal(
+        313,
+        "`mesh.trafficPolicy` is a rule in Istio's namespace, and `meshConfig.rootNamespace` is "
+        "another one, where alone a rule is for all Services.",
+        "Remove one of the two.",
+    ),
+    "locality-cluster-unknown": Refusal(
+        314,
+        "`failoverPriority` names a cluster that is not in this mesh, so no pod would come first.",
+        "Name a cluster from `isthmus:clusters`.",
+    ),
+    "locality-label-repeated": Refusal(
+        315,
+        "`failoverPriority` has one label twice. istiod keeps one value for each label, the last, "
+        "so a list of clusters is no order of them.",
+        "Write each label once. By regions, `failover` gives an order.",
+    ),
+    "locality-label-without-effect": Refusal(
+        316,
+        "`failoverPriority` compares a label that the endpoints of other clusters lack. A gateway "
+        "has only its cluster and network; an endpoint of a ServiceEntry has the caller's cluster.",
+        "Use `topology.istio.io/network` or, with `discovery: endpoints`, "
+        "`topology.istio.io/cluster`; or remove `failoverPriority`, to compare regions and zones.",
+    ),
+    "locality-failover-contradicts": Refusal(
+        317,
+        "`failover` and `failoverPriority` both order regions or zones; istiod refuses such a "
+        "rule.",
+        "Remove `failover`, or the labels of regions and zones.",
+    ),
+    "locality-region-repeated": Refusal(
+        318,
+        "`failover` has two entries for a region, or one that leads to the same region.",
+        "Keep one entry for each region.",
+    ),
+    "outlier-detection-off": Refusal(
+        319,
+        "`outlierDetection` counts no errors, so no pod would ever count as failed.",
+        "Set `consecutive5xxErrors` or `consecutiveGatewayErrors`.",
+    ),
+    "outlier-detection-without-effect": Refusal(
+        320,
+        "`consecutiveGatewayErrors` is not less than `consecutive5xxErrors`, which counts the same "
+        "errors.",
+        "Lower it, or set `consecutive5xxErrors` to 0.",
+    ),
 }
 _TRUST: Mapping[str, Refusal] = {
     "ca-lifetime-exceeds-root": Refusal(

@@ -16,6 +16,7 @@ from pydantic.dataclasses import dataclass
 from components import names
 from spec.fields import STRICT_CAMEL, DnsLabel
 from spec.gke import Gke, GoogleCloud
+from spec.locality import TrafficPolicy
 
 HelmValues = Mapping[str, Any]
 
@@ -176,6 +177,10 @@ class Mesh:
     """Whether istiod and gateways have two replicas, on different nodes where possible, and a
     PodDisruptionBudget. If left out, those of clusters with more than one node have. User-provided
     Helm values take precedence."""
+    traffic_policy: TrafficPolicy | None = None
+    """Which pods of a Service answer first, and which if these have failed (docs/services.md). For
+    all Services but those with their own policy or a DestinationRule of the user's. If left out,
+    the pods of all clusters answer alike."""
     cluster_local: tuple[str, ...] = ()
     """Hosts that are answered only from the caller's own cluster, e.g.
     `*.kube-system.svc.cluster.local`."""
@@ -366,6 +371,8 @@ class SharedService:
     clusters: tuple[DnsLabel, ...] | None = None
     """Clusters that have pods for it; with `discovery: entries` the entries lead there. If left
     out, each `up` checks in which clusters such pods are ready."""
+    traffic_policy: TrafficPolicy | None = None
+    """As `isthmus:mesh.trafficPolicy`, which it replaces for this Service."""
 
 
 def cluster_path(index: int) -> str:

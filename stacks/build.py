@@ -36,6 +36,7 @@ from stacks.former_istiod import forget_endpoints
 from stacks.identity import MeshIdentity, marks
 from stacks.kept import Left, keep
 from stacks.shared_objects import create_shared_configuration, create_shared_objects
+from stacks.traffic_policies import create_traffic_policies
 from stacks.verification import create_sample, verify
 
 if TYPE_CHECKING:
@@ -159,6 +160,7 @@ def build_clusters(
     for cluster in clusters:
         if not cluster.is_remote:
             create_shared_configuration(built, cluster)
+            create_traffic_policies(built, cluster)
 
 
 def _options_for_charts(

@@ -25,7 +25,8 @@ _PROVIDER = "pulumi:providers:kubernetes"
 _STACK = "pulumi:pulumi:Stack"
 _REMOTE_SECRET = "isthmus:index:RemoteSecret"  # noqa: S105
 _SHARED = tuple(
-    f"isthmus:index:{name}" for name in ("SharedServices", "SharedConfiguration", "ServiceEntries")
+    f"isthmus:index:{name}"
+    for name in ("SharedServices", "SharedConfiguration", "ServiceEntries", "TrafficPolicies")
 )
 """What these have in one cluster depends on what all clusters have, so they stay everywhere."""
 

@@ -18,6 +18,8 @@ from stacks.shared_objects import create_entries
 
 _NOT_TRAFFIC = ("kubeconfig", "context", "gke", "ca", "absent")
 """Keys of a cluster that no request depends on."""
+_NOT_TRAFFIC_OF_SAMPLE = ("ca", "traffic_policy")
+"""Keys of the mesh: the roots are compared apart, and the sample has its own rule."""
 
 Observed = Mapping[str, pulumi.Output[str | None]]
 """By the cluster that requests were sent from: when the last version had answered there."""
@@ -104,7 +106,7 @@ def _fingerprint(built: Built, root: pulumi.Output[str]) -> pulumi.Output[str]:
     clusters = [
         {k: v for k, v in asdict(c).items() if k not in _NOT_TRAFFIC} for c in built.present
     ]
-    mesh = {k: v for k, v in asdict(built.spec.mesh).items() if k != "ca"}
+    mesh = {k: v for k, v in asdict(built.spec.mesh).items() if k not in _NOT_TRAFFIC_OF_SAMPLE}
     identities = [built.facts[c.name].uid for c in built.present if c.name in built.facts]
     plain = json.dumps([clusters, mesh, identities], sort_keys=True, default=str)
 

@@ -51,6 +51,18 @@ def _destination_rules(mesh: Mesh, view: View) -> Iterator[Finding]:
                     f"ISTIO_MUTUAL, or remove tls: {look}",
                     Part("istiod", view.name),
                 )
+            elif _is_of_mesh(rule, view):
+                continue  # the stack's own rule for all Services without another
+            elif _has_failover(mesh, service):
+                if not _is_of_stack(rule) and "outlierDetection" not in policy:
+                    yield warning(
+                        f"the DestinationRule {name} replaces isthmus:mesh.trafficPolicy for "
+                        f"{service}, and has no outlierDetection",
+                        "istiod uses one rule for a Service and merges none, so no other cluster "
+                        "is preferred or avoided. Add localityLbSetting and outlierDetection to "
+                        f"it, or delete it: {look}",
+                        Part("istiod", view.name),
+                    )
             elif _prefers_nearest(mesh, policy):
                 yield warning(
                     f"the DestinationRule {name} keeps {service} near its callers: "
@@ -59,6 +71,24 @@ def _destination_rules(mesh: Mesh, view: View) -> Iterator[Finding]:
                     f"not intended, set localityLbSetting.enabled: false in it: {look}",
                     Part("istiod", view.name),
                 )
+
+
+def _has_failover(mesh: Mesh, service: str) -> bool:
+    """Whether the stack wants the nearest pods of a Service to answer first."""
+    own = {f"{s.namespace}/{s.name}": s.traffic_policy for s in mesh.spec.services}
+    wanted = own.get(service) or mesh.spec.mesh.traffic_policy
+    return wanted is not None and wanted.locality_lb_setting.enabled
+
+
+def _is_of_stack(rule: Json) -> bool:
+    return names.STACK in rule["metadata"].get("annotations", {})
+
+
+def _is_of_mesh(rule: Json, view: View) -> bool:
+    """Whether it is the stack's rule for all Services, which any other rule replaces."""
+    metadata = rule["metadata"]
+    own = (metadata["namespace"], metadata["name"]) == (view.namespace, names.MESH_RULE)
+    return own and _is_of_stack(rule)
 
 
 def _near_by_service(mesh: Mesh, view: View) -> Iterator[Finding]:

@@ -49,9 +49,14 @@ def _has(made: Any, key: str, value: str) -> bool:
     return key in labels and (not value or labels[key] == value)
 
 
-def mesh(**clusters: Objects) -> Mesh:
-    """A primary `east` and its remote `west` with these objects, by name of the cluster."""
-    spec = config.parse(two_networks())
+def mesh(settings: Mapping[str, Any] | None = None, **clusters: Objects) -> Mesh:
+    """A primary `east` and its remote `west` with these objects, by name of the cluster.
+
+    Args:
+        settings: more of `isthmus:mesh`.
+    """
+    configured = two_networks()
+    spec = config.parse({**configured, "mesh": {**configured["mesh"], **(settings or {})}})
     description = Description(
         spec=spec,
         kubeconfigs={},

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from checks.model import Status
+from components import names
 from tests.checks import fake
 
 _DESTINATION_RULES = "/apis/networking.istio.io/v1/destinationrules"
@@ -84,6 +85,38 @@ def test_outlier_detection_alone_keeps_requests_in_the_region(region: str, statu
     east = {**rule("helloworld", {"outlierDetection": {}}), **node("here")}
     [finding] = fake.found("same-rules", "east", fake.mesh(east=east, west=node(region)))
     assert finding.status is status
+
+
+_WANTED = {"trafficPolicy": {"localityLbSetting": {"failoverPriority": [names.CLUSTER_LABEL]}}}
+
+
+@pytest.mark.parametrize(
+    ("annotations", "policy", "status"),
+    [
+        ({}, {"loadBalancer": _NEAREST, "outlierDetection": {}}, Status.OK),
+        ({}, {"connectionPool": {}}, Status.WARNING),
+        ({names.STACK: "isthmus/dev"}, {"connectionPool": {}}, Status.OK),
+    ],
+    ids=["a rule with failover", "a rule without", "the sample's own"],
+)
+def test_a_users_rule_that_ends_the_failover_of_the_stack_is_reported(
+    annotations: dict[str, str], policy: dict[str, Any], status: Status
+) -> None:
+    east = rule("helloworld", policy)
+    east[_DESTINATION_RULES]["items"][0]["metadata"]["annotations"] = annotations
+    [finding] = fake.found("same-rules", "east", fake.mesh(_WANTED, east=east))
+    assert finding.status is status
+    assert ("sample/one replaces" in finding.evidence) == (status is Status.WARNING)
+
+
+def test_the_stacks_rule_for_all_services_is_no_finding() -> None:
+    """Also where a Service or the sample has another rule, with which all clusters answer alike."""
+    policy = {"loadBalancer": _NEAREST, "outlierDetection": {}}
+    east = rule("*.svc.cluster.local", policy, "istio-system")
+    metadata = east[_DESTINATION_RULES]["items"][0]["metadata"]
+    metadata |= {"name": names.MESH_RULE, "annotations": {names.STACK: "isthmus/dev"}}
+    [finding] = fake.found("same-rules", "east", fake.mesh(east=east))
+    assert finding.status is Status.OK
 
 
 def test_a_service_that_is_local_against_the_stack_is_reported() -> None:

@@ -60,6 +60,14 @@ def weighs_clusters_by_their_pods(mesh: LiveMesh, given: dict[str, Any]) -> None
     mesh.kubectl("east", "label", "node", node, *(f"{k}-" for k in _LOCALITY))
 
 
+def prefers_its_own_cluster(mesh: LiveMesh, given: dict[str, Any]) -> None:
+    """With a policy for all Services, the other cluster's pods wait until they are needed."""
+    policy = {"localityLbSetting": {"failoverPriority": ["topology.istio.io/network"]}}
+    mesh.up({**given, "mesh": {**given["mesh"], "trafficPolicy": policy}})
+    for cluster in ("east", "west"):
+        assert set(mesh.ask(cluster, url=_URL)) == {f"from-{cluster}"}
+
+
 def removes_the_entry_of_the_last_pod(mesh: LiveMesh, given: dict[str, Any]) -> None:
     """The cluster that has pods left answers both."""
     mesh.kubectl("east", "-n", _NAMESPACE, "scale", "deploy/pods", "--replicas=0")
@@ -96,6 +104,7 @@ STEPS = (
     copies_what_is_labeled,
     adds_an_entry_for_new_pods,
     weighs_clusters_by_their_pods,
+    prefers_its_own_cluster,
     removes_the_entry_of_the_last_pod,
     deletes_copies_but_no_pods,
     deletes_the_namespace_when_it_is_empty,

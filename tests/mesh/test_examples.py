@@ -15,7 +15,9 @@ from tests.mesh import (
     by_hand,
     cluster_local,
     dashboards,
+    dns,
     exposures,
+    failover,
     primaries,
     sharing,
 )
@@ -26,6 +28,7 @@ METHODS = ("rendered", "release")
 BEFORE: Mapping[str, Callable[[LiveMesh, dict[str, Any]], dict[str, Any]]] = {
     "by-hand": api_servers.behind_a_load_balancer,
     "one-network": exposures.balanced_by_name,
+    "two-primaries": failover.in_one_region,
 }
 """What is done to a stack's clusters before its first update; gives what is to be configured."""
 AFTER: Mapping[str, Sequence[Step]] = {
@@ -38,8 +41,17 @@ AFTER: Mapping[str, Sequence[Step]] = {
     "one-network-pod-ip": (exposures.pod_moves,),
     "replicated": sharing.STEPS,
     "two-networks-release": (dashboards.kiali_reads_the_other_cluster,),
-    "two-primaries": (absent.is_left_as_it_is, primaries.leaves_nothing_behind),
-    "two-primaries-one-network": (cluster_local.answers_from_its_own_cluster,),
+    "two-primaries": (
+        failover.answers_from_its_own_cluster_first,
+        failover.fails_over_and_comes_back,
+        dns.finds_services_but_no_pods_of_another_network,
+        absent.is_left_as_it_is,
+        primaries.leaves_nothing_behind,
+    ),
+    "two-primaries-one-network": (
+        dns.finds_services_and_pods_of_another_cluster,
+        cluster_local.answers_from_its_own_cluster,
+    ),
 }
 """What is claimed of a stack beyond what is claimed of all, while it is up. Each step goes on where
 the one before has left the mesh."""

@@ -100,10 +100,11 @@ def test_what_is_in_the_cluster_and_leads_to_it_is_kept_and_nothing_else() -> No
     ]
 
 
-def test_shared_objects_are_kept_in_every_cluster() -> None:
-    shared = entry("isthmus:index:SharedServices", "east", parent=_STACK["urn"])
+@pytest.mark.parametrize("kind", ["SharedServices", "TrafficPolicies"])
+def test_shared_objects_are_kept_in_every_cluster(kind: str) -> None:
+    shared = entry(f"isthmus:index:{kind}", "east", parent=_STACK["urn"])
     child = entry(
-        "isthmus:index:SharedServices$kubernetes:core/v1:Service",
+        f"isthmus:index:{kind}$kubernetes:core/v1:Service",
         "east-shop-cart",
         parent=shared["urn"],
         cluster="east",
