@@ -16,6 +16,8 @@ import pytest
 from components import names
 from lab.live import FailedCommandError, LiveMesh, Snapshots, until
 from tests.authorities import Authority
+from tests.documents import documented
+from tests.mesh import shell
 from tests.mesh.conftest import MakeMesh
 from tests.mesh.test_two_networks import DEV
 
@@ -143,6 +145,19 @@ def test_no_key_of_the_tool_is_in_the_state(mesh: LiveMesh, secrets: Mapping[str
         assert not [line for line in (key, *lines) if line in state]
 
 
+def test_a_destroy_is_refused_while_a_user_has_something_beside_istio(mesh: LiveMesh) -> None:
+    """In the namespace that the stack has created. The program runs before anything is deleted."""
+    mine = ("configmap", "mine", "-n", _ISTIO)
+    mesh.kubectl("west", "create", *mine)
+    before = mesh.snapshot()
+    with pytest.raises(AssertionError, match="namespace-in-use") as refused:
+        shell.run(mesh, documented("README.md", "ISTHMUS_DESTROY"))
+    assert "configmaps/mine" in str(refused.value)
+    assert "namespace istio-system of cluster east" not in str(refused.value)
+    assert mesh.snapshot() == before
+    mesh.kubectl("west", "delete", *mine)
+
+
 def test_another_root_in_one_cluster_is_refused(mesh: LiveMesh) -> None:
     mesh.apply("west", tls(OTHER))
     restart = ("-n", _ISTIO, "rollout", "restart", "deployment/istiod")
@@ -169,4 +184,10 @@ def test_destroy_changes_nothing_of_the_secret_in_a_namespace_of_the_user(
     """That of west goes with the namespace, which the stack has created."""
     mesh.workspace.stack.destroy()
     assert written(mesh, "east") == secrets["east"]
-    assert mesh.snapshot() == before
+    after = mesh.snapshot()
+    assert after["west"] == before["west"]
+    left = after["east"] - before["east"]
+    assert before["east"] <= after["east"]
+    assert {where for _, where, _ in left} <= {_ISTIO}
+    assert {kind.rpartition("/")[2] for kind, _, _ in left} <= {"configmaps", "leases"}, left
+    assert all(name.startswith("istio-") for _, _, name in left), "by which istiods chose a leader"

@@ -318,18 +318,6 @@ def test_the_remote_comes_back_under_another_name(mesh: LiveMesh, both: dict[str
     assert mesh.remote_clusters("east") == {"east": "synced", "europe": "synced"}
 
 
-def test_a_destroy_is_refused_while_a_user_has_something_beside_istio(mesh: LiveMesh) -> None:
-    """The program runs before anything is deleted."""
-    command = documented("README.md", "ISTHMUS_DESTROY")
-    mesh.kubectl("east", "-n", "istio-system", "create", "configmap", "mine")
-    before = mesh.snapshot()
-    with pytest.raises(AssertionError, match="namespace-in-use") as refused:
-        shell.run(mesh, command)
-    assert "configmaps/mine" in str(refused.value)
-    assert mesh.snapshot() == before
-    mesh.kubectl("east", "-n", "istio-system", "delete", "configmap", "mine")
-
-
 def test_destroy_leaves_the_clusters_as_they_were(mesh: LiveMesh, before: Snapshots) -> None:
     """And what a user has created meanwhile, with the CRD of its kind."""
     shell.run(mesh, documented("docs/troubleshooting.md", "destroy --run-program"))
