@@ -70,9 +70,7 @@ class RemoteCluster(pulumi.ComponentResource):
                 },
             },
             address_type=pulumi.Output.from_input(args["discovery_address"]).apply(_family),
-            endpoints=pulumi.Output.from_input(args.get("further_addresses", [])).apply(
-                lambda found: [{"addresses": [address]} for address in found]
-            ),
+            endpoints=pulumi.Output.from_input(args.get("further_addresses", [])).apply(_endpoints),
             ports=[
                 {"name": "tcp-istiod", "port": names.XDS_PORT, "protocol": "TCP"},
                 {"name": "tcp-webhook", "port": names.WEBHOOK_PORT, "protocol": "TCP"},
@@ -80,6 +78,10 @@ class RemoteCluster(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({})
+
+
+def _endpoints(addresses: Sequence[str]) -> Sequence[discovery.v1.EndpointArgs]:
+    return [discovery.v1.EndpointArgs(addresses=[address]) for address in addresses]
 
 
 def _family(address: str) -> str:

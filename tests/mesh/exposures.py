@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -41,7 +41,7 @@ def survives_an_address_that_does_not_answer(mesh: LiveMesh, given: dict[str, An
 
 
 @contextmanager
-def _dropped(cluster: Cluster, address: str) -> Iterator[None]:
+def _dropped(cluster: Cluster, address: str) -> Generator[None]:
     """Let nothing come in that is for an address of the cluster's load balancers."""
     rule = ("PREROUTING", "--destination", address, "--jump", "DROP")
     iptables = (*cluster.enter(), "iptables", "--wait", "--table", "raw")

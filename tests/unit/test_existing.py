@@ -114,7 +114,8 @@ def test_the_outputs_say_whose_each_namespace_is() -> None:
 
 def test_every_object_in_a_namespace_that_can_be_adopted_is_looked_for_by_name() -> None:
     for discovery in ("endpoints", "entries"):
-        given = {**meshes.two_networks(), "kiali": {"cluster": "east"}}
+        given = meshes.two_networks()
+        given["kiali"] = {"cluster": "east"}
         given["mesh"] |= {"mtls": "strict", "discovery": discovery}
         if discovery == "entries":
             del given["clusters"][1]["primary"]

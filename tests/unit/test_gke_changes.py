@@ -126,15 +126,15 @@ def vpcs(change: Callable[[list[Any]], object]) -> Change:
     return lambda c: change(c["gcp"]["vpcs"])
 
 
-@pytest.mark.parametrize(
-    ("change", "rule"),
-    [
-        (list.clear, "must list VPC shared of cluster made"),
-        (lambda v: v[0]["subnets"].clear(), "must give cluster made subnet here"),
-        (lambda v: v[0]["subnets"][0].update(name="x"), "must give cluster made subnet here"),
-        (lambda v: v[0]["subnets"][0]["pods"].update(name="x"), "(pods p, services s)"),
-    ],
-)
+_EDITS: list[tuple[Callable[[list[Any]], object], str]] = [
+    (list.clear, "must list VPC shared of cluster made"),
+    (lambda v: v[0]["subnets"].clear(), "must give cluster made subnet here"),
+    (lambda v: v[0]["subnets"][0].update(name="x"), "must give cluster made subnet here"),
+    (lambda v: v[0]["subnets"][0]["pods"].update(name="x"), "(pods p, services s)"),
+]
+
+
+@pytest.mark.parametrize(("change", "rule"), _EDITS)
 def test_another_account_of_the_vpc_of_a_cluster_is_refused(
     shared: dict[str, Any], change: Callable[[list[Any]], object], rule: str
 ) -> None:

@@ -36,14 +36,16 @@ def configured(
         cluster("north", second),
         cluster("west", "west-net" if second == "north-net" else second, primary="east"),
     )
-    given["mesh"] |= mesh
+    settings: dict[str, Any] = {**given["mesh"], **mesh}
+    given["mesh"] = settings
     given["namespaces"] = [{"name": "shop"}]
-    given["services"] = [dict(_SERVICE)]
+    service: dict[str, Any] = dict(_SERVICE)
+    given["services"] = [service]
     more = {"outlierDetection": detection} if detection is not None else {}
     if setting is not None:
-        given["mesh"]["trafficPolicy"] = {"localityLbSetting": setting, **more}
+        settings["trafficPolicy"] = {"localityLbSetting": setting, **more}
     if of_service is not None:
-        given["services"][0]["trafficPolicy"] = {"localityLbSetting": of_service}
+        service["trafficPolicy"] = {"localityLbSetting": of_service}
     return given
 
 
@@ -137,7 +139,7 @@ def test_a_rule_of_the_user_with_the_name_is_not_adopted() -> None:
         assert any("destinationrules/mesh-locality" in path for path in paths) == has
 
 
-_ENTRIES = {"discovery": "entries"}
+_ENTRIES: dict[str, Any] = {"discovery": "entries"}
 _ZONE = "topology.kubernetes.io/zone"
 
 
