@@ -449,12 +449,13 @@ def _create_gateway(built: Built, cluster: Cluster) -> None:
     }
     if cluster.gateway.address:
         args["address"] = str(cluster.gateway.address)
-    # Its pods are injected by the istiod that they connect to.
-    injecting = built.webhooks.get(built.spec.control_plane_of(cluster))
+    # A remote's pods and Istio's objects need the istiod there, also when they are deleted: the
+    # webhooks of the remote call it.
+    serving = built.discovery[cluster.primary].exposed_by if cluster.primary else None
     built.gateways[cluster.name] = ClusterAwareGateway(
         cluster.name,
         args,
-        _options_for_charts(built, cluster, built.webhooks[cluster.name], injecting),
+        _options_for_charts(built, cluster, built.webhooks[cluster.name], serving),
     )
 
 
