@@ -30,8 +30,14 @@ def base(*, namespace: str, is_remote: bool) -> dict[str, Any]:
     """CRDs, the reader service account and the default validating webhook."""
     values: dict[str, Any] = {"global": {"istioNamespace": namespace}}
     if is_remote:
-        values["profile"] = "remote"
+        values |= {"profile": "remote", "base": _UNVALIDATED}
     return values
+
+
+_UNVALIDATED = {"validationFailurePolicy": "Ignore"}
+"""Of a remote, whose validating webhooks get no CA bundle from an istiod. The charts leave the
+policy out when a release is updated, which is Kubernetes's `Fail`: no object of Istio's kinds could
+be written then, or deleted with a finalizer."""
 
 
 def _global(identity: ClusterIdentity) -> dict[str, Any]:
@@ -155,6 +161,7 @@ def remote(
     """
     return {
         "profile": "remote",
+        "base": _UNVALIDATED,
         "global": {
             **_global(identity),
             "configCluster": True,

@@ -187,3 +187,15 @@ def test_a_remote_whose_address_may_change_waits_for_its_primary() -> None:
     another_port = upgraded(*_THREE, gateways={"port": 15444, "sourceRanges": ["10.0.0.0/8"]})
     assert order(upgraded(*one_network), "east-istiod", "west-istiod")
     assert order(another_port, "east-gateway", "west-istiod", "west-gateway", "north-istiod")
+
+
+def test_the_webhooks_of_a_remote_let_istio_s_objects_pass_after_an_upgrade_too() -> None:
+    """No istiod gives them a CA bundle, and the charts leave the policy out of an upgrade."""
+    mesh = meshes.recorded(meshes.two_networks())
+    for chart in (
+        mesh.one("helm.sh/v3:Release", "west-base"),
+        mesh.one("helm.sh/v4:Chart", "west-istiod"),
+    ):
+        assert chart.inputs["values"]["base"]["validationFailurePolicy"] == "Ignore"
+    of_primary = mesh.one("helm.sh/v3:Release", "east-base").inputs["values"]
+    assert "validationFailurePolicy" not in of_primary.get("base", {}), "istiod sets it to Fail"
