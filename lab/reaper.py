@@ -15,7 +15,8 @@ _DONE = b"done"
 
 @contextmanager
 def running_after_this_process(command: Sequence[str]) -> Generator[None]:
-    """Run `command` if this process ends while the context is open; its output is discarded."""
+    """Run `command` if this process ends while the context is open, or if the clean-up in the
+    context fails, as a second interrupt makes it; its output is discarded."""
     watcher = subprocess.Popen(
         [sys.executable, "-m", "lab.reaper", *command],
         cwd=Path(__file__).parents[1],
@@ -25,9 +26,11 @@ def running_after_this_process(command: Sequence[str]) -> Generator[None]:
     )
     try:
         yield
-    finally:
-        with suppress(BrokenPipeError):
-            watcher.communicate(_DONE)
+    except BaseException:
+        watcher.communicate()
+        raise
+    with suppress(BrokenPipeError):
+        watcher.communicate(_DONE)
 
 
 def main() -> None:
