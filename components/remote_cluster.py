@@ -58,19 +58,22 @@ class RemoteCluster(pulumi.ComponentResource):
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )
-        # The chart takes one address. What connects through the Service tries one of all.
+        # The chart takes one address. What connects through the Service tries one of all. The
+        # chart's is among them: of an empty list, the API server keeps nothing, which each refresh
+        # would show as a change.
+        addresses = pulumi.Output.all(args["discovery_address"], args.get("further_addresses", []))
         discovery.v1.EndpointSlice(
-            f"{name}-istiod-further",
+            f"{name}-istiod-addresses",
             metadata={
-                "name": names.FURTHER_ADDRESSES,
+                "name": names.ADDRESSES,
                 "namespace": identity.namespace,
                 "labels": {
                     "kubernetes.io/service-name": names.ISTIOD,
                     "endpointslice.kubernetes.io/managed-by": "isthmus",
                 },
             },
-            address_type=pulumi.Output.from_input(args["discovery_address"]).apply(_family),
-            endpoints=pulumi.Output.from_input(args.get("further_addresses", [])).apply(_endpoints),
+            address_type=addresses.apply(lambda x: "IPv6" if ":" in x[0] else "IPv4"),
+            endpoints=addresses.apply(lambda x: _endpoints([x[0], *x[1]])),
             ports=[
                 {"name": "tcp-istiod", "port": names.XDS_PORT, "protocol": "TCP"},
                 {"name": "tcp-webhook", "port": names.WEBHOOK_PORT, "protocol": "TCP"},
@@ -82,7 +85,3 @@ class RemoteCluster(pulumi.ComponentResource):
 
 def _endpoints(addresses: Sequence[str]) -> Sequence[discovery.v1.EndpointArgs]:
     return [discovery.v1.EndpointArgs(addresses=[address]) for address in addresses]
-
-
-def _family(address: str) -> str:
-    return "IPv6" if ":" in address else "IPv4"

@@ -48,7 +48,7 @@ def _of_istio(spec: MeshSpec, cluster: Cluster) -> Iterator[str]:
     yield "/apis/networking.istio.io/v1/namespaces/{}/gateways/cross-network-gateway"
     if cluster.primary is not None:
         slices = "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices"
-        yield f"{slices}/{names.FURTHER_ADDRESSES}"
+        yield f"{slices}/{names.ADDRESSES}"
     else:
         yield "/apis/networking.istio.io/v1/namespaces/{}/gateways/istiod-gateway"
         yield "/apis/networking.istio.io/v1/namespaces/{}/virtualservices/istiod-vs"

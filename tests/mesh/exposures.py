@@ -103,9 +103,11 @@ def _pod(mesh: LiveMesh) -> str:
 
 def _addresses(mesh: LiveMesh) -> list[str]:
     """All places where the remote's Service istiod leads: the chart's first."""
-    further = ("-n", "istio-system", "get", "endpointslice", "istiod-further", "-o", "json")
-    slices = json.loads(mesh.kubectl("west", *further))["endpoints"] or []
-    return [_dialled(mesh), *(a for e in slices for a in e["addresses"])]
+    get = ("-n", "istio-system", "get", "endpointslice", "istiod-addresses", "-o", "json")
+    endpoints = json.loads(mesh.kubectl("west", *get))["endpoints"]
+    found = [address for endpoint in endpoints for address in endpoint["addresses"]]
+    assert found[0] == _dialled(mesh)
+    return found
 
 
 def _dialled(mesh: LiveMesh) -> str:

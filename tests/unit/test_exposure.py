@@ -148,11 +148,11 @@ def test_a_remote_knows_all_addresses_of_a_load_balancer_with_a_host_name(
     mesh = meshes.recorded(given, a_istiod_remotes="lb.test")
     values = mesh.one("helm.sh/v4:Chart", "b-istiod").inputs["values"]
     assert values["global"]["remotePilotAddress"] == taken
-    others = mesh.one("EndpointSlice", "b-istiod-further").inputs
-    assert [e["addresses"] for e in others["endpoints"]] == [[a] for a in further]
-    assert others["addressType"] == f"IPv{ip_address(taken).version}"
-    assert [int(p["port"]) for p in others["ports"]] == [15012, 15017]
-    assert others["metadata"]["labels"]["kubernetes.io/service-name"] == "istiod"
+    known = mesh.one("EndpointSlice", "b-istiod-addresses").inputs
+    assert [e["addresses"] for e in known["endpoints"]] == [[a] for a in (taken, *further)]
+    assert known["addressType"] == f"IPv{ip_address(taken).version}"
+    assert [int(p["port"]) for p in known["ports"]] == [15012, 15017]
+    assert known["metadata"]["labels"]["kubernetes.io/service-name"] == "istiod"
 
 
 def test_entries_lead_to_addresses_where_gateways_have_host_names(
