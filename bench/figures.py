@@ -48,6 +48,11 @@ def bare_mesh(clusters: Sequence[dict[str, Any]]) -> Generator[LiveMesh]:
         yield LiveMesh(lab, Workspace(lab.directory / "stack", tools.bin), tools.charts)
 
 
+def dev_clusters() -> list[dict[str, Any]]:
+    """The clusters of stack dev, as a lab has them."""
+    return yaml.safe_load((DEV.parent / "lab/dev.yaml").read_text())["clusters"]
+
+
 def state_size(mesh: LiveMesh) -> float:
     """Size of the stack's state in MB."""
     (file,) = (mesh.workspace.folder / "state").glob(".pulumi/stacks/**/test.json")

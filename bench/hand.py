@@ -7,19 +7,16 @@ an idle one.
 import statistics
 from collections.abc import Callable, Mapping
 
-import yaml
-
 from bench import procedure
-from bench.figures import DEV, bare_mesh, row, seconds
+from bench.figures import DEV, bare_mesh, dev_clusters, row, seconds
 from lab.live import LiveMesh
 
 _ROUNDS = 3
-_CLUSTERS = DEV.parent / "lab/dev.yaml"
 
 
 def main() -> None:
     """Print every round, then the medians and their ratios."""
-    with bare_mesh(yaml.safe_load(_CLUSTERS.read_text())["clusters"]) as mesh:
+    with bare_mesh(dev_clusters()) as mesh:
         mesh.workspace.configure(mesh.placed(mesh.read(DEV)))
         steps = _steps(mesh)
         row(f"{_ROUNDS} rounds", *steps)

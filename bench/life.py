@@ -3,32 +3,20 @@
 It has a lab of its own, of the clusters of stack dev, and prints the figures of docs/life.md.
 """
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import yaml
 
+from bench.figures import DEV, bare_mesh, dev_clusters
 from lab import former_istio, life, toolchain
-from lab.lab import Lab
 from lab.live import LiveMesh
 from lab.load import Load
-from lab.spec import parse
-from lab.workspace import Workspace
-
-_DEV = Path(__file__).parents[1] / "Pulumi.dev.yaml"
-_CLUSTERS = _DEV.parent / "lab/dev.yaml"
 
 
 def main() -> None:
     """Print each operation: the edit, what the preview says, and the requests."""
-    tools = toolchain.ensure(print)
-    with (
-        tempfile.TemporaryDirectory(prefix="isthmus-bench-") as directory,
-        Lab(Path(directory, "lab"), parse(_CLUSTERS.read_text())) as lab,
-    ):
-        mesh = LiveMesh(lab, Workspace(Path(directory, "stack"), tools.bin), tools.charts)
-        given = mesh.placed(mesh.read(_DEV))
+    with bare_mesh(dev_clusters()) as mesh:
+        given = mesh.placed(mesh.read(DEV))
         _upgrade(mesh, given)
         mesh.up(given)
         run(mesh, given, "root", "next")

@@ -1,15 +1,11 @@
 """Figures of stack dev: `python -m bench mesh`. Takes three minutes on an idle machine."""
 
-import yaml
-
-from bench.figures import DEV, bare_mesh, row, state_size, timed
-
-_CLUSTERS = DEV.parent / "lab/dev.yaml"
+from bench.figures import DEV, bare_mesh, dev_clusters, row, state_size, timed
 
 
 def main() -> None:
     """Print the seconds of each step, on two clusters that have been idle."""
-    with bare_mesh(yaml.safe_load(_CLUSTERS.read_text())["clusters"]) as mesh:
+    with bare_mesh(dev_clusters()) as mesh:
         mesh.workspace.configure(mesh.placed(mesh.read(DEV)))
         stack = mesh.workspace.stack
         row("step of stack dev", "")
