@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from lab import sample
 from lab.live import FailedCommandError, LiveMesh
 
 _SAMPLE = ("-n", "sample")
@@ -20,12 +21,8 @@ def finds_services_but_no_pods_of_another_network(mesh: LiveMesh, given: dict[st
 
 def _create(mesh: LiveMesh) -> None:
     """A StatefulSet with two Services in west, and a caller in east."""
-    server = {
-        "name": "db",
-        "image": "docker.io/istio/examples-helloworld-v1:1.0",
-        "env": [{"name": "SERVICE_VERSION", "value": "west"}],
-    }
-    stateful = _workload("StatefulSet", "db", server)
+    server = sample.server("db", "west")
+    stateful = sample.workload("db", {"app": "db"}, server, kind="StatefulSet")
     stateful["spec"]["serviceName"] = "db"
     mesh.apply(
         "west",
@@ -33,12 +30,7 @@ def _create(mesh: LiveMesh) -> None:
         _service("db", {"clusterIP": "None", "ports": [{"name": "http", "port": 5000}]}),
         _service("db-vip", {"ports": [{"name": "http", "port": 80, "targetPort": 5000}]}),
     )
-    client = {
-        "name": "client",
-        "image": "docker.io/curlimages/curl:8.17.0",
-        "command": ["/bin/sleep", "infinity"],
-    }
-    caller = _workload("Deployment", "client", client)
+    caller = sample.workload("client", {"app": "client"}, sample.client("client"))
     caller["spec"]["template"]["metadata"]["annotations"] = {
         "proxy.istio.io/config": '{"proxyMetadata": {"ISTIO_META_DNS_CAPTURE": "true"}}'
     }
@@ -64,22 +56,6 @@ def _answer(mesh: LiveMesh, caller: str, host: str) -> str:
             return "no such host"
         raise
     return said.removeprefix("Hello version: ").partition(",")[0]
-
-
-def _workload(kind: str, name: str, container: Mapping[str, Any]) -> dict[str, Any]:
-    labels = {"app": name}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": kind,
-        "metadata": {"name": name, "namespace": "sample"},
-        "spec": {
-            "selector": {"matchLabels": labels},
-            "template": {
-                "metadata": {"labels": labels},
-                "spec": {"terminationGracePeriodSeconds": 2, "containers": [container]},
-            },
-        },
-    }
 
 
 def _service(name: str, spec: Mapping[str, Any]) -> Mapping[str, Any]:

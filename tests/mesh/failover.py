@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lab import sample
 from lab.live import LiveMesh
 from lab.load import ANY, Load, Report
 
@@ -128,13 +129,8 @@ def _events(mesh: LiveMesh, load: Load) -> Iterator[_Event]:
 
 def _refusing_pods() -> Mapping[str, Any]:
     """Pods of the Service without a server: ready, but their port is closed."""
-    container = {
-        "name": "sleep",
-        "image": "docker.io/curlimages/curl:8.17.0",
-        "command": ["/bin/sleep", "infinity"],
-    }
     labels = {"app": "helloworld", "version": "refusing"}
-    return _deployment("refusing", "sample", labels, container)
+    return sample.workload("refusing", labels, sample.client("sleep"))
 
 
 def _answers(report: Report, caller: str) -> set[str]:
@@ -150,29 +146,8 @@ def _url(service: str) -> str:
 
 
 def _pods(version: str) -> Mapping[str, Any]:
-    container = {
-        "name": "cart",
-        "image": "docker.io/istio/examples-helloworld-v1:1.0",
-        "env": [{"name": "SERVICE_VERSION", "value": version}],
-    }
-    return _deployment("cart", _SHOP, {"app": "cart", "version": version}, container)
-
-
-def _deployment(
-    name: str, namespace: str, labels: Mapping[str, str], container: Mapping[str, Any]
-) -> Mapping[str, Any]:
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {
-            "selector": {"matchLabels": labels},
-            "template": {
-                "metadata": {"labels": labels},
-                "spec": {"terminationGracePeriodSeconds": 2, "containers": [container]},
-            },
-        },
-    }
+    labels = {"app": "cart", "version": version}
+    return sample.workload("cart", labels, sample.server("cart", version), namespace=_SHOP)
 
 
 def _priorities(mesh: LiveMesh, cluster: str, service: str) -> Mapping[str, int]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lab import sample
 from lab.live import LiveMesh
 from tests.documents import documented
 from tests.mesh import shell
@@ -147,23 +148,7 @@ def _service(labels: Mapping[str, str]) -> Mapping[str, Any]:
 
 def _pods(version: str) -> Mapping[str, Any]:
     labels = {"app": "cart", "version": version}
-    container = {
-        "name": "cart",
-        "image": "docker.io/istio/examples-helloworld-v1:1.0",
-        "env": [{"name": "SERVICE_VERSION", "value": version}],
-    }
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": "pods", "namespace": _NAMESPACE},
-        "spec": {
-            "selector": {"matchLabels": labels},
-            "template": {
-                "metadata": {"labels": labels},
-                "spec": {"terminationGracePeriodSeconds": 2, "containers": [container]},
-            },
-        },
-    }
+    return sample.workload("pods", labels, sample.server("cart", version), namespace=_NAMESPACE)
 
 
 def _ready(mesh: LiveMesh, cluster: str) -> None:
