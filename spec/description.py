@@ -53,8 +53,7 @@ class Description:
 
     def addresses(self, primary: str) -> Sequence[str]:
         """All addresses at which remotes reach a primary's control plane; none if unknown."""
-        first = self.control_planes.get(primary)
-        return [] if first is None else [first, *self.further_addresses.get(primary, ())]
+        return all_addresses(self.control_planes, self.further_addresses).get(primary, [])
 
     @classmethod
     def read(cls, output: Mapping[str, Any]) -> "Description":
@@ -63,6 +62,16 @@ class Description:
             spec=_SPEC.validate_python(output["spec"]),
             **{key: output[key] for key in output if key != "spec"},
         )
+
+
+def all_addresses(
+    control_planes: Mapping[str, str], further_addresses: Mapping[str, Sequence[str]]
+) -> dict[str, Sequence[str]]:
+    """All addresses of each control plane, by its primary; the arguments as in Description."""
+    return {
+        name: [address, *further_addresses.get(name, ())]
+        for name, address in control_planes.items()
+    }
 
 
 def spec_for_output(spec: MeshSpec) -> dict[str, Any]:

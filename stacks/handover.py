@@ -11,7 +11,7 @@ from typing import Any
 import pulumi
 from pydantic import TypeAdapter, ValidationError
 
-from spec.description import Description
+from spec.description import Description, all_addresses
 from spec.mesh import Cluster, ExtraValues, MeshSpec
 from spec.problems import MeshRefusedError, Problem
 
@@ -120,7 +120,7 @@ def read(mesh_stack: str, stack: str, outputs: Mapping[str, Any]) -> HandOver:
         described.uuid,
         described.root,
         described.signing_root,
-        {name: described.addresses(name) for name in described.control_planes},
+        all_addresses(described.control_planes, described.further_addresses),
     )
 
 

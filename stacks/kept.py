@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import pulumi
 
+from spec.description import all_addresses
 from spec.mesh import MeshSpec
 from spec.problems import MeshRefusedError, Problem
 
@@ -65,10 +66,7 @@ class Left:
         return cls(
             of(clusters),
             of(mesh["gateways"]),
-            {
-                name: [address, *mesh.get("further_addresses", {}).get(name, ())]
-                for name, address in of(mesh["control_planes"]).items()
-            },
+            all_addresses(of(mesh["control_planes"]), mesh.get("further_addresses", {})),
             of(mesh["kubernetes"]),
             {key: mesh[key] for key in ("namespaces", "services")},
         )

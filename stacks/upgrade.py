@@ -27,9 +27,10 @@ def kept_addresses(spec: MeshSpec, left: Mapping[str, Any]) -> Mapping[str, Sequ
     if _other_keys(mesh["spec"]) != _other_keys(description.spec_for_output(spec)):
         return {}
     exposed = {c.name: how for c in spec.primaries if (how := spec.control_plane(c))}
+    known = description.all_addresses(mesh["control_planes"], mesh.get("further_addresses", {}))
     return {
-        name: [address, *mesh.get("further_addresses", {}).get(name, ())]
-        for name, address in mesh["control_planes"].items()
+        name: addresses
+        for name, addresses in known.items()
         if name in exposed and exposed[name].exposure != "pod-ip"
     }
 
