@@ -75,8 +75,8 @@ class Allocator:
 
     A Service keeps its address while it has the type and requests no other
     (`spec.loadBalancerIP`); a new one gets the lowest free address. A Service that requests an
-    address gets that one or none. When the pool
-    is exhausted, a Service waits for the next release, and an Event on it says so.
+    address gets that one or none. When the pool is exhausted, a Service waits for the next release,
+    and an Event on it says so.
     """
 
     def __init__(self, api: CoreV1Api, pool: IPv4Network) -> None:

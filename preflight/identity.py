@@ -78,7 +78,12 @@ def _changes_by_marks(spec: MeshSpec, marks: Marks) -> Iterator[Problem]:
 
 def owner(stack: str, cluster: Cluster) -> str:
     """The mark of the stack that builds a cluster."""
-    return f"{stack.partition('/')[0]}/{cluster.stack}" if cluster.stack else stack
+    return _beside(stack, cluster.stack) if cluster.stack else stack
+
+
+def _beside(stack: str, name: str) -> str:
+    """The mark of another stack of the same project."""
+    return f"{stack.partition('/')[0]}/{name}"
 
 
 def _changed_stacks(
@@ -100,7 +105,7 @@ def _changed_stacks(
                 f"{cluster.stack}`, {up}, and then `pulumi up --stack {cluster.stack}`"
             )
         # Another stack's name is of no effect here: that one sees the mark of the former.
-        elif cluster.stack is None and not _has_left(facts.get(i), f"{before.stack}", expected):
+        elif cluster.stack is None and not _has_left(facts.get(i), before.stack, expected):
             built, restore = before.stack, f"restore {before.stack}"
             steps = f"`pulumi destroy --stack {before.stack}`, and then `pulumi up --stack {this}`"
         else:
@@ -119,7 +124,7 @@ def _has_left(known: ClusterFacts | None, stack: str, expected: Expected) -> boo
     """Whether a cluster was seen without the mark of another stack of this project."""
     if known is None or known.marks is None:
         return False
-    return known.marks.stack != f"{expected.stack.partition('/')[0]}/{stack}"
+    return known.marks.stack != _beside(expected.stack, stack)
 
 
 def _another_state(
