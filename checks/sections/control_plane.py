@@ -64,7 +64,7 @@ def _address(mesh: Mesh, view: View) -> Iterator[Finding]:
     if not found:
         yield failed(
             "the Service istiod has no endpoints",
-            "`pulumi up --refresh` creates its EndpointSlice, which is part of the chart istiod",
+            "`pulumi up --refresh` creates its EndpointSlices, one of them by the chart istiod",
             part,
         )
         return

@@ -45,7 +45,7 @@ def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Patient]:
 
 @pytest.fixture(scope="module")
 def description(patient: Patient) -> Description:
-    return Description.read(patient.live.workspace.stack.outputs()["mesh"].value)
+    return patient.description
 
 
 def complaints(

@@ -127,6 +127,7 @@ def served_again(patient: Patient) -> Generator[None]:
     patient.until_connected()
     # Written when the lease of the istiod that was killed has ended, half a minute after.
     until("the common root in all namespaces", lambda: patient.roots() == roots)
+    patient.until_trusted()
 
 
 @contextmanager

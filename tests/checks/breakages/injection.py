@@ -1,7 +1,7 @@
 """Ways to break injection and shared Services."""
 
 from collections.abc import Callable, Generator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 from components.names import CLIENT_IMAGE
@@ -11,7 +11,7 @@ from tests.checks.breakages.patient import (
     INJECTOR,
     NETWORK,
     SAMPLE,
-    SLICE,
+    SLICES,
     UNREACHED,
     UNREAD,
     UP,
@@ -21,9 +21,13 @@ from tests.checks.breakages.patient import (
 from tests.checks.edits import Edits
 
 
-def webhook_without_endpoint(patient: Patient) -> AbstractContextManager[None]:
+@contextmanager
+def webhook_without_endpoint(patient: Patient) -> Generator[None]:
     """The remote's Service `istiod` leads nowhere."""
-    return patient.west.without(SLICE)
+    with ExitStack() as removed:
+        for path in SLICES:
+            removed.enter_context(patient.west.without(path))
+        yield
 
 
 def webhook_of_another_cluster(patient: Patient) -> AbstractContextManager[None]:

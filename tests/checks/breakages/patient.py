@@ -9,8 +9,11 @@ from typing import Any
 
 import psutil
 
+from checks.model import Status
+from checks.run import run
 from lab.live import LiveMesh, until
 from lab.machine import first_process
+from spec.description import Description
 from tests.authorities import Authority
 from tests.checks.edits import Edits
 
@@ -22,7 +25,8 @@ READER_TOKEN = f"{SYSTEM}/secrets/istio-reader-service-account-istio-remote-secr
 GATEWAY = f"{SYSTEM}/services/istio-eastwestgateway"
 MESH_CONFIG = f"{SYSTEM}/configmaps/istio"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/istio-system/deployments"
-SLICE = "/apis/discovery.k8s.io/v1/namespaces/istio-system/endpointslices/istiod"
+_SLICES = "/apis/discovery.k8s.io/v1/namespaces/istio-system/endpointslices"
+SLICES = (f"{_SLICES}/istiod", f"{_SLICES}/istiod-addresses")
 NETWORKING = "/apis/networking.istio.io/v1/namespaces"
 _WEBHOOKS = "/apis/admissionregistration.k8s.io/v1"
 INJECTOR = f"{_WEBHOOKS}/mutatingwebhookconfigurations/istio-sidecar-injector"
@@ -71,6 +75,26 @@ class Patient:
     def until_connected(self) -> None:
         # gRPC waits up to two minutes between two tries, if an istiod was not to be trusted before.
         until("all proxies connected", lambda: self.connected() == self.proxies(), seconds=240)
+
+    def until_trusted(self) -> None:
+        """Wait until workloads have certificates that the others trust.
+
+        They get others while an istiod of another root serves them, and ask again only once they
+        see the common root. They could not if istiod ended before.
+        """
+        looks = ("trust-gateway", "traffic")
+        until(
+            "certificates of the common root",
+            lambda: (
+                not any(
+                    r.status is Status.FAILED for r in run(self.description) if r.check.id in looks
+                )
+            ),
+        )
+
+    @cached_property
+    def description(self) -> Description:
+        return Description.read(self.live.workspace.stack.outputs()["mesh"].value)
 
     def _istiod_says(self, path: str) -> Any:
         # Not by istioctl: on a busy machine its output was seen to go on after the JSON.
