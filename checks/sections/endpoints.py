@@ -1,18 +1,35 @@
 """Endpoints that a proxy has for shared Services, compared with the pods in the clusters."""
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from checks import istiod, paths
-from checks.model import Check, Finding, failed, ok, skipped
+from checks.model import Check, Finding, between_networks, failed, ok, skipped, warning
 from checks.sections.proxies import sidecar
 from checks.view import Json, Mesh, View
 from components import names
 from kube.api import UnansweredError
 from kube.pods import Container
 from picture.state import Part
+
+
+@dataclass(frozen=True)
+class _Host:
+    """An endpoint as Envoy uses it."""
+
+    healthy: bool
+    weight: int
+    """Its part of the requests, compared with the others of the same priority."""
+    priority: int
+    """Requests go to the healthy hosts with the lowest one."""
+
+
+_Hosts = Mapping[str, _Host]
+"""Hosts of one Service by address and port."""
 
 
 def _endpoints(mesh: Mesh, view: View) -> Iterator[Finding]:
@@ -24,18 +41,95 @@ def _endpoints(mesh: Mesh, view: View) -> Iterator[Finding]:
     if caller is None:
         yield skipped("no workload with a sidecar runs here, so there is no proxy to query")
         return
+    for service, _, found in _asked(mesh, view, caller):
+        yield from _compared(mesh, view, service, found)
+
+
+def _weights(mesh: Mesh, view: View) -> Iterator[Finding]:
+    """Compare how requests are divided among clusters with how many pods each has."""
+    caller = _caller(mesh, view)
+    if caller is None:
+        yield skipped("no workload with a sidecar runs here, so there is no proxy to query")
+        return
+    for service, port, found in _asked(mesh, view, caller):
+        if found is not None:
+            yield from _divided(
+                mesh, view, f"{service}:{port}", _places(mesh, view, service, found)
+            )
+
+
+def _asked(mesh: Mesh, view: View, caller: Container) -> Iterator[tuple[str, int, _Hosts | None]]:
+    """Return the hosts that a proxy has for each port of each shared Service, or None."""
     known = _known(view, caller)
-    for service, ports in services.items():
+    for service, ports in paths.services(mesh).items():
         namespace, _, name = service.partition("/")
         for port in ports:
-            found = known.get(f"outbound|{port}||{name}.{namespace}.{names.CLUSTER_DOMAIN}")
-            yield from _compared(mesh, view, service, found)
+            host = names.host(name, namespace)
+            yield service, port, known.get(f"outbound|{port}||{host}")
 
 
-def _compared(
-    mesh: Mesh, view: View, service: str, found: Mapping[str, bool] | None
+@dataclass(frozen=True)
+class _Share:
+    """What a cluster has, and gets, of one Service."""
+
+    cluster: str
+    pods: int
+    weight: int
+    """Of all addresses that lead to these pods."""
+
+
+def _places(mesh: Mesh, view: View, service: str, found: _Hosts) -> Mapping[int, Sequence[_Share]]:
+    """Return what each cluster has of a Service, by the priority of its hosts."""
+    shares = defaultdict[int, list[_Share]](list)
+    for there in mesh.views.values():
+        try:
+            ready = paths.endpoints(there, service)
+        except UnansweredError:
+            continue
+        behind = there is not view and paths.is_behind_gateway(mesh, view, there)
+        leads = _gateways(mesh, there) if behind else ready
+        hosts = [found[address] for address in leads if address in found]
+        pods = len({address.rpartition(":")[0] for address in ready})
+        # Pods of one cluster have several priorities where zones matter. No sum describes those.
+        if pods and len({h.priority for h in hosts}) == 1:
+            weight = sum(h.weight for h in hosts)
+            shares[hosts[0].priority].append(_Share(there.name, pods, weight))
+    return shares
+
+
+def _divided(
+    mesh: Mesh, view: View, service: str, places: Mapping[int, Sequence[_Share]]
 ) -> Iterator[Finding]:
-    """Compare the endpoints of a Service; `found` maps a proxy's addresses to their health."""
+    fair = True
+    for shares in places.values():
+        most = max(s.weight / s.pods for s in shares)
+        pods, weight = sum(s.pods for s in shares), sum(s.weight for s in shares)
+        for share in shares:
+            if share.weight / share.pods < most:
+                fair = False
+                yield warning(
+                    f"{service}: {share.cluster} has {share.pods} of {pods} pods, but gets "
+                    f"{share.weight / weight:.0%} of the requests",
+                    _remedy(mesh),
+                    Part("traffic", view.name, share.cluster),
+                )
+    if fair:
+        yield ok(f"{service}: each cluster gets its part")
+
+
+def _remedy(mesh: Mesh) -> str:
+    if mesh.spec.mesh.discovery == "entries":
+        return "`pulumi up` weights the entries by the pods that are ready then"
+    return (
+        "of pods in several zones, istiod counts only those in the first zone by name "
+        "(istio/istio#56355): keep most of them there, or, in a mesh of primaries, set "
+        "`isthmus:mesh: {discovery: entries}`, whose weights count all. If one of the pods has "
+        "just started, run the checks again"
+    )
+
+
+def _compared(mesh: Mesh, view: View, service: str, found: _Hosts | None) -> Iterator[Finding]:
+    """Compare the endpoints of a Service with what a proxy has."""
     wanted, silent = _wanted(mesh, view, service)
     if found is None:
         yield failed(
@@ -46,7 +140,7 @@ def _compared(
         return
     well = True
     for addresses, cluster in wanted:
-        if not any(found.get(a, False) for a in addresses):
+        if not any(a in found and found[a].healthy for a in addresses):
             well = False
             shown = " or ".join(sorted(addresses)) or "a gateway without an address"
             known = any(a in found for a in addresses)
@@ -121,8 +215,8 @@ def _caller(mesh: Mesh, view: View) -> Container | None:
     return None
 
 
-def _known(view: View, caller: Container) -> Mapping[str, Mapping[str, bool]]:
-    """Envoy's clusters by name, and their hosts: address → whether healthy."""
+def _known(view: View, caller: Container) -> Mapping[str, _Hosts]:
+    """Envoy's clusters by name, and their hosts."""
     ran = view.run(caller, "pilot-agent", "request", "GET", "clusters?format=json")
     try:
         statuses: Sequence[Json] = json.loads(ran.stdout)["cluster_statuses"]
@@ -131,15 +225,27 @@ def _known(view: View, caller: Container) -> Mapping[str, Mapping[str, bool]]:
     return {s["name"]: dict(map(_host, s.get("host_statuses", []))) for s in statuses}
 
 
-def _host(status: Mapping[str, Any]) -> tuple[str, bool]:
+def _host(status: Mapping[str, Any]) -> tuple[str, _Host]:
     socket = status["address"].get("socket_address", {})
     health = status.get("health_status", {})
     healthy = health.get("eds_health_status") == "HEALTHY" and not health.get(
         "failed_outlier_check", False
     )
-    return f"{socket.get('address')}:{socket.get('port_value')}", healthy
+    # Envoy leaves out what is zero.
+    host = _Host(healthy, int(status.get("weight", 0)), int(status.get("priority", 0)))
+    return f"{socket.get('address')}:{socket.get('port_value')}", host
 
 
 _check = partial(Check, "endpoints")
 
-CHECKS = (_check(1701, "endpoints", "proxies know local pods and remote gateways", _endpoints),)
+CHECKS = (
+    _check(1701, "endpoints", "proxies know local pods and remote gateways", _endpoints),
+    _check(
+        1702,
+        "endpoint-weights",
+        "each cluster gets requests as it has pods",
+        _weights,
+        between_networks,
+        ("endpoints",),
+    ),
+)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import Any
 
 from components.names import CLIENT_IMAGE
 from lab.live import until
@@ -17,6 +16,7 @@ from tests.checks.breakages.patient import (
     UP,
     Breakage,
     Patient,
+    is_ready,
 )
 from tests.checks.edits import Edits
 
@@ -76,15 +76,10 @@ def stranger(
             },
         }
         with patient.west.with_object(path, pod):
-            until("the stranger is ready", lambda: _is_ready(patient.west.get(path)))
+            until("the stranger is ready", lambda: is_ready(patient.west.get(path)))
             yield
 
     return broken
-
-
-def _is_ready(pod: Mapping[str, Any]) -> bool:
-    conditions = pod["status"].get("conditions", [])
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
 def service_missing(patient: Patient) -> AbstractContextManager[None]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from lab.live import until
 from tests.checks.breakages.patient import (
     MESH_CONFIG,
     NETWORKING,
@@ -14,9 +15,11 @@ from tests.checks.breakages.patient import (
     UNREAD,
     Breakage,
     Patient,
+    is_ready,
 )
 
 _HOST = "helloworld.sample.svc.cluster.local"
+_DEPLOYMENT = "/apis/apps/v1/namespaces/sample/deployments/helloworld-v2"
 
 
 def _rule(patient: Patient, policy: Mapping[str, Any]) -> AbstractContextManager[None]:
@@ -81,7 +84,32 @@ def service_of_each_cluster_alone(patient: Patient) -> Generator[None]:
         yield
 
 
+@contextmanager
+def pods_in_two_zones(patient: Patient) -> Generator[None]:
+    """One more pod, in a zone that istiod sorts after that of the first."""
+    template = patient.west.get(_DEPLOYMENT)["spec"]["template"]
+    path = f"{SAMPLE}/pods/far"
+    labels = {**template["metadata"]["labels"], "istio-locality": "r1.z2"}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "far", "labels": labels},
+        "spec": {**template["spec"], "terminationGracePeriodSeconds": 1},
+    }
+    with patient.west.with_object(path, pod):
+        until("the pod is ready", lambda: is_ready(patient.west.get(path)))
+        yield
+
+
 BREAKAGES = (
+    Breakage(
+        row=128,
+        name="pods-in-two-zones",
+        broken=pods_in_two_zones,
+        check="endpoint-weights",
+        cluster="east",
+        says=("west has 2 of 3 pods, but gets 50% of the requests", "istio/istio#56355"),
+    ),
     Breakage(
         row=25,
         name="gateway-for-other-hosts",
