@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
@@ -21,6 +22,7 @@ from spec import config
 from spec.mesh import Cluster, MeshSpec
 from spec.problems import MeshRefusedError
 from stacks import last_outputs, read_config, summary
+from stacks.token_age import with_due_tokens
 
 
 async def main() -> dict[str, Any]:
@@ -39,6 +41,7 @@ async def _build_mesh() -> dict[str, Any]:
     _import_ahead("stacks.build")
     identity = MeshIdentity.create()
     left = await last_outputs.fetch()
+    spec = _with_due_tokens(spec, left)
     found = await _examine(spec, await identity.known(), spec.in_mesh_stack, left)
     from stacks.build import build_mesh
 
@@ -50,12 +53,16 @@ async def _build_cluster(mesh_stack: str) -> dict[str, Any]:
 
     _import_ahead("stacks.cluster_stack")
     taken = await handover.fetch(mesh_stack, pulumi.get_stack())
-    taken = replace(taken, spec=read_config.with_absent(taken.spec))
     left = await last_outputs.fetch()
+    taken = replace(taken, spec=_with_due_tokens(read_config.with_absent(taken.spec), left))
     found = await _examine(taken.spec, taken.mesh_uuid, [taken.cluster], left)
     from stacks.cluster_stack import build_cluster
 
     return await build_cluster(taken, found.facts, left)
+
+
+def _with_due_tokens(spec: MeshSpec, left: Mapping[str, Any]) -> MeshSpec:
+    return with_due_tokens(spec, LastUpdate.read(left), datetime.now(UTC))
 
 
 async def _examine(

@@ -52,6 +52,8 @@ class KialiAccount(pulumi.ComponentResource):
 
     token: pulumi.Output[Mapping[str, str]]
     """Data of the token's Secret (`token`, `ca.crt`, base64), a secret."""
+    token_created: pulumi.Output[str | None]
+    """When the API server created the token."""
 
     def __init__(
         self, name: str, args: KialiAccountArgs, opts: pulumi.ResourceOptions | None = None
@@ -83,11 +85,12 @@ class KialiAccount(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[account, role]),
         )
         generation = args.get("token_generation", 1)
-        self.token = account_token(
+        token = account_token(
             names.generated(f"{name}-kiali-token", generation),
             name=names.generated(names.KIALI, generation),
             account=names.KIALI,
             namespace=namespace,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[account]),
         )
+        self.token, self.token_created = token.data, token.created
         self.register_outputs({})

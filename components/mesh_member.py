@@ -69,6 +69,8 @@ class MeshMember(pulumi.ComponentResource):
     """Istio's namespace, known when it exists with its labels."""
     reader_token: pulumi.Output[Mapping[str, str]] | None
     """Data of the reader's token Secret (`token`, `ca.crt`, base64), a secret. None if unused."""
+    reader_token_created: pulumi.Output[str | None] | None
+    """When the API server created the token. None if unused."""
 
     def __init__(
         self, name: str, args: MeshMemberArgs, opts: pulumi.ResourceOptions | None = None
@@ -130,14 +132,15 @@ class MeshMember(pulumi.ComponentResource):
             ),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[*trust, leave_nothing]),
         )
-        self.reader_token = None
+        self.reader_token = self.reader_token_created = None
         if args["is_read"]:
             generation = args.get("token_generation", 1)
-            self.reader_token = account_token(
+            token = account_token(
                 names.generated(f"{name}-reader-token", generation),
                 name=names.reader_token(generation),
                 account=names.READER,
                 namespace=self.namespace,
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[base]),
             )
+            self.reader_token, self.reader_token_created = token.data, token.created
         self.register_outputs({"namespace": self.namespace})

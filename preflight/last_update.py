@@ -1,5 +1,6 @@
 """What the stack's last update built, by the outputs that it left."""
 
+import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -7,6 +8,21 @@ from typing import Any, cast
 from components import names
 
 CREATED, ADOPTED = "created", "adopted"
+
+
+@dataclass(frozen=True)
+class LastToken:
+    """The token with which other clusters read one."""
+
+    generation: int
+    created: dt.datetime
+
+    @classmethod
+    def read(cls, output: Mapping[str, Any] | None) -> "LastToken | None":
+        """Read it from the outputs of a cluster; None where an older version wrote them."""
+        if not output or not output.get("created"):
+            return None
+        return cls(int(output["generation"]), dt.datetime.fromisoformat(output["created"]))
 
 
 @dataclass(frozen=True)
@@ -35,6 +51,8 @@ class LastCluster:
     older version updated it."""
     existing_vpc: Mapping[str, Any] | None = None
     """Its VPC in `isthmus:gcp.vpcs`; None if the stack created it."""
+    token: LastToken | None = None
+    """None where no other cluster reads it, or an older version updated it."""
 
     def has_adopted(self, namespace: str, annotations: Mapping[str, str], stack: str) -> bool:
         """Whether a namespace is the user's, and only labeled and marked by a stack.
@@ -93,6 +111,7 @@ class LastUpdate:
                 network=one.get("network"),
                 istio=one.get("istio"),
                 namespaces=one.get("namespaces") or {},
+                token=LastToken.read(one.get("token")),
             )
             return cls({one["name"]: cluster}, root=one.get("root"))
         if not (described := outputs.get("mesh")):
@@ -143,4 +162,5 @@ def _cluster(
         istio=built.get("istio"),
         namespaces=built.get("namespaces") or {},
         existing_vpc=next((v for v in existing_vpcs if v.get("name") == vpc), None),
+        token=LastToken.read(built.get("token")),
     )

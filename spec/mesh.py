@@ -294,6 +294,10 @@ class Cluster:
     """Number of the token with which other clusters' istiods read this one. With another number,
     an update creates a new token, gives it to them, verifies the traffic, and deletes the former
     one."""
+    token_days: Annotated[int, Field(ge=1)] | None = None
+    """Age in days at which the next update replaces that token. Its number rises by one then, and
+    `tokenGeneration` is the lowest that it has. If left out, it is replaced with another
+    `tokenGeneration` only."""
     stack: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,100}$")] | None = None
     """Only for a remote: name of the stack that builds it from the outputs of this one
     (docs/state.md)."""

@@ -125,9 +125,10 @@ def build_clusters(
     """Build these clusters, each with its intermediate CA, up to the sample."""
     spec = built.spec
     for cluster in clusters:
-        built.members[cluster.name] = _create_member(
-            built, cluster, intermediates.get(cluster.name)
-        )
+        member = _create_member(built, cluster, intermediates.get(cluster.name))
+        built.members[cluster.name] = member
+        if member.reader_token_created is not None:
+            built.tokens_created[cluster.name] = member.reader_token_created
     # A remote's inputs are outputs of its primary's gateway, unless its address is known already.
     early = [c for c in clusters if c.primary in built.discovery]
     for cluster in early:
@@ -384,6 +385,7 @@ def _show_in_kiali(built: Built, cluster: Cluster, kiali: Cluster) -> None:
     )
     if kiali.absent:
         return
+    built.tokens_created.setdefault(cluster.name, account.token_created)
     RemoteSecret(
         f"{kiali.name}/kiali-reads/{cluster.name}",
         {**_remote_secret(built, kiali, cluster, account.token), "watcher": "kiali"},

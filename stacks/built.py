@@ -60,6 +60,10 @@ class Built:
     changes_istio: bool = False
     """Whether this is an update to another version of Istio."""
     members: dict[str, MeshMember] = field(default_factory=dict[str, MeshMember])
+    tokens_created: dict[str, pulumi.Output[str | None]] = field(
+        default_factory=dict[str, pulumi.Output[str | None]]
+    )
+    """When the token was created with which others read a cluster; none where no other cluster does."""
     remote_secrets: dict[str, list[RemoteSecret]] = field(
         default_factory=lambda: defaultdict[str, list[RemoteSecret]](list)
     )

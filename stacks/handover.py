@@ -33,8 +33,8 @@ class HandOver:
 
     spec: MeshSpec
     """The whole mesh. Each cluster's `kubeconfig` is the content of one."""
-    cluster: Cluster
-    """The cluster that this stack builds."""
+    name: str
+    """Name of the cluster that this stack builds."""
     intermediate: Intermediate
     """Its CA."""
     mesh_uuid: str
@@ -45,6 +45,12 @@ class HandOver:
     """PEM text of the one that has signed the intermediates."""
     discovery: Mapping[str, Sequence[str]]
     """Addresses at which remotes reach a primary's control plane, by name of the primary."""
+
+    @property
+    def cluster(self) -> Cluster:
+        """The cluster that this stack builds."""
+        [one] = [c for c in self.spec.clusters if c.name == self.name]
+        return one
 
 
 def handover_output(spec: MeshSpec, intermediates: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,7 +121,7 @@ def read(mesh_stack: str, stack: str, outputs: Mapping[str, Any]) -> HandOver:
     (cluster,) = mine
     return HandOver(
         spec,
-        cluster,
+        cluster.name,
         Intermediate(**outputs["handover"]["intermediates"][cluster.name]),
         described.uuid,
         described.root,

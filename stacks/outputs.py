@@ -104,6 +104,8 @@ def cluster_outputs(built: Built, cluster: Cluster) -> dict[str, Any]:
     described["namespaces"] = {n: ADOPTED if built.adopts(cluster, n) else CREATED for n in wanted}
     if built.connections.gke and cluster.gke:
         described |= built.connections.gke.describe(cluster)
+    if created := built.tokens_created.get(cluster.name):
+        described["token"] = {"generation": cluster.token_generation, "created": created}
     if cluster.name in built.gateways:
         described["gateway"] = built.gateways[cluster.name].address
     if cluster.primary:

@@ -24,6 +24,10 @@ def summary(spec: MeshSpec, facts: Mapping[str, ClusterFacts], last: LastUpdate)
         if (known := facts.get(cluster.name)) and known.kubernetes:
             yield f"{cluster.name} has Kubernetes {known.kubernetes}."
     yield _root(spec, facts)
+    for cluster in spec.clusters:
+        token = last.clusters[cluster.name].token if cluster.name in last.clusters else None
+        if token and token.generation != cluster.token_generation:
+            yield f"The token of {cluster.name}, created on {token.created:%Y-%m-%d}, is replaced."
     if last.istio and last.istio != spec.mesh.istio.version:
         yield f"Istio changes from {last.istio} to {spec.mesh.istio.version}."
         for name, pods in pods_with_proxies(facts).items():

@@ -274,6 +274,11 @@ def test_another_token_costs_no_request(mesh: LiveMesh, both: dict[str, Any]) ->
     secrets = mesh.kubectl("west", "-n", "istio-system", "get", "secrets", "-o", "name").split()
     tokens = [s for s in secrets if "istio-remote-secret-token" in s]
     assert tokens == ["secret/istio-reader-service-account-istio-remote-secret-token-2"]
+    created = ("-o", "jsonpath={.metadata.creationTimestamp}")
+    assert mesh.workspace.stack.outputs()["clusters"].value["west"]["token"] == {
+        "generation": 2,
+        "created": mesh.kubectl("west", "-n", "istio-system", "get", *tokens, *created),
+    }
     both["clusters"] = step.configured["clusters"]  # what follows keeps it
 
 

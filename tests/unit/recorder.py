@@ -137,6 +137,8 @@ class _Answers(mocks.Mocks):
             state["subsets"] = [{"addresses": [{"ip": "198.51.100.7"}]}]
         elif kind == "Secret" and state.get("type") == "kubernetes.io/service-account-token":
             state["data"] = {"token": "dG9rZW4=", "ca.crt": "Y2E="}
+            created = {"creationTimestamp": "2026-01-31T12:00:00Z"}
+            state["metadata"] = {**state["metadata"], **created}
         return f"{args.name}-id", state
 
 
