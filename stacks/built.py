@@ -63,7 +63,7 @@ class Built:
     tokens_created: dict[str, pulumi.Output[str | None]] = field(
         default_factory=dict[str, pulumi.Output[str | None]]
     )
-    """When the token was created with which others read a cluster; none where no other cluster does."""
+    """When the token was created with which others read a cluster; none where no other does."""
     remote_secrets: dict[str, list[RemoteSecret]] = field(
         default_factory=lambda: defaultdict[str, list[RemoteSecret]](list)
     )
