@@ -17,7 +17,16 @@ from typing import TypeVar
 from components import names
 from kube.api import ClusterApi, CredentialsError, UnansweredError
 from kube.kubeconfig import Connection
-from preflight import balancers, foreign, identity, marks, namespaces, own_names, practice
+from preflight import (
+    balancers,
+    foreign,
+    identity,
+    marks,
+    namespaces,
+    network_gateways,
+    own_names,
+    practice,
+)
 from preflight.facts import ClusterFacts
 from preflight.identity import Expected
 from preflight.kubeconfigs import shown
@@ -234,6 +243,8 @@ def _questions(
     asked["what stops pods from starting"] = lambda: practice.obstacles(api, path, spec, cluster)
     if spec.mesh.ca.external:
         del asked[_CACERTS]
+    if spec.spans_networks:
+        asked["other gateways"] = lambda: network_gateways.labelled(api, path, spec)
     control_plane = spec.control_plane(cluster)
     own_balancer = control_plane and control_plane.has_load_balancer
     if spec.has_gateway(cluster) or own_balancer:

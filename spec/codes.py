@@ -868,6 +868,12 @@ _CLUSTERS: Mapping[str, Refusal] = {
         "A warning. No load balancer of the cluster has received an address.",
         "Install a load balancer controller, or look at the events of the Service.",
     ),
+    "network-gateway-exists": Refusal(
+        811,
+        "A warning. A Service or a Kubernetes Gateway of yours has the label of a network, so that "
+        "istiod sends it traffic between networks.",
+        "Remove the label with the command in the message, unless it passes such traffic through.",
+    ),
     "istio-namespace-not-injected": Refusal(
         840,
         "A label of Istio's namespace keeps the injector from the gateway's pod, which then has no "

@@ -431,6 +431,36 @@ def test_load_balancers_that_never_come_cause_a_warning(look: Preflight, up: Kub
     assert not warned(), "it may still come"
 
 
+def test_other_gateways_between_networks_cause_a_warning(look: Preflight, up: Kubernetes) -> None:
+    """istiod takes addresses of a Kubernetes Gateway from its spec; for others it has a Service."""
+    gateways = "/apis/gateway.networking.k8s.io/v1/gateways"
+    label = {"topology.istio.io/network": "n0"}
+
+    def labelled(namespace: str, name: str, **spec: Any) -> dict[str, Any]:
+        metadata = {**named(name, namespace)["metadata"], "labels": label}
+        balancer = {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}
+        return {"metadata": metadata, "spec": spec, "status": balancer}
+
+    def warned() -> list[str]:
+        mesh = spec(look.kubeconfig, look.charts, "up", "other", network="n0")
+        apart = (mesh.clusters[0], replace(mesh.clusters[1], network="n1"))
+        return [p.rule for p in preflight.examine(replace(mesh, clusters=apart), EXPECTED).warnings]
+
+    own = labelled("istio-system", "istio-eastwestgateway")
+    up.has("/api/v1/services", own)
+    assert not warned(), "the mesh's own gateway, and a cluster without the Gateway API"
+    up.has("/api/v1/services", own, labelled("edge", "ingress"))
+    up.has(
+        gateways,
+        labelled("edge", "manual", addresses=[{"value": "192.0.2.7"}]),
+        labelled("edge", "deployed"),
+    )
+    assert [r.split(": ")[1].split(" has ")[0] for r in warned()] == [
+        "service edge/ingress",
+        "gateways.gateway.networking.k8s.io edge/manual",
+    ]
+
+
 def test_a_query_without_permission_is_reported_as_unchecked(
     look: Preflight, up: Kubernetes
 ) -> None:
