@@ -40,7 +40,10 @@ AFTER: Mapping[str, Sequence[Step]] = {
     "one-network-internal": (exposures.changes_to_the_gateway, exposures.changes_back),
     "one-network-pod-ip": (exposures.pod_moves,),
     "replicated": sharing.STEPS,
-    "two-networks-release": (dashboards.kiali_reads_the_other_cluster,),
+    "two-networks-release": (
+        dashboards.kiali_reads_the_other_cluster,
+        api_servers.returns_at_another_address,
+    ),
     "two-primaries": (
         failover.answers_from_its_own_cluster_first,
         failover.fails_over_and_comes_back,
