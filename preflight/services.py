@@ -11,6 +11,7 @@ from kube.kubeconfig import Connection
 from preflight import contents
 from preflight.facts import ClusterFacts
 from preflight.last_update import LastUpdate
+from spec.manifests import KINDS
 from spec.mesh import MeshSpec, cluster_path
 from spec.problems import MeshRefusedError, Problem
 from spec.shared import (
@@ -31,22 +32,6 @@ from spec.shared import (
     shared_objects,
 )
 
-_NETWORKING, _SECURITY = "networking.istio.io/v1", "security.istio.io/v1"
-KINDS = (
-    ("DestinationRule", _NETWORKING, "destinationrules"),
-    ("Gateway", _NETWORKING, "gateways"),
-    ("ServiceEntry", _NETWORKING, "serviceentries"),
-    ("Sidecar", _NETWORKING, "sidecars"),
-    ("VirtualService", _NETWORKING, "virtualservices"),
-    ("EnvoyFilter", "networking.istio.io/v1alpha3", "envoyfilters"),
-    ("AuthorizationPolicy", _SECURITY, "authorizationpolicies"),
-    ("PeerAuthentication", _SECURITY, "peerauthentications"),
-    ("RequestAuthentication", _SECURITY, "requestauthentications"),
-    ("Telemetry", "telemetry.istio.io/v1", "telemetries"),
-    ("WasmPlugin", "extensions.istio.io/v1alpha1", "wasmplugins"),
-)
-"""Kinds that control planes share: name, version, and plural in paths. Not WorkloadEntry and
-WorkloadGroup, which are of one network."""
 _LOCALITY = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone")
 
 
@@ -59,7 +44,8 @@ def with_inventories(
         MeshRefusedError: what the clusters have cannot be shared, or one of them does not answer.
     """
     # While a cluster is absent, shared objects stay as they are (stacks/kept.py).
-    shares = spec.mesh.federate or spec.namespaces or spec.services or last.shared
+    shares = spec.mesh.federate or spec.namespaces or spec.services or spec.manifests
+    shares = shares or last.shared
     if spec.absent or not shares:
         return facts
     inventories = _read_inventories(spec, {name: f.connection for name, f in facts.items()})

@@ -192,9 +192,25 @@ _SHARED: Mapping[str, Refusal] = {
     ),
     "configuration-differs": Refusal(
         310,
-        "One of Istio's objects has the label for sharing, and another cluster has a different "
-        "object of the same kind, namespace and name that Isthmus did not create.",
-        "Make the two equal, delete one of them, or remove the label.",
+        "One of Istio's objects has the label for sharing or is in a file of `isthmus:manifests`, "
+        "and another cluster has a different object of the same kind, namespace and name that "
+        "Isthmus did not create.",
+        "Make the two equal, delete one of them, or remove the label or the object in the file.",
+    ),
+    "manifest-kind": Refusal(
+        321,
+        "A file of `isthmus:manifests` has an object that control planes do not share.",
+        "Apply it with another tool to the clusters that need it.",
+    ),
+    "manifest-repeated": Refusal(
+        322,
+        "The files of `isthmus:manifests` have an object twice.",
+        "Remove one of the two.",
+    ),
+    "manifest-of-isthmus": Refusal(
+        323,
+        "A file of `isthmus:manifests` has an object that Isthmus itself creates.",
+        "Give it another name.",
     ),
     "service-not-shareable": Refusal(
         306,

@@ -15,7 +15,9 @@ _SPEC = TypeAdapter(MeshSpec)
 _NOT_TOLD = {
     # Keys of CAs are only for signing, and Helm values can contain anything.
     "mesh": {"ca": {"root", "roots", "signs"}, "istio": {"values"}},
-    # Kubeconfigs are paths on the machine that made the update: `kubeconfigs` has their content.
+    # Files on the machine that made the update.
+    "manifests": True,
+    # Kubeconfigs are paths there: `kubeconfigs` has their content.
     "clusters": {"__all__": {"ca", "kubeconfig", "context"}},
 }
 

@@ -17,6 +17,7 @@ from components import names
 from spec.fields import STRICT_CAMEL, DnsLabel
 from spec.gke import Gke, GoogleCloud
 from spec.locality import TrafficPolicy
+from spec.manifests import Manifests
 
 HelmValues = Mapping[str, Any]
 
@@ -394,6 +395,9 @@ class MeshSpec:
     images: Images = field(default_factory=Images)
     namespaces: tuple[SharedNamespace, ...] = ()
     services: tuple[SharedService, ...] = ()
+    manifests: Manifests = ()
+    """Files with Istio's objects, relative to the project: VirtualServices, AuthorizationPolicies,
+    … Every control plane gets them (docs/services.md)."""
     kiali: Kiali | None = None
     gcp: GoogleCloud | None = None
 

@@ -55,12 +55,12 @@ def page() -> str:
         about = [_meaning(given, found)]
         if found.get("type") == "array":
             path, found = f"{path}[]", _resolve(found["items"], whole["$defs"])
-            about += ["A list. Each item:", _meaning({}, found)]
+            about += ["A list. Each item:", _meaning({}, found) or f"{_type(found, {})}."]
         about += ["Required." if key in whole["required"] else "Optional."]
         rows = "\n".join(_rows(path, found, whole["$defs"]))
+        table = f"\n| Path | Type | Default | Meaning |\n| --- | --- | --- | --- |\n{rows}\n"
         parts.append(
-            f"## `isthmus:{key}`\n\n{' '.join(x for x in about if x)}\n\n"
-            f"| Path | Type | Default | Meaning |\n| --- | --- | --- | --- |\n{rows}\n"
+            f"## `isthmus:{key}`\n\n{' '.join(x for x in about if x)}\n{table if rows else ''}"
         )
     return "\n".join(parts)
 

@@ -74,6 +74,8 @@ class ReadyPods:
     """What the nodes of all of them have in common: `region/zone`, `region`, or nothing."""
 
 
+_FEDERATE = "isthmus:mesh.federate"
+
 ConfigurationName = tuple[str, str, str]
 """Kind, namespace and name of one of Istio's objects."""
 
@@ -137,6 +139,10 @@ class WantedConfiguration:
     spec: Mapping[str, Any]
     exists_in: frozenset[str]
     """Clusters that have one of the user's own."""
+    path: str = _FEDERATE
+    """Where the configuration says that it is shared."""
+    source: str = ""
+    """The file that it comes from; empty if it is one of a cluster's."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +186,7 @@ def shared_objects(spec: MeshSpec, inventories: Inventories) -> SharedObjects:
         for name, found in inventory.services.items():
             if found.labelled and not found.made_by_isthmus and name not in services:
                 add(name, found.ports, found.selector, None)
-    configuration = _configuration(inventories)
+    configuration = _configuration(spec, inventories)
     reserved = {spec.mesh.istio.namespace, *([names.SAMPLE_NAMESPACE] * spec.sample.enabled)}
     wanted = dict.fromkeys(
         [
@@ -191,14 +197,25 @@ def shared_objects(spec: MeshSpec, inventories: Inventories) -> SharedObjects:
     return SharedObjects(_namespaces(spec, inventories, wanted), services, configuration)
 
 
-def _configuration(inventories: Inventories) -> Mapping[ConfigurationName, WantedConfiguration]:
-    """Return Istio's objects with the label, as the first cluster has them."""
+def _configuration(
+    spec: MeshSpec, inventories: Inventories
+) -> Mapping[ConfigurationName, WantedConfiguration]:
+    """Return Istio's objects of the user's files, and those with the label, as the first cluster
+    has them."""
+
+    def owners(name: ConfigurationName) -> frozenset[str]:
+        return frozenset(c for c, i in inventories.items() if _is_own(i.configuration.get(name)))
+
     wanted = dict[ConfigurationName, WantedConfiguration]()
+    for given in spec.manifests:
+        name = (given.kind, given.namespace, given.name)
+        wanted[name] = WantedConfiguration(
+            given.api_version, given.spec, owners(name), "isthmus:manifests", given.file
+        )
     for inventory in inventories.values():
         for name, found in inventory.configuration.items():
             if found.labelled and not found.made_by_isthmus and name not in wanted:
-                owners = (c for c, i in inventories.items() if _is_own(i.configuration.get(name)))
-                wanted[name] = WantedConfiguration(found.api_version, found.spec, frozenset(owners))
+                wanted[name] = WantedConfiguration(found.api_version, found.spec, owners(name))
     return wanted
 
 
@@ -264,16 +281,21 @@ def _configuration_differs(
     kind, *place = name
     specs = {c: inventories[c].configuration[name].spec for c in sorted(wanted.exists_in)}
     different = [c for c, found in specs.items() if found != wanted.spec]
-    same = next(c for c, found in specs.items() if found == wanted.spec)
+    if wanted.source:
+        of, why = wanted.source, "the file is for all control planes"
+    else:
+        of = f"cluster {next(c for c, found in specs.items() if found == wanted.spec)}"
+        why = "it has the label for sharing"
     for cluster in different:
         yield Problem(
             "configuration-differs",
-            "isthmus:mesh.federate",
-            f"{kind} {'/'.join(place)} of cluster {same} must be equal to that of cluster "
-            f"{cluster}, because it has the label for sharing",
+            wanted.path,
+            f"{kind} {'/'.join(place)} of {of} must be equal to that of cluster {cluster}, because "
+            f"{why}",
             "requests would follow other rules in one cluster than in another, and Isthmus does "
             "not change objects that it did not create",
-            f"make them equal, delete the one of {cluster}, or remove the label",
+            f"make them equal, delete the one of {cluster}, or remove the "
+            f"{'object from the file' if wanted.source else 'label'}",
         )
 
 

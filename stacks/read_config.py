@@ -16,7 +16,10 @@ from spec.problems import MeshRefusedError, Problem
 
 ABSENT = "ISTHMUS_ABSENT"
 """Environment variable with names of absent clusters, separated by commas, for an incident."""
-_KEYS = ("mesh", "clusters", "sample", "images", "namespaces", "services", "kiali", "gcp")
+_KEYS = (
+    *("mesh", "clusters", "sample", "images", "namespaces", "services", "manifests", "kiali"),
+    "gcp",
+)
 
 
 def mesh_stack() -> str | None:
