@@ -4,10 +4,11 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from lab import sample
-from lab.live import LiveMesh
+from lab.live import LiveMesh, until
 from tests.documents import documented
 from tests.mesh import shell
 
@@ -62,19 +63,28 @@ def weighs_clusters_by_their_pods(mesh: LiveMesh, given: dict[str, Any]) -> None
 
 
 def prefers_its_own_cluster(mesh: LiveMesh, given: dict[str, Any]) -> None:
-    """With a policy for all Services, the other cluster's pods wait until they are needed."""
+    """With a policy for all Services, the other cluster's pods wait until they are needed. The
+    policy of a file holds in both control planes."""
     policy = {"localityLbSetting": {"failoverPriority": ["topology.istio.io/network"]}}
-    mesh.up({**given, "mesh": {**given["mesh"], "trafficPolicy": policy}})
+    file = mesh.workspace.folder / "no-secret.yaml"
+    file.write_text(json.dumps(_no_secret()))
+    for cluster in ("east", "west"):
+        assert not _is_denied(mesh, cluster, "/secret")
+    own_first = {**given["mesh"], "trafficPolicy": policy}
+    mesh.up({**given, "mesh": own_first, "manifests": [file.name]})
     for cluster in ("east", "west"):
         assert set(mesh.ask(cluster, url=_URL)) == {f"from-{cluster}"}
+        until("the policy", partial(_is_denied, mesh, cluster, "/secret"))
+    mesh.workspace.stack.preview(expect_no_changes=True)
 
 
 def removes_the_entry_of_the_last_pod(mesh: LiveMesh, given: dict[str, Any]) -> None:
-    """The cluster that has pods left answers both."""
+    """The cluster that has pods left answers both; what a file had goes with its key."""
     mesh.kubectl("east", "-n", _NAMESPACE, "scale", "deploy/pods", "--replicas=0")
     mesh.kubectl("east", "-n", _NAMESPACE, "wait", "--for=delete", "pod", "-l", "app=cart")
-    mesh.up()
+    mesh.up(given)
     assert _entries(mesh) == {"east"}
+    assert _rules(mesh, "east") == _rules(mesh, "west") == [_RULE]
     for cluster in ("east", "west"):
         assert set(mesh.ask(cluster, url=_URL)) == {"from-west"}
 
@@ -126,6 +136,28 @@ def _rule() -> Mapping[str, Any]:
         "metadata": {"name": "only-get", "namespace": _NAMESPACE},
         "spec": _RULE,
     }
+
+
+def _no_secret() -> Mapping[str, Any]:
+    """As a user's file has it."""
+    paths = {"operation": {"paths": ["/secret"]}}
+    return {
+        "apiVersion": "security.istio.io/v1",
+        "kind": "AuthorizationPolicy",
+        "metadata": {"name": "no-secret", "namespace": _NAMESPACE},
+        "spec": {"action": "DENY", "rules": [{"to": [paths]}]},
+    }
+
+
+def _is_denied(mesh: LiveMesh, cluster: str, path: str) -> bool:
+    return _status(mesh, cluster, path) == "403"
+
+
+def _status(mesh: LiveMesh, cluster: str, path: str) -> str:
+    """With which status the Service answers a caller in the cluster."""
+    url = f"http://{_SERVICE}.{_NAMESPACE}{path}"
+    ask = ("curl", "-sS", "--max-time", "5", "-o", "/dev/null", "-w", "%{http_code}", url)
+    return mesh.kubectl(cluster, "-n", "sample", "exec", "deploy/sleep", "-c", "sleep", "--", *ask)
 
 
 def _rules(mesh: LiveMesh, cluster: str) -> Sequence[Mapping[str, Any]]:
