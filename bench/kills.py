@@ -13,7 +13,7 @@ from bench.figures import DEV, bare_mesh, dev_clusters, row
 from lab import life
 from lab.live import LiveMesh, until
 
-_CHANGED = re.compile(r" (created|updated|deleted|replaced) \(")
+_CHANGED = re.compile(r" (created|updated|deleted|replaced)( replacement| original)? \(")
 _MOST = 60
 """Commands until an operation counts as stuck."""
 
