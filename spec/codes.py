@@ -477,6 +477,11 @@ _VERSIONS: Mapping[str, Refusal] = {
         "The Istio release has no chart for remotes.",
         "Use a release that Istio still supports.",
     ),
+    "istiod-would-crash": Refusal(
+        518,
+        "A Helm value of istiod is one with which istiod of this release ends by itself.",
+        "Remove the value.",
+    ),
     "istio-minor-skipped": Refusal(
         515,
         "The mesh would skip a minor version of Istio. Istio upgrades in place from the minor "

@@ -18,6 +18,7 @@ SUPPORTED: Mapping[Minor, tuple[Minor, Minor]] = {
 """Oldest and newest Kubernetes of each Istio, from its page "Supported Releases"."""
 
 _FIRST_WITH_REMOTES_IN_THE_ISTIOD_CHART = (1, 24)
+_CREDENTIALS = "PILOT_ENABLE_REMOTE_CREDENTIALS_CONTROLLER"
 _RETIRED_HUBS = ("gcr.io/istio-release", "registry.istio.io")
 _FORGETS_ENDPOINTS = ("1.30.0", "1.30.1", "1.30.2", "1.30.3")
 
@@ -54,6 +55,23 @@ def _istio_keeps_endpoints(spec: MeshSpec) -> Iterator[Problem]:
             "use 1.30.4 or later",
             version,
             refuses=False,
+        )
+
+
+def _istiod_does_not_crash(spec: MeshSpec) -> Iterator[Problem]:
+    """HasSynced is called on a controller that is not there (pkg/kube/multicluster/cluster.go and
+    pilot/pkg/credentials/kube/secrets.go of 1.31.0; seen in the lab)."""
+    found = find(spec.mesh.istio.values.istiod, f"env.{_CREDENTIALS}")
+    watches = any(spec.readers_of(c) for c in spec.clusters)
+    if watches and str(found).lower() == "false" and minor(spec.mesh.istio.version) == (1, 31):
+        yield Problem(
+            "istiod-would-crash",
+            f"isthmus:mesh.istio.values.istiod.env.{_CREDENTIALS}",
+            "must not be false where clusters watch each other",
+            "istiod of Istio 1.31.0 then ends with a nil pointer when it meets another cluster "
+            "(istio/istio#59874 added the setting)",
+            "remove it; docs/state.md says what a reader's token allows",
+            found,
         )
 
 
@@ -127,6 +145,7 @@ def _istios_for(kubernetes: Minor) -> str:
 RULES = (
     _istio_is_not_too_old,
     _istio_keeps_endpoints,
+    _istiod_does_not_crash,
     _images_are_of_the_version,
     _images_are_where_istio_publishes,
 )

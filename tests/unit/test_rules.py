@@ -120,6 +120,14 @@ def test_an_istio_without_remotes_in_its_charts_is_refused() -> None:
     assert [p.name for p in found(two_networks(version="1.24.0"))] == ["istio-unsupported"]
 
 
+def test_a_setting_with_which_istiod_crashes_is_refused() -> None:
+    name = "PILOT_ENABLE_REMOTE_CREDENTIALS_CONTROLLER"
+    for value in (False, "false"):
+        (problem,) = refused(two_networks(values={"istiod": {"env": {name: value}}}))
+        assert problem.path == f"isthmus:mesh.istio.values.istiod.env.{name}"
+    assert not refused(two_networks(values={"istiod": {"env": {name: "true"}}}))
+
+
 def test_an_istio_that_forgets_endpoints_causes_a_warning() -> None:
     problem = only(two_networks(version="1.30.3"))
     assert "1.30.4 or later" in problem.fix
