@@ -118,7 +118,7 @@ def keys() -> tuple[frozenset[str], frozenset[str]]:
     """All paths of the configuration, and those below which users write any keys."""
     page = reference.page()
     return (
-        frozenset(re.findall(r"^\| `([^`]+)`", page, re.MULTILINE)),
+        frozenset(re.findall(r"^(?:\| |## )`([^`]+)`", page, re.MULTILINE)),
         frozenset(re.findall(r"^\| `([^`]+)` \| map to", page, re.MULTILINE)),
     )
 

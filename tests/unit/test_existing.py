@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+import pulumi
 import pytest
 import yaml
 
@@ -102,13 +103,14 @@ def test_the_outputs_say_whose_each_namespace_is() -> None:
     built = dict[str, Any]()
 
     async def build() -> None:
-        built.update(await build_mesh(spec, adopting, MeshIdentity.create()))
+        outputs = await build_mesh(spec, adopting, MeshIdentity.create())
+        pulumi.Output.from_input(outputs["clusters"]).apply(built.update)
 
     record(build)
     described = {"spec": spec_for_output(spec), "kubeconfigs": {}}
-    last = LastUpdate.read({"mesh": described, "clusters": built["clusters"]})
+    last = LastUpdate.read({"mesh": described, "clusters": built})
     assert last.clusters["east"].namespaces == {"istio-system": CREATED, "sample": ADOPTED}
-    of_one = LastUpdate.read({"cluster": {"name": "east", **built["clusters"]["east"]}})
+    of_one = LastUpdate.read({"cluster": {"name": "east", **built["east"]}})
     assert of_one.clusters["east"].namespaces == last.clusters["east"].namespaces
 
 
