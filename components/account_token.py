@@ -1,20 +1,9 @@
 """The token of a service account, which another cluster's workloads use."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import pulumi
 from pulumi_kubernetes import core
-
-
-@dataclass(frozen=True)
-class AccountToken:
-    """A token that does not expire."""
-
-    data: pulumi.Output[Mapping[str, str]]
-    """Data of its Secret (`token`, `ca.crt`, base64), a secret."""
-    created: pulumi.Output[str | None]
-    """When the API server created it, e.g. `2026-11-29T18:00:00Z`."""
 
 
 def account_token(
@@ -24,12 +13,16 @@ def account_token(
     account: str,
     namespace: pulumi.Input[str],
     opts: pulumi.ResourceOptions,
-) -> AccountToken:
+) -> tuple[pulumi.Output[Mapping[str, str]], pulumi.Output[str | None]]:
     """Create a token that does not expire: since 1.24 Kubernetes creates none (istio#38246).
 
     Args:
         name: another one for each generation: a token that is replaced under its name would be
             deleted before its users have the next one.
+
+    Returns:
+        Data of the Secret (`token`, `ca.crt`, base64), a secret; and when the API server created
+        it, e.g. `2026-11-29T18:00:00Z`.
     """
     secret = core.v1.Secret(
         pulumi_name,
@@ -47,4 +40,4 @@ def account_token(
         ),
     )
     created = secret.metadata.apply(lambda m: m.creation_timestamp)
-    return AccountToken(pulumi.Output.secret(secret.data), pulumi.Output.unsecret(created))
+    return pulumi.Output.secret(secret.data), pulumi.Output.unsecret(created)

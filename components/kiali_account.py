@@ -85,12 +85,11 @@ class KialiAccount(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[account, role]),
         )
         generation = args.get("token_generation", 1)
-        token = account_token(
+        self.token, self.token_created = account_token(
             names.generated(f"{name}-kiali-token", generation),
             name=names.generated(names.KIALI, generation),
             account=names.KIALI,
             namespace=namespace,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[account]),
         )
-        self.token, self.token_created = token.data, token.created
         self.register_outputs({})

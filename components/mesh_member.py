@@ -135,12 +135,11 @@ class MeshMember(pulumi.ComponentResource):
         self.reader_token = self.reader_token_created = None
         if args["is_read"]:
             generation = args.get("token_generation", 1)
-            token = account_token(
+            self.reader_token, self.reader_token_created = account_token(
                 names.generated(f"{name}-reader-token", generation),
                 name=names.reader_token(generation),
                 account=names.READER,
                 namespace=self.namespace,
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[base]),
             )
-            self.reader_token, self.reader_token_created = token.data, token.created
         self.register_outputs({"namespace": self.namespace})
