@@ -1,6 +1,6 @@
 """Istio's objects from files of the user's, for every control plane."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -41,15 +41,25 @@ class Manifest:
     spec: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
-def _read(files: Any) -> Any:
+def _read(given: Any) -> Any:
     """Return the objects of these files, in their order.
 
+    Objects are returned as they are: `dataclasses.replace` of the spec validates it again.
+
     Raises:
-        PydanticCustomError: one of them cannot be read, or has an object without one of its parts.
+        PydanticCustomError: a file cannot be read, or has an object without one of its parts.
     """
-    if not isinstance(files, list | tuple) or not all(isinstance(f, str) for f in files):
+    if not isinstance(given, list | tuple):
         raise PydanticCustomError("manifests", "must be a list of paths")
-    return tuple(m for file in cast("list[str]", files) for m in _of_file(file))
+    found = list[Manifest]()
+    for one in cast("Sequence[object]", given):
+        if isinstance(one, Manifest):
+            found.append(one)
+        elif isinstance(one, str):
+            found += _of_file(one)
+        else:
+            raise PydanticCustomError("manifests", "must be a list of paths")
+    return tuple(found)
 
 
 def _of_file(file: str) -> Iterator[Manifest]:

@@ -150,5 +150,18 @@ def test_what_other_programs_read_of_the_spec_has_no_manifests(file: Path) -> No
     assert "manifests" not in description.spec_for_output(_spec(file, _POLICY))
 
 
+def test_a_changed_spec_keeps_its_manifests(file: Path) -> None:
+    """A copy is validated again, and the file can be gone."""
+    spec = _spec(file, _POLICY)
+    file.unlink()
+    assert replace(spec, clusters=spec.clusters[:1]).manifests == spec.manifests
+
+
+@pytest.mark.parametrize("given", ["policies.yaml", [{"kind": "AuthorizationPolicy"}]])
+def test_anything_but_paths_is_refused(given: object) -> None:
+    with pytest.raises(MeshRefusedError, match="must be a list of paths"):
+        config.parse({**meshes.two_networks(), "manifests": given})
+
+
 def test_empty_documents_are_passed_over(file: Path) -> None:
     assert [m.name for m in _spec(file, None, _POLICY, None).manifests] == ["only-get"]
