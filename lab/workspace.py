@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pulumi.automation as automation
 import yaml
@@ -21,7 +21,6 @@ _PROGRAM = (
     "__main__.py",
     *("components", "kube", "picture", "preflight", "spec", "stacks"),
 )
-_UNATTENDED = ("--yes", "--skip-preview", "--non-interactive")
 _INHERITED_PATH = os.environ["PATH"]
 
 
@@ -74,49 +73,27 @@ class Workspace:
     def killed_up(self, when: str, wait: Callable[[], object] = lambda: None) -> None:
         """Start an update and kill it, with all that it has started, when it prints `when` and
         `wait` is over."""
-
-        def now(line: str) -> bool:
-            if when not in line:
-                return False
-            wait()
-            return True
-
-        if not self.killed("up", now):
-            raise AssertionError(f"the update never came to {when!r}")
-
-    def killed(self, command: Literal["up", "destroy"], when: Callable[[str], bool]) -> bool:
-        """Start a command and kill it, with all that it has started, at a line that it prints.
-
-        Returns:
-            Whether it was killed; if not, it has succeeded.
-
-        Raises:
-            AssertionError: it has failed by itself, with what it printed.
-        """
         self.stack  # noqa: B018  # creates it
-        started = subprocess.Popen(
-            ["pulumi", command, *_UNATTENDED, "--stack", self.name],
+        update = subprocess.Popen(
+            ["pulumi", "up", "--stack", self.name, "--yes", "--skip-preview", "--non-interactive"],
             cwd=self.folder,
             env=self.environment,
-            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
         )
         printed = list[str]()
-        for line in started.stdout or ():
+        for line in update.stdout or ():
             printed.append(line)
-            if when(line):
+            if when in line:
                 break
         else:
-            if started.wait() != 0:
-                raise AssertionError("".join(printed))
-            return False
-        os.killpg(started.pid, signal.SIGKILL)
-        started.wait()
+            raise AssertionError(f"never came to {when!r}:\n{''.join(printed)}")
+        wait()
+        os.killpg(update.pid, signal.SIGKILL)
+        update.wait()
         forget_killed_updates(self.folder / "state")
-        return True
 
     @property
     def stack(self) -> automation.Stack:
