@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import import_module
@@ -41,8 +41,9 @@ async def _build_mesh() -> dict[str, Any]:
     _import_ahead("stacks.build")
     identity = MeshIdentity.create()
     left = await last_outputs.fetch()
-    spec = _with_due_tokens(spec, left)
-    found = await _examine(spec, await identity.known(), spec.in_mesh_stack, left)
+    last = LastUpdate.read(left)
+    spec = with_due_tokens(spec, last, datetime.now(UTC))
+    found = await _examine(spec, await identity.known(), spec.in_mesh_stack, last)
     from stacks.build import build_mesh
 
     return await build_mesh(spec, found.facts, identity, left)
@@ -54,21 +55,17 @@ async def _build_cluster(mesh_stack: str) -> dict[str, Any]:
     _import_ahead("stacks.cluster_stack")
     taken = await handover.fetch(mesh_stack, pulumi.get_stack())
     left = await last_outputs.fetch()
-    taken = replace(taken, spec=_with_due_tokens(read_config.with_absent(taken.spec), left))
-    found = await _examine(taken.spec, taken.mesh_uuid, [taken.cluster], left)
+    last, spec = LastUpdate.read(left), read_config.with_absent(taken.spec)
+    taken = replace(taken, spec=with_due_tokens(spec, last, datetime.now(UTC)))
+    found = await _examine(taken.spec, taken.mesh_uuid, [taken.cluster], last)
     from stacks.cluster_stack import build_cluster
 
     return await build_cluster(taken, found.facts, left)
 
 
-def _with_due_tokens(spec: MeshSpec, left: Mapping[str, Any]) -> MeshSpec:
-    return with_due_tokens(spec, LastUpdate.read(left), datetime.now(UTC))
-
-
 async def _examine(
-    spec: MeshSpec, mesh: str | None, builds: Collection[Cluster], left: Mapping[str, Any]
+    spec: MeshSpec, mesh: str | None, builds: Collection[Cluster], last: LastUpdate
 ) -> PreflightResult:
-    last = LastUpdate.read(left)
     expected = Expected(
         this_stack(),
         mesh,

@@ -74,8 +74,6 @@ class ReadyPods:
     """What the nodes of all of them have in common: `region/zone`, `region`, or nothing."""
 
 
-_FEDERATE = "isthmus:mesh.federate"
-
 ConfigurationName = tuple[str, str, str]
 """Kind, namespace and name of one of Istio's objects."""
 
@@ -139,8 +137,6 @@ class WantedConfiguration:
     spec: Mapping[str, Any]
     exists_in: frozenset[str]
     """Clusters that have one of the user's own."""
-    path: str = _FEDERATE
-    """Where the configuration says that it is shared."""
     source: str = ""
     """The file that it comes from; empty if it is one of a cluster's."""
 
@@ -209,9 +205,7 @@ def _configuration(
     wanted = dict[ConfigurationName, WantedConfiguration]()
     for given in spec.manifests:
         name = (given.kind, given.namespace, given.name)
-        wanted[name] = WantedConfiguration(
-            given.api_version, given.spec, owners(name), "isthmus:manifests", given.file
-        )
+        wanted[name] = WantedConfiguration(given.api_version, given.spec, owners(name), given.file)
     for inventory in inventories.values():
         for name, found in inventory.configuration.items():
             if found.labelled and not found.made_by_isthmus and name not in wanted:
@@ -282,14 +276,15 @@ def _configuration_differs(
     specs = {c: inventories[c].configuration[name].spec for c in sorted(wanted.exists_in)}
     different = [c for c, found in specs.items() if found != wanted.spec]
     if wanted.source:
-        of, why = wanted.source, "the file is for all control planes"
+        path, of, why = "isthmus:manifests", wanted.source, "the file is for all control planes"
     else:
+        path = "isthmus:mesh.federate"
         of = f"cluster {next(c for c, found in specs.items() if found == wanted.spec)}"
         why = "it has the label for sharing"
     for cluster in different:
         yield Problem(
             "configuration-differs",
-            wanted.path,
+            path,
             f"{kind} {'/'.join(place)} of {of} must be equal to that of cluster {cluster}, because "
             f"{why}",
             "requests would follow other rules in one cluster than in another, and Isthmus does "

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 
+from checks.istiod import is_ready
 from components.names import CLIENT_IMAGE
 from lab.live import until
 from tests.checks.breakages.gateways import labelled, until_ready
@@ -16,7 +17,6 @@ from tests.checks.breakages.patient import (
     UP,
     Breakage,
     Patient,
-    is_ready,
 )
 from tests.checks.edits import Edits
 

@@ -1,7 +1,7 @@
 """The mesh that is broken, and what a breakage is."""
 
 import json
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -127,11 +127,6 @@ class Patient:
         before = self.live.endpoints("east")
         yield
         self.until_endpoints("as before", lambda now: now == before)
-
-
-def is_ready(pod: Mapping[str, Any]) -> bool:
-    conditions = pod["status"].get("conditions", [])
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
 @dataclass(frozen=True)

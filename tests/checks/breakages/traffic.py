@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from checks.istiod import is_ready
 from lab.live import until
 from tests.checks.breakages.patient import (
     MESH_CONFIG,
@@ -15,7 +16,6 @@ from tests.checks.breakages.patient import (
     UNREAD,
     Breakage,
     Patient,
-    is_ready,
 )
 
 _HOST = "helloworld.sample.svc.cluster.local"
